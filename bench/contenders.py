@@ -1,0 +1,164 @@
+"""Who is measured: how each is configured and started. All do the same job: plain HTTP on one port of 127.0.0.1, the
+same three workers in turn, connections to workers kept, one thread, no access log, health checks where they exist.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+class Contender:
+    """One program under measurement. `available` is None, or why it cannot take part."""
+
+    name = ""
+    program = None
+
+    def __init__(self, build, directory):
+        self.build = build
+        self.directory = directory / self.name
+        self.directory.mkdir()
+        self.process = None
+        self.port = None
+
+    def locate(self):
+        """The program's path, or None."""
+        return shutil.which(self.program, path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+
+    def missing(self):
+        return f"{self.program} is not installed"
+
+    def version(self):
+        return ""
+
+    def command(self, port, workers):
+        raise NotImplementedError
+
+    def write(self, name, text):
+        path = self.directory / name
+        path.write_text(text)
+        return str(path)
+
+    def said(self, *arguments):
+        """What the program prints about its version, on one of both outputs."""
+        done = subprocess.run([self.locate(), *arguments], capture_output=True, text=True, timeout=10, check=False)
+        return (done.stdout + done.stderr).strip().splitlines()[0]
+
+
+class Relay(Contender):
+    name = "relay"
+
+    def locate(self):
+        path = self.build / "bench" / "relay"
+        return str(path) if path.is_file() else None
+
+    def missing(self):
+        return f"{self.build}/bench/relay is not built"
+
+    def command(self, port, workers):
+        return [self.locate(), str(port), *map(str, workers)]
+
+
+class Nginx(Contender):
+    """Kept connections both ways without a limit of requests, bodies streamed and never written to disk."""
+
+    name = "nginx"
+    program = "nginx"
+
+    def version(self):
+        return self.said("-v").rpartition("/")[2]
+
+    def command(self, port, workers):
+        servers = "\n".join(f"    server 127.0.0.1:{worker};" for worker in workers)
+        user = "user root;" if os.geteuid() == 0 else ""
+        temporary = "\n".join(f"  {kind}_temp_path {self.directory}/{kind};"
+                              for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        config = self.write("nginx.conf", f"""{user}
+daemon off;
+worker_processes 1;
+pid {self.directory}/nginx.pid;
+error_log stderr crit;
+events {{ worker_connections 8192; }}
+http {{
+  access_log off;
+{temporary}
+  keepalive_requests 100000000;
+  client_max_body_size 0;
+  client_body_buffer_size 128k;
+  upstream web {{
+{servers}
+    keepalive 256;
+    keepalive_requests 100000000;
+  }}
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location / {{
+      proxy_pass http://web;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_request_buffering off;
+      proxy_max_temp_file_size 0;
+    }}
+  }}
+}}
+""")
+        return [self.locate(), "-c", config, "-p", str(self.directory), "-e", "stderr"]
+
+
+class Haproxy(Contender):
+    name = "haproxy"
+    program = "haproxy"
+
+    def version(self):
+        return self.said("-v").split()[2]
+
+    def command(self, port, workers):
+        servers = "\n".join(f"  server w{worker} 127.0.0.1:{worker} check inter 2s" for worker in workers)
+        config = self.write("haproxy.cfg", f"""global
+  nbthread 1
+  maxconn 4096
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+  option splice-auto
+  http-reuse always
+frontend web
+  bind 127.0.0.1:{port}
+  default_backend workers
+backend workers
+  balance roundrobin
+  option httpchk GET /health
+{servers}
+""")
+        return [self.locate(), "-db", "-f", config]
+
+
+class Ballast(Contender):
+    name = "ballast"
+
+    def locate(self):
+        path = self.build / "ballast"
+        return str(path) if path.is_file() else None
+
+    def missing(self):
+        return f"{self.build}/ballast is not built"
+
+    def command(self, port, workers):
+        """JSON is a subset of the YAML that it reads."""
+        config = self.write("ballast.yaml", json.dumps({
+            "listeners": [{"address": f"127.0.0.1:{port}"}],
+            "pools": {"web": {
+                "balance": "round-robin",
+                "workers": [f"127.0.0.1:{worker}" for worker in workers],
+                "health": {"path": "/health", "interval": "2s"},
+            }},
+        }, indent=2))
+        return [self.locate(), "run", "-c", config, "--no-keeper", "--threads", "1", "--access-log", "off"]
+
+
+ALL = (Relay, Ballast, Nginx, Haproxy)

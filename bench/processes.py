@@ -1,0 +1,95 @@
+"""Starting, pinning, timing and ending processes. Whatever is started here is ended here, with all its children."""
+
+import http.client
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+
+
+class BenchError(Exception):
+    """The measurement cannot be trusted or cannot be made; the message says why."""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Group:
+    """All processes of one run, as a context manager that ends them."""
+
+    def __init__(self):
+        self.processes = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for number, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+            for process in self.processes:
+                if process.poll() is None:
+                    os.killpg(process.pid, number)
+            deadline = time.monotonic() + patience
+            for process in self.processes:
+                try:
+                    process.wait(max(0.01, deadline - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    continue
+
+    def start(self, command, cpu, log, **options):
+        """Start a command in a process group of its own, pinned with its children to one processor."""
+        with open(log, "wb") as output:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=options.pop("stdout", output),
+                                       stderr=output, start_new_session=True,
+                                       preexec_fn=lambda: os.sched_setaffinity(0, {cpu}), **options)
+        self.processes.append(process)
+        return process
+
+
+def tree(pid):
+    """pid and all its living descendants."""
+    found, todo = [], [pid]
+    while todo:
+        current = todo.pop()
+        found.append(current)
+        for children in pathlib.Path(f"/proc/{current}/task").glob("*/children"):
+            try:
+                todo += [int(child) for child in children.read_text().split()]
+            except OSError:
+                pass  # the thread has ended
+    return found
+
+
+def cpu_ns(pid):
+    """Processor time, user and system, of all threads of a process and its descendants, in nanoseconds."""
+    total = 0
+    for process in tree(pid):
+        for schedstat in pathlib.Path(f"/proc/{process}/task").glob("*/schedstat"):
+            total += int(schedstat.read_text().split()[0])
+    return total
+
+
+def wait_ready(contender, log, names, patience=20.0):
+    """Wait until the contender has led requests to every one of the named workers."""
+    seen = set()
+    deadline = time.monotonic() + patience
+    while not names <= seen:
+        if contender.process.poll() is not None:
+            raise BenchError(f"{contender.name} ended with {contender.process.returncode}: {log.read_text()[-2000:]}")
+        if time.monotonic() > deadline:
+            raise BenchError(f"{contender.name} did not lead to all workers in {patience} s, only to {sorted(seen)}")
+        connection = http.client.HTTPConnection("127.0.0.1", contender.port, timeout=5)
+        try:
+            connection.request("GET", "/")
+            answer = connection.getresponse()
+            answer.read()
+            seen.add(answer.headers.get("X-Worker"))
+        except (OSError, http.client.HTTPException):
+            pass  # not listening yet
+        finally:
+            connection.close()
+        time.sleep(0.01)

@@ -1,0 +1,58 @@
+/* Worker-side sessions of one reactor: an idle one is leased out and returned, or a new one is connected.
+ *
+ * One book for each reactor, on its thread: nothing is shared, which costs up to (reactors x idle) connections to each
+ * worker (ADR 0004). The most recently used session is leased first; those idle for worker_idle_ms are closed. A
+ * session whose worker is known to have ended it is never leased.
+ */
+#ifndef BALANCE_LEASE_H
+#define BALANCE_LEASE_H
+
+#include "balance/pool.h"
+#include "http/h1_client.h"
+
+struct lease_options {
+    struct io *io;
+    struct h1_limits limits;
+    int64_t worker_idle_ms;
+    uint32_t idle_max; /* idle sessions kept for each worker */
+    uint32_t workers;  /* how many there are: worker->index is below it */
+    size_t max_sessions;
+};
+
+struct lease_shelf {
+    struct list idle; /* session.link, most recently used first */
+    uint32_t count;
+};
+
+struct lease_book {
+    struct h1_client_owner owner; /* first */
+    struct lease_options options;
+    struct lease_shelf *shelves;
+    struct slab leases;
+    uint32_t open; /* sessions that exist */
+    uint32_t idle;
+    bool draining;
+};
+
+struct lease;
+/* Told once after lease_connect: session is connected and idle (error 0), or NULL with a code. */
+typedef void (*lease_ready_fn)(void *context, struct session *session, int error);
+
+MUST_CHECK int lease_book_init(struct lease_book *book, const struct lease_options *options);
+/* No session may exist (lease_book_drain, and turns until `open` is 0). */
+void lease_book_fini(struct lease_book *book);
+/* Closes idle sessions now and others as they are returned. */
+void lease_book_drain(struct lease_book *book);
+
+/* An idle session to this worker, or NULL: then lease_connect. */
+struct session *lease_take(struct lease_book *book, const struct worker *worker);
+/* Starts a connection; ready is told later, never from inside. 0 with *ret_lease to cancel by, or a code and nothing
+ * started. */
+MUST_CHECK int lease_connect(struct lease_book *book, struct worker *worker, lease_ready_fn ready, void *context,
+                             struct lease **ret_lease);
+/* The connection is no longer wanted; ready is not told. Only before ready. */
+void lease_cancel(struct lease *lease);
+/* Gives a session back after session_finish said true. */
+void lease_return(struct lease_book *book, struct session *session);
+
+#endif

@@ -1,0 +1,24 @@
+/* Each request to the next living worker in turn, weights respected: the pool's turn is one counter for all reactors,
+ * so that the order is exact however many there are. A turn that falls on a worker already tried passes to the next. */
+#include "balance/pick.h"
+
+static struct worker *pick_next(struct pool *pool, const struct pick_tried *tried)
+{
+    uint64_t turn = atomic_fetch_add_explicit(&pool->turn, 1, memory_order_relaxed);
+    struct worker *worker = pool_at(pool, turn);
+
+    if (!worker || !pick_was_tried(tried, worker))
+        return worker;
+    /* Weighted schedules name a worker more than once; a full round sees everybody. */
+    uint32_t version = atomic_load(&pool->version);
+    uint32_t round = atomic_load(&pool->schedules[version & 1].count);
+    for (uint32_t i = 1; i < round; i++) {
+        turn = atomic_fetch_add_explicit(&pool->turn, 1, memory_order_relaxed);
+        worker = pool_at(pool, turn);
+        if (!worker || !pick_was_tried(tried, worker))
+            return worker;
+    }
+    return NULL;
+}
+
+const struct pick_ops pick_round_robin = {.name = "round-robin", .pick = pick_next};

@@ -1,0 +1,70 @@
+/* Pools of workers: who there is, who is alive, and whose turn it is.
+ *
+ * A worker outlives configurations by its identity; its health word is written by the control thread alone and read by
+ * all. A pool publishes a schedule, the order in which its living workers get their turns; the control thread rebuilds
+ * it when health or weights change. A pick is one atomic add and an index, and is exact over all reactors (ADR 0004).
+ */
+#ifndef BALANCE_POOL_H
+#define BALANCE_POOL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "balance/health.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "io/sock.h"
+
+enum { POOL_WEIGHT_MAX = 256, POOL_SLOTS_MAX = 1 << 20 };
+
+struct worker {
+    /* fixed after init */
+    uint32_t index; /* over all pools: the place of its counters and idle connections */
+    uint32_t weight;
+    struct str name; /* for people, and the label `worker` in the metrics */
+    struct str id;   /* in metric names: worker_<id>_alive */
+    struct str address;
+    struct sock_addr addr;
+    struct pool *pool;
+    /* shared */
+    _Atomic bool alive; /* written by the control thread */
+};
+
+struct pick_ops;
+
+/* The order of turns: slots[cursor % count]. */
+struct pool_schedule {
+    _Atomic uint32_t count;  /* 0: no worker alive */
+    _Atomic uint32_t *slots; /* indexes into pool->workers */
+};
+
+struct pool {
+    /* fixed after init */
+    struct str name;
+    const struct pick_ops *pick;
+    struct health_rules health;
+    struct str health_path;
+    struct worker *workers;
+    uint32_t count;
+    /* shared: written by the control thread, read by reactors. A reader takes schedules[version & 1] and checks
+     * afterwards that version has moved by less than 2: the other one is being written. */
+    struct pool_schedule schedules[2];
+    _Atomic uint32_t version;
+    _Atomic int64_t next_probe_ms; /* steady; when the next probe of a worker that is down is due */
+    /* shared: written by every pick, alone on its line */
+    _Alignas(64) _Atomic uint64_t turn;
+};
+
+/* workers[0..count) with pool and weight set; count > 0. Makes room for the schedules; nobody is alive yet. 0,
+ * -ERR_NO_MEMORY, -ERR_FULL (the weights need more than POOL_SLOTS_MAX slots). */
+MUST_CHECK int pool_init(struct pool *pool, struct worker *workers, uint32_t count);
+void pool_fini(struct pool *pool);
+/* Control thread: publishes the schedule for the workers now alive. */
+void pool_publish(struct pool *pool);
+/* Any thread. */
+uint32_t pool_alive(const struct pool *pool);
+/* The worker at a position of the published schedule; NULL when nobody is alive. Any thread. */
+struct worker *pool_at(const struct pool *pool, uint64_t position);
+
+#endif

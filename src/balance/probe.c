@@ -1,0 +1,365 @@
+/* One probe a worker, each with a session of its own: due -> (connect) -> ask -> answer read to its end -> note -> due.
+ * Lives on the control thread; only the copies for readers are under a lock, held for a few hundred bytes. */
+#include "balance/probe.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "http/msg.h"
+
+enum { PROBE_ARENA_BYTES = 65536 };
+
+struct probe {
+    struct prober *prober;
+    struct worker *worker;
+    struct health health;
+    struct probe_stats stats;
+    struct h1_client *client; /* NULL without a connection */
+    struct stream stream;     /* of the probe under way */
+    struct arena arena;
+    struct timer timer;  /* the next probe, or the end of this one */
+    struct io_task task; /* acts on what the stream was told */
+    bool asking;
+    bool fresh; /* this probe's connection was made for it */
+    int64_t began_ns;
+};
+
+/* A session outlives the probe that gave it up, until its close is done. */
+struct probe_session {
+    struct h1_client client; /* first */
+    struct probe *probe;     /* NULL once given up */
+    struct prober *prober;
+    struct io_reap reap;
+};
+
+struct prober {
+    struct h1_client_owner owner; /* first */
+    struct prober_options options;
+    struct h1_limits limits;
+    struct rand_gen rand;
+    struct probe *probes; /* by worker index */
+    uint32_t sessions;
+    bool stopping;
+    pthread_mutex_t lock; /* over each probe's health and stats, for readers */
+};
+
+static void begin(struct probe *probe, bool fresh);
+
+static void set_timer_in(struct probe *probe, int64_t ms)
+{
+    struct io *io = probe->prober->options.io;
+
+    io_timer_set(io, &probe->timer, io_now_ms(io) + ms);
+}
+
+static void drop_session(struct probe *probe)
+{
+    if (!probe->client)
+        return;
+    CONTAINER_OF(probe->client, struct probe_session, client)->probe = NULL;
+    if (probe->stream.session)
+        session_abort(&probe->stream);
+    else
+        h1_client_close(probe->client);
+    probe->client = NULL;
+}
+
+/* The pool's Retry-After: when the first of its workers will be asked again. */
+static void note_next_probe(struct pool *pool, int64_t due_ms, int64_t now_ms)
+{
+    int64_t known = atomic_load(&pool->next_probe_ms);
+
+    if (known <= now_ms || due_ms < known)
+        atomic_store(&pool->next_probe_ms, due_ms);
+}
+
+static void schedule_next(struct probe *probe)
+{
+    struct pool *pool = probe->worker->pool;
+    int64_t interval = health_interval_ms(&probe->health, &pool->health);
+    uint32_t spread = (uint32_t)(rand_u64(&probe->prober->rand) >> 32);
+    int64_t wait_ms = health_jitter_ms(interval, pool->health.jitter_percent, spread);
+    int64_t now_ms = io_now_ms(probe->prober->options.io);
+
+    set_timer_in(probe, wait_ms);
+    note_next_probe(pool, now_ms + wait_ms, now_ms);
+}
+
+static void enter_result(struct probe *probe, const struct probe_result *result)
+{
+    struct prober *prober = probe->prober;
+    struct worker *worker = probe->worker;
+
+    pthread_mutex_lock(&prober->lock);
+    enum health_change change = health_note(&probe->health, &worker->pool->health, result->good);
+    probe->stats.history[probe->stats.probes % PROBE_HISTORY] = *result;
+    probe->stats.probes++;
+    probe->stats.failures += !result->good;
+    probe->stats.took_us_sum += result->took_us;
+    pthread_mutex_unlock(&prober->lock);
+    if (change == HEALTH_SAME)
+        return;
+    atomic_store(&worker->alive, change == HEALTH_WENT_UP);
+    pool_publish(worker->pool);
+    prober->options.on_change(prober->options.context, worker, change, result);
+}
+
+static void end_probe(struct probe *probe, int error)
+{
+    int64_t took_ns = io_now_ns(probe->prober->options.io) - probe->began_ns;
+    uint16_t status = error ? 0 : probe->stream.head.status;
+    struct probe_result result = {
+        .at_ns = clock_wall_ns(),
+        .took_us = (uint32_t)(took_ns / 1000),
+        .status = status,
+        .error = error,
+        .good = !error && status >= probe->worker->pool->health.status_min &&
+                status <= probe->worker->pool->health.status_max,
+    };
+
+    probe->asking = false;
+    io_task_cancel(&probe->task);
+    if (error || !session_finish(&probe->stream))
+        drop_session(probe);
+    stream_fini(&probe->stream);
+    arena_reset(&probe->arena);
+    enter_result(probe, &result);
+    schedule_next(probe);
+}
+
+/* A connection that had idled may have been closed by the worker for its own reasons: that says nothing of its health.
+ */
+static bool worth_a_fresh_try(const struct probe *probe)
+{
+    return !probe->fresh && (probe->stream.error == -ERR_CONN_CLOSED || probe->stream.error == -ERR_CONN_RESET);
+}
+
+static void on_task(struct io_task *task)
+{
+    struct probe *probe = CONTAINER_OF(task, struct probe, task);
+    struct stream *stream = &probe->stream;
+
+    if (!probe->asking || !stream->session)
+        return;
+    bufq_clear(&stream->body);
+    if (stream->failed && worth_a_fresh_try(probe)) {
+        drop_session(probe);
+        stream_fini(stream);
+        begin(probe, true);
+    } else if (stream->failed) {
+        end_probe(probe, stream->error);
+    } else if (stream->ended) {
+        end_probe(probe, 0);
+    } else {
+        session_consumed(stream);
+    }
+}
+
+static void on_stream(struct stream *stream, unsigned events)
+{
+    struct probe *probe = CONTAINER_OF(stream, struct probe, stream);
+
+    io_task_queue(probe->prober->options.io, &probe->task);
+}
+
+static void ask(struct probe *probe)
+{
+    struct pool *pool = probe->worker->pool;
+    struct field fields[1];
+    struct msg head = {
+        .method = METHOD_GET,
+        .method_text = STR("GET"),
+        .target = pool->health_path,
+        .authority = probe->worker->address,
+        .body = MSG_BODY_NONE,
+        .length = -1,
+        .fields = fields,
+        .cap = ARRAY_SIZE(fields),
+    };
+
+    msg_add_field(&head, FIELD_USER_AGENT, STR("User-Agent"), STR("ballast-health"));
+    int error = session_open(&probe->client->session, &probe->stream);
+    if (!error)
+        error = session_send_head(&probe->stream, &head);
+    if (!error)
+        error = session_send_end(&probe->stream, NULL, 0);
+    if (error)
+        end_probe(probe, error);
+}
+
+static struct prober *of_owner(struct h1_client_owner *owner)
+{
+    return CONTAINER_OF(owner, struct prober, owner);
+}
+
+static void on_ready(struct h1_client_owner *owner, struct h1_client *client, int error)
+{
+    struct probe *probe = CONTAINER_OF(client, struct probe_session, client)->probe;
+
+    if (!probe)
+        return; /* given up while it connected: closing already */
+    if (error)
+        end_probe(probe, error);
+    else
+        ask(probe);
+}
+
+static void on_lost(struct h1_client_owner *owner, struct h1_client *client)
+{
+    struct probe *probe = CONTAINER_OF(client, struct probe_session, client)->probe;
+
+    if (probe)
+        drop_session(probe);
+}
+
+static void free_session(struct io_reap *reap)
+{
+    struct probe_session *session = CONTAINER_OF(reap, struct probe_session, reap);
+
+    session->prober->sessions--;
+    free(session); /* start-up only: probe connections, on the control thread */
+}
+
+static void on_closed(struct h1_client_owner *owner, struct h1_client *client)
+{
+    struct probe_session *session = CONTAINER_OF(client, struct probe_session, client);
+
+    session->reap.reap = free_session;
+    io_reap_queue(of_owner(owner)->options.io, &session->reap);
+}
+
+static int connect_session(struct probe *probe)
+{
+    struct prober *prober = probe->prober;
+    struct probe_session *session =
+        malloc(sizeof(*session)); /* start-up only: one for each worker, on the control thread */
+    if (!session)
+        return -ERR_NO_MEMORY;
+    session->probe = probe;
+    session->prober = prober;
+    int error = h1_client_start(&session->client, prober->options.io, &probe->worker->addr.storage, &prober->limits,
+                                &prober->owner);
+    if (error) {
+        free(session); /* start-up only: see above */
+        return error;
+    }
+    prober->sessions++;
+    probe->client = &session->client;
+    return 0;
+}
+
+static void begin(struct probe *probe, bool fresh)
+{
+    struct prober *prober = probe->prober;
+
+    if (!fresh) {
+        probe->began_ns = io_now_ns(prober->options.io);
+        probe->asking = true;
+        set_timer_in(probe, probe->worker->pool->health.timeout_ms);
+    }
+    if (probe->client && conn_peer_ended(&probe->client->session.conn))
+        drop_session(probe);
+    stream_init(&probe->stream, on_stream, &probe->arena, io_buffers(prober->options.io));
+    probe->fresh = !probe->client;
+    int error = probe->client ? 0 : connect_session(probe);
+    if (error)
+        end_probe(probe, error);
+    else if (!probe->fresh)
+        ask(probe);
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct probe *probe = CONTAINER_OF(timer, struct probe, timer);
+
+    if (probe->asking)
+        end_probe(probe, probe->stream.session ? -ERR_ANSWER_TIMEOUT : -ERR_CONNECT_TIMEOUT);
+    else if (!probe->prober->stopping)
+        begin(probe, false);
+}
+
+static void init_probe(struct prober *prober, struct worker *worker)
+{
+    struct probe *probe = &prober->probes[worker->index];
+
+    probe->prober = prober;
+    probe->worker = worker;
+    timer_init(&probe->timer, on_timer);
+    io_task_init(&probe->task, on_task);
+    arena_init(&probe->arena, PROBE_ARENA_BYTES);
+}
+
+int prober_create(const struct prober_options *options, struct prober **ret_prober)
+{
+    struct prober *prober = calloc(1, sizeof(*prober));                    /* start-up only */
+    struct probe *probes = calloc(options->worker_count, sizeof(*probes)); /* start-up only */
+
+    if (!prober || !probes) {
+        free(prober); /* start-up only */
+        free(probes); /* start-up only */
+        return -ERR_NO_MEMORY;
+    }
+    prober->owner = (struct h1_client_owner){on_ready, on_lost, on_closed};
+    prober->options = *options;
+    prober->limits = (struct h1_limits){.head_bytes = 16384, .fields = 100, .target_bytes = 8192};
+    prober->probes = probes;
+    pthread_mutex_init(&prober->lock, NULL);
+    if (options->seed)
+        rand_seed(&prober->rand, options->seed);
+    else
+        rand_init(&prober->rand);
+    for (uint32_t p = 0; p < options->pool_count; p++)
+        for (uint32_t i = 0; i < options->pools[p]->count; i++)
+            init_probe(prober, &options->pools[p]->workers[i]);
+    *ret_prober = prober;
+    return 0;
+}
+
+void prober_start(struct prober *prober)
+{
+    for (uint32_t i = 0; i < prober->options.worker_count; i++)
+        set_timer_in(&prober->probes[i], 0);
+}
+
+void prober_stop(struct prober *prober)
+{
+    prober->stopping = true;
+    for (uint32_t i = 0; i < prober->options.worker_count; i++) {
+        struct probe *probe = &prober->probes[i];
+        io_task_cancel(&probe->task);
+        drop_session(probe);
+        if (probe->asking)
+            stream_fini(&probe->stream);
+        probe->asking = false;
+        io_timer_fini(prober->options.io, &probe->timer);
+    }
+}
+
+bool prober_stopped(const struct prober *prober)
+{
+    return prober->sessions == 0;
+}
+
+void prober_destroy(struct prober **prober)
+{
+    ASSERT((*prober)->sessions == 0);
+    for (uint32_t i = 0; i < (*prober)->options.worker_count; i++)
+        arena_fini(&(*prober)->probes[i].arena);
+    pthread_mutex_destroy(&(*prober)->lock);
+    free((*prober)->probes); /* start-up only */
+    free(*prober);           /* start-up only */
+    *prober = NULL;
+}
+
+void prober_read(struct prober *prober, const struct worker *worker, struct health *ret_health,
+                 struct probe_stats *ret_stats)
+{
+    const struct probe *probe = &prober->probes[worker->index];
+
+    pthread_mutex_lock(&prober->lock);
+    *ret_health = probe->health;
+    *ret_stats = probe->stats;
+    pthread_mutex_unlock(&prober->lock);
+}

@@ -1,0 +1,59 @@
+/* Health probes: asks each worker's health path at its interval and enters the results.
+ *
+ * Runs on the control thread, on its own loop and connections: traffic cannot delay a probe, nor a probe traffic. The
+ * answer's body is read to its end so that the connection serves the next probe. Probes start at once and are then
+ * spread by jitter.
+ */
+#ifndef BALANCE_PROBE_H
+#define BALANCE_PROBE_H
+
+#include "balance/pool.h"
+#include "base/rand.h"
+#include "http/h1_client.h"
+
+enum { PROBE_HISTORY = 8 };
+
+struct probe_result {
+    int64_t at_ns; /* wall clock */
+    uint32_t took_us;
+    uint16_t status; /* of the answer; 0 without one */
+    int error;       /* a code of err.h; 0 with an answer */
+    bool good;
+};
+
+struct probe_stats {
+    uint64_t probes;
+    uint64_t failures;
+    uint64_t took_us_sum;
+    struct probe_result history[PROBE_HISTORY]; /* ring: the newest at (probes - 1) % PROBE_HISTORY */
+};
+
+struct prober;
+
+struct prober_options {
+    struct io *io;
+    struct pool **pools;
+    uint32_t pool_count;
+    uint32_t worker_count; /* over all pools */
+    uint64_t seed;         /* of the jitter; 0: from the system */
+    /* Told of each transition after the pool's schedule was published; change is HEALTH_WENT_UP or _WENT_DOWN. */
+    void (*on_change)(void *context, struct worker *worker, enum health_change change,
+                      const struct probe_result *result);
+    void *context;
+};
+
+/* 0, or a code with nothing started. */
+MUST_CHECK int prober_create(const struct prober_options *options, struct prober **ret_prober);
+/* Starts probing all workers. */
+void prober_start(struct prober *prober);
+/* Closes everything; prober_stopped says when it is done. */
+void prober_stop(struct prober *prober);
+bool prober_stopped(const struct prober *prober);
+/* Stopped, or never started. Nulls. */
+void prober_destroy(struct prober **prober);
+
+/* A worker's state and last results. Safe from any thread: copied under the prober's lock. */
+void prober_read(struct prober *prober, const struct worker *worker, struct health *ret_health,
+                 struct probe_stats *ret_stats);
+
+#endif

@@ -1,0 +1,193 @@
+/* The events log. Any thread of floors 5 to 7 calls it, through the macros; each line is built on the caller's stack
+ * and written with one write(2), so that lines of several threads and of the keeper never mix.
+ *
+ * No thread of its own: these lines are few (each call site is limited), and the last words before a crash must be
+ * out. The access log, which is not few, goes through a sink.
+ */
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/escape.h"
+
+enum {
+    LOG_LINE_BYTES = 4096,
+    LOG_END_BYTES = 48,  /* kept free for the suppressed count and the line's end */
+    LOG_SITE_LINES = 10, /* a second */
+    LOG_NUMBER_BYTES = 21,
+};
+
+struct log_line {
+    size_t n;
+    size_t limit;
+    enum log_format format;
+    char bytes[LOG_LINE_BYTES];
+};
+
+static const char *const log_level_words[] = {"debug", "info", "warn", "error", "off"};
+
+static _Atomic int log_level_now = LOG_INFO;
+static _Atomic int log_format_now = LOG_TEXT;
+static _Atomic int log_fd_now = STDERR_FILENO;
+
+void log_configure(enum log_level level, enum log_format format)
+{
+    atomic_store(&log_level_now, (int)level);
+    atomic_store(&log_format_now, (int)format);
+}
+
+void log_set_fd(int fd)
+{
+    atomic_store(&log_fd_now, fd);
+}
+
+int log_parse_level(struct str word, enum log_level *ret_level)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(log_level_words); i++) {
+        if (str_eq(word, str_of(log_level_words[i]))) {
+            *ret_level = (enum log_level)i;
+            return 0;
+        }
+    }
+    return -ERR_CONFIG;
+}
+
+/* Appends what is known to fit. */
+static void log_put(struct log_line *line, struct str text)
+{
+    ASSERT(text.n <= sizeof(line->bytes) - line->n);
+    memcpy(line->bytes + line->n, text.p, text.n);
+    line->n += text.n;
+}
+
+static void log_put_z(struct log_line *line, const char *text)
+{
+    log_put(line, str_of(text));
+}
+
+/* A plain sentence in a text line: only what could break the line is replaced. */
+static void log_put_sentence(struct log_line *line, const char *sentence)
+{
+    for (; *sentence && line->n < line->limit; sentence++) {
+        unsigned char c = (unsigned char)*sentence;
+        line->bytes[line->n++] = c < 0x20 || c == 0x7f ? ' ' : (char)c;
+    }
+}
+
+static void log_put_stamp(struct log_line *line)
+{
+    clock_stamp(line->bytes + line->n, clock_wall_ns());
+    line->n += CLOCK_STAMP_BYTES;
+}
+
+static void log_begin(struct log_line *line, enum log_level level, const char *sentence)
+{
+    line->n = 0;
+    line->limit = LOG_LINE_BYTES - LOG_END_BYTES;
+    line->format = (enum log_format)atomic_load(&log_format_now);
+    if (line->format == LOG_TEXT) {
+        log_put_stamp(line);
+        log_put_z(line, " ");
+        log_put_z(line, log_level_words[level]);
+        log_put_z(line, " ");
+        log_put_sentence(line, sentence);
+        return;
+    }
+    log_put_z(line, "{\"time\":\"");
+    log_put_stamp(line);
+    log_put_z(line, "\",\"level\":\"");
+    log_put_z(line, log_level_words[level]);
+    log_put_z(line, "\",\"message\":\"");
+    line->n += escape_json(line->bytes + line->n, line->limit - line->n - 1, str_of(sentence));
+    log_put_z(line, "\"");
+}
+
+static size_t log_format_number(char out[LOG_NUMBER_BYTES], int64_t number)
+{
+    if (number >= 0)
+        return str_put_u64(out, (uint64_t)number);
+    out[0] = '-';
+    return 1 + str_put_u64(out + 1, 0 - (uint64_t)number);
+}
+
+static void log_put_name(struct log_line *line, const char *name)
+{
+    log_put_z(line, line->format == LOG_TEXT ? " " : ",\"");
+    log_put_z(line, name);
+    log_put_z(line, line->format == LOG_TEXT ? "=" : "\":");
+}
+
+static void log_put_text(struct log_line *line, struct str text)
+{
+    if (line->format == LOG_TEXT) {
+        line->n += escape_text(line->bytes + line->n, line->limit - line->n, text);
+        return;
+    }
+    log_put_z(line, "\"");
+    line->n += escape_json(line->bytes + line->n, line->limit - line->n - 1, text);
+    log_put_z(line, "\"");
+}
+
+/* A fact that has no room for its name and the shortest value is left out whole: the line stays well formed. */
+static void log_put_fact(struct log_line *line, const struct log_fact *fact)
+{
+    size_t around = strlen(fact->name) + 4;
+    size_t room = line->limit - line->n;
+    if (fact->type == LOG_FACT_STR) {
+        if (room < around + 2)
+            return;
+        log_put_name(line, fact->name);
+        log_put_text(line, fact->text);
+        return;
+    }
+    char digits[LOG_NUMBER_BYTES];
+    size_t n = log_format_number(digits, fact->number);
+    if (room < around + n)
+        return;
+    log_put_name(line, fact->name);
+    log_put(line, str_slice(digits, n));
+}
+
+/* May this site write now? If so, *ret_suppressed is how many it could not since its last line. */
+static bool log_admit(struct log_site *site, uint32_t *ret_suppressed)
+{
+    int64_t now_s = clock_steady_ns() / 1000000000;
+    int64_t window_s = atomic_load(&site->window_s);
+    if (window_s != now_s && atomic_compare_exchange_strong(&site->window_s, &window_s, now_s))
+        atomic_store(&site->in_window, 0);
+    if (atomic_fetch_add(&site->in_window, 1) >= LOG_SITE_LINES) {
+        atomic_fetch_add(&site->suppressed, 1);
+        return false;
+    }
+    *ret_suppressed = atomic_exchange(&site->suppressed, 0);
+    return true;
+}
+
+static void log_write(const struct log_line *line)
+{
+    ssize_t written;
+    do
+        written = write(atomic_load(&log_fd_now), line->bytes, line->n);
+    while (written < 0 && errno == EINTR);
+}
+
+void log_emit(struct log_site *site, enum log_level level, const char *sentence, const struct log_fact *facts)
+{
+    struct log_line line;
+    uint32_t suppressed;
+    ASSERT(level < LOG_OFF);
+    if ((int)level < atomic_load(&log_level_now) || !log_admit(site, &suppressed))
+        return;
+    log_begin(&line, level, sentence);
+    for (const struct log_fact *fact = facts; fact->name; fact++)
+        log_put_fact(&line, fact);
+    line.limit = LOG_LINE_BYTES - 2;
+    if (suppressed > 0)
+        log_put_fact(&line, &LOG_N("suppressed", suppressed));
+    log_put_z(&line, line.format == LOG_TEXT ? "\n" : "}\n");
+    log_write(&line);
+}

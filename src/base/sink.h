@@ -1,0 +1,29 @@
+/* A file that lines go to, written by a thread of its own: a full disk or a blocked pipe never stops traffic.
+ *
+ * Whoever has lines hands over whole batches; when the writer is too far behind, a batch is refused and counted
+ * instead of waiting. USR1 reopens the path (sink_reopen), so that logs can be rotated by renaming.
+ */
+#ifndef BASE_SINK_H
+#define BASE_SINK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/assert.h"
+
+struct sink;
+
+/* path: a file (created 0640, appended to) or "-" for standard output. 0 with *ret_sink, or a negative code; nothing
+ * is left open then. */
+MUST_CHECK int sink_create(const char *path, struct sink **ret_sink);
+/* Writes what was handed over (waiting at most 2 s for a blocked reader), stops the thread, frees, nulls. */
+void sink_destroy(struct sink **sink);
+/* Any thread. Copies bytes[0..n), which are whole lines. 0, or -ERR_FULL: over 4 MiB wait, the batch is dropped
+ * (`lines` of them are added to the dropped count). */
+int sink_write(struct sink *sink, const char *bytes, size_t n, uint32_t lines);
+/* Any thread: the writer opens the path again before the next batch; if that fails it goes on with the old file. */
+void sink_reopen(struct sink *sink);
+/* Lines lost so far: refused batches, and those the system would not write (no space on the device). */
+uint64_t sink_dropped(const struct sink *sink);
+
+#endif

@@ -1,0 +1,210 @@
+/* One whole configuration: checked, immutable, and in memory of its own.
+ *
+ * Read from a file, from text or from the built-in layout, with flags laid over it. A configuration either loads whole
+ * or not at all: nothing starts half-configured. What each setting means stands in directive.def; units end the names
+ * here. All texts end with a NUL that their length does not count.
+ *
+ * Loading may block (files, name look-ups) and is for start-up and the control thread. A loaded configuration may be
+ * read by any thread.
+ */
+#ifndef CONTROL_CONFIG_H
+#define CONTROL_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "control/config_error.h"
+#include "io/sock.h"
+
+enum config_balance { CONFIG_BALANCE_ROUND_ROBIN };
+enum config_format { CONFIG_FORMAT_TEXT, CONFIG_FORMAT_JSON };
+
+/* The shape of every list below: items in the order of the file. */
+struct config_array {
+    void *items;
+    size_t count;
+};
+
+struct config_address {
+    struct str text; /* as written */
+    struct str host; /* without brackets; empty for a Unix socket */
+    struct str path; /* of a Unix socket, else empty */
+    uint16_t port;   /* 0 for a Unix socket */
+    struct sock_addr addr;
+};
+
+struct config_status_range {
+    uint16_t min;
+    uint16_t max;
+};
+
+struct config_network {
+    uint8_t bytes[16]; /* network order; 4 of them for IPv4 */
+    uint8_t bits;      /* of the prefix */
+    bool v6;
+};
+
+struct config_networks {
+    struct config_network *items;
+    size_t count;
+};
+
+/* Blocks begin with their place. */
+
+struct config_listener {
+    struct config_place place;
+    struct config_address address;
+};
+
+struct config_listeners {
+    struct config_listener *items;
+    size_t count;
+};
+
+struct config_worker {
+    struct config_place place;
+    struct config_address address;
+    struct str name; /* given, or the id */
+    struct str id;   /* for metrics: [A-Za-z0-9_], one of a kind in the configuration */
+    uint32_t weight;
+};
+
+struct config_workers {
+    struct config_worker *items;
+    size_t count;
+};
+
+struct config_health {
+    struct config_place place;
+    struct str path;
+    uint32_t interval_ms;
+    uint32_t interval_doubt_ms; /* <= interval_ms */
+    uint32_t timeout_ms;
+    uint32_t rise;
+    uint32_t fall;
+    uint32_t jitter_percent;
+    struct config_status_range expect;
+};
+
+struct config_pool {
+    struct config_place place;
+    struct str name;
+    enum config_balance balance;
+    struct config_workers workers;
+    struct config_health health;
+};
+
+struct config_pools {
+    struct config_pool *items;
+    size_t count;
+};
+
+struct config_route {
+    struct config_place place;
+    struct str host; /* lower case; "" any; `*.example.com` every name below */
+    struct str path; /* begins with / */
+    struct str pool_name;
+    size_t pool; /* index in pools */
+};
+
+struct config_routes {
+    struct config_route *items;
+    size_t count;
+};
+
+struct config_metrics {
+    struct config_place place;
+    bool enabled;
+    struct str path;
+};
+
+struct config_access_log {
+    struct config_place place;
+    struct str path; /* "off", "-", or a file */
+    enum config_format format;
+};
+
+struct config_log {
+    struct config_place place;
+    enum log_level level;
+    enum log_format format;
+};
+
+struct config_limits {
+    struct config_place place;
+    uint64_t header_bytes;
+    uint64_t target_bytes;
+    uint64_t body_bytes; /* 0: unlimited */
+    uint32_t headers;
+    uint32_t connections; /* 0: auto */
+    uint32_t tries; /* the first included */
+    uint32_t idle_per_worker;
+};
+
+struct config_timeouts {
+    struct config_place place;
+    uint32_t connect_ms;
+    uint32_t request_head_ms;
+    uint32_t request_body_ms;
+    uint32_t response_head_ms;
+    uint32_t response_idle_ms;
+    uint32_t client_idle_ms;
+    uint32_t client_stall_ms;
+    uint32_t worker_idle_ms;
+    uint32_t drain_ms;
+    uint32_t half_closed_ms;
+};
+
+struct config_forwarded {
+    struct config_place place;
+    bool via;
+    bool x_forwarded;
+    bool forwarded;
+    bool request_id;
+    struct config_networks trusted;
+};
+
+struct config {
+    struct config_place place; /* its first file */
+    struct config_listeners listeners;
+    struct config_pools pools;
+    struct config_routes routes; /* never empty: with one pool and no routes, the one that leads there */
+    struct config_metrics metrics;
+    struct config_access_log access_log;
+    struct config_log log;
+    struct config_limits limits;
+    struct config_timeouts timeouts;
+    struct config_forwarded forwarded;
+    uint32_t threads;    /* 0: as many as there are processors */
+    size_t worker_count; /* of all pools */
+    struct arena arena;  /* of everything above */
+};
+
+/* What the command line adds; zero is none of it. Borrowed during the load only. */
+struct config_flags {
+    const char *const *listen; /* replaces the file's listeners */
+    size_t listen_count;
+    const char *const *worker; /* the workers of one pool `default`; refused beside pools of a file */
+    size_t worker_count;
+    const char *threads; /* each NULL when not given */
+    const char *access_log;
+    const char *log_level;
+    bool sealed; /* no other file, no name look-up, no environment: for tests */
+};
+
+/* path NULL: the layout built in (listen on 80, workers on 127.0.0.1:3001 to 3003), unless flags name workers.
+ * 0 with *ret_config; -ERR_CONFIG with what is wrong in errors (warnings may be there with 0 too); -ERR_NO_MEMORY.
+ * errors was initialised by the caller. */
+MUST_CHECK int config_load(const char *path, const struct config_flags *flags, struct config_errors *errors,
+                           struct config **ret_config);
+/* The same from text; name stands in for the path in places, and relative includes are relative to it. */
+MUST_CHECK int config_load_text(const char *name, struct str text, const struct config_flags *flags,
+                                struct config_errors *errors, struct config **ret_config);
+/* Frees and nulls. */
+void config_destroy(struct config **config);
+
+#endif

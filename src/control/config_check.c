@@ -1,0 +1,355 @@
+/* Checks across settings. Called by config_load after all is read, on the loading thread.
+ *
+ * Sorting instead of comparing each with each: ten thousand workers are a configuration like any other.
+ */
+#include "control/config_check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "control/directive.h"
+
+struct checker {
+    struct config *config;
+    struct config_errors *errors;
+    struct arena *scratch;
+    bool whole; /* all was read: what is missing is missing, and not misspelt */
+};
+
+/* ---- Workers: names and ids ---- */
+
+/* A worker in an order of its own; pools in the order of the file. */
+struct ranked {
+    struct config_worker *worker;
+    size_t pool;
+    size_t order;
+};
+
+static int compare_order(const struct ranked *a, const struct ranked *b)
+{
+    return a->order < b->order ? -1 : a->order > b->order;
+}
+
+static int compare_text(struct str a, struct str b)
+{
+    size_t n = a.n < b.n ? a.n : b.n;
+    int bytes = n > 0 ? memcmp(a.p, b.p, n) : 0;
+    if (bytes != 0)
+        return bytes;
+    return a.n < b.n ? -1 : a.n > b.n;
+}
+
+static int compare_ports(const void *left, const void *right)
+{
+    const struct ranked *a = left;
+    const struct ranked *b = right;
+    if (a->worker->address.port != b->worker->address.port)
+        return a->worker->address.port < b->worker->address.port ? -1 : 1;
+    return compare_order(a, b);
+}
+
+static int compare_ids(const void *left, const void *right)
+{
+    const struct ranked *a = left;
+    const struct ranked *b = right;
+    int ids = compare_text(a->worker->id, b->worker->id);
+    return ids != 0 ? ids : compare_order(a, b);
+}
+
+static int compare_addr(const struct sock_addr *a, const struct sock_addr *b)
+{
+    if (a->len != b->len)
+        return a->len < b->len ? -1 : 1;
+    return memcmp(&a->storage, &b->storage, a->len);
+}
+
+static int compare_addresses(const void *left, const void *right)
+{
+    const struct ranked *a = left;
+    const struct ranked *b = right;
+    if (a->pool != b->pool)
+        return a->pool < b->pool ? -1 : 1;
+    int addresses = compare_addr(&a->worker->address.addr, &b->worker->address.addr);
+    return addresses != 0 ? addresses : compare_order(a, b);
+}
+
+/* Text with every byte that no metric name has turned into `_`. */
+static struct str id_print(struct arena *arena, struct str text, unsigned port)
+{
+    struct str id =
+        port > 0 ? arena_print(arena, "%.*s_%u", STR_ARG(text), port) : arena_print(arena, "%.*s", STR_ARG(text));
+    if (id.p == NULL)
+        return id;
+    char *bytes = (char *)(uintptr_t)id.p; /* just made here */
+    for (size_t i = 0; i < id.n; i++) {
+        char c = str_lower(bytes[i]);
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9'))
+            bytes[i] = '_';
+    }
+    return id;
+}
+
+static int worker_set_id(struct arena *arena, struct config_worker *worker, bool port_shared)
+{
+    const struct config_address *address = &worker->address;
+    if (worker->name.n > 0)
+        worker->id = id_print(arena, worker->name, 0);
+    else if (address->path.n > 0)
+        worker->id = id_print(arena, str_slice(address->path.p + 1, address->path.n - 1), 0);
+    else if (port_shared)
+        worker->id = id_print(arena, address->host, address->port);
+    else
+        worker->id = arena_print(arena, "%u", (unsigned)address->port);
+    if (worker->id.p == NULL)
+        return -ERR_NO_MEMORY;
+    if (worker->name.n == 0)
+        worker->name = worker->id;
+    return 0;
+}
+
+static int set_ids(struct checker *checker, struct ranked *ranked, size_t count)
+{
+    qsort(ranked, count, sizeof(*ranked), compare_ports);
+    for (size_t i = 0; i < count; i++) {
+        unsigned port = ranked[i].worker->address.port;
+        bool shared = (i > 0 && ranked[i - 1].worker->address.port == port) ||
+                      (i + 1 < count && ranked[i + 1].worker->address.port == port);
+        int result = worker_set_id(&checker->config->arena, ranked[i].worker, shared);
+        if (result != 0)
+            return result;
+    }
+    return 0;
+}
+
+static void check_ids(struct checker *checker, struct ranked *ranked, size_t count)
+{
+    qsort(ranked, count, sizeof(*ranked), compare_ids);
+    for (size_t i = 1; i < count; i++) {
+        const struct config_worker *first = ranked[i - 1].worker;
+        const struct config_worker *second = ranked[i].worker;
+        char place[CONFIG_PLACE_MAX];
+        if (!str_eq(first->id, second->id))
+            continue;
+        /* Told as an address given twice below. */
+        if (ranked[i - 1].pool == ranked[i].pool && compare_addr(&first->address.addr, &second->address.addr) == 0)
+            continue;
+        if (str_eq(first->name, second->name) && !str_eq(first->name, first->id))
+            config_error_add(checker->errors, &second->place, "the worker's name \"%.*s\" is given twice; first at %s",
+                             STR_ARG(second->name), config_place_print(place, &first->place));
+        else
+            config_error_add(checker->errors, &second->place,
+                             "the worker's id in metrics, \"%.*s\", is that of the worker at %s too; give it a name",
+                             STR_ARG(config_shown(second->id)), config_place_print(place, &first->place));
+    }
+}
+
+static void check_addresses(struct checker *checker, struct ranked *ranked, size_t count)
+{
+    qsort(ranked, count, sizeof(*ranked), compare_addresses);
+    for (size_t i = 1; i < count; i++) {
+        const struct config_worker *first = ranked[i - 1].worker;
+        const struct config_worker *second = ranked[i].worker;
+        char place[CONFIG_PLACE_MAX];
+        if (ranked[i - 1].pool == ranked[i].pool && compare_addr(&first->address.addr, &second->address.addr) == 0)
+            config_error_add(checker->errors, &second->place,
+                             "the worker %.*s is given twice in this pool; first at %s",
+                             STR_ARG(config_shown(second->address.text)), config_place_print(place, &first->place));
+    }
+}
+
+static int check_workers(struct checker *checker)
+{
+    struct config *config = checker->config;
+    size_t all = 0;
+    for (size_t p = 0; p < config->pools.count; p++)
+        all += config->pools.items[p].workers.count;
+    config->worker_count = all;
+    if (all == 0)
+        return 0;
+    struct ranked *ranked = arena_take(checker->scratch, all * sizeof(*ranked));
+    if (ranked == NULL)
+        return -ERR_NO_MEMORY;
+
+    size_t count = 0;
+    for (size_t p = 0; p < config->pools.count; p++) {
+        struct config_workers *workers = &config->pools.items[p].workers;
+        for (size_t w = 0; w < workers->count; w++) {
+            if (workers->items[w].address.addr.len > 0) {
+                ranked[count] = (struct ranked){&workers->items[w], p, count};
+                count++;
+            }
+        }
+    }
+    int result = set_ids(checker, ranked, count);
+    if (result == 0) {
+        check_ids(checker, ranked, count);
+        check_addresses(checker, ranked, count);
+    }
+    return result;
+}
+
+/* ---- Routes ---- */
+
+static size_t pool_find(const struct config *config, struct str name)
+{
+    size_t at = 0;
+    while (at < config->pools.count && !str_eq(config->pools.items[at].name, name))
+        at++;
+    return at;
+}
+
+static void unknown_pool(struct checker *checker, const struct config_route *route)
+{
+    enum { NEAR_MAX = 64 };
+    struct str names[NEAR_MAX] = {{NULL, 0}};
+    size_t count = 0;
+    for (; count < checker->config->pools.count && count < NEAR_MAX; count++)
+        names[count] = checker->config->pools.items[count].name;
+    size_t nearest = directive_nearest_word(names, count, route->pool_name);
+    config_error_add(checker->errors, &route->place, "there is no pool \"%.*s\"%s%.*s%s", STR_ARG(route->pool_name),
+                     nearest < count ? "; did you mean \"" : "", nearest < count ? (int)names[nearest].n : 0,
+                     nearest < count ? names[nearest].p : "", nearest < count ? "\"?" : "");
+}
+
+static bool host_covers(struct str first, struct str second)
+{
+    if (first.n == 0 || str_eq(first, second))
+        return true;
+    /* `*.example.com` is met by what ends in `.example.com`, another pattern too. */
+    return str_starts(first, STR("*.")) && second.n >= first.n && str_ends(second, str_slice(first.p + 1, first.n - 1));
+}
+
+static bool path_covers(struct str first, struct str second)
+{
+    if (!str_starts(second, first))
+        return false;
+    return first.n == second.n || first.p[first.n - 1] == '/' || second.p[first.n] == '/';
+}
+
+static void check_reachable(struct checker *checker, size_t at)
+{
+    const struct config_route *route = &checker->config->routes.items[at];
+    for (size_t i = 0; i < at; i++) {
+        const struct config_route *first = &checker->config->routes.items[i];
+        char place[CONFIG_PLACE_MAX];
+        if (!host_covers(first->host, route->host) || !path_covers(first->path, route->path))
+            continue;
+        config_error_add(checker->errors, &route->place,
+                         "this route is never reached: the one at %s takes its requests",
+                         config_place_print(place, &first->place));
+        return;
+    }
+}
+
+/* With one pool and no routes, all goes there. */
+static int add_route(struct checker *checker)
+{
+    struct config *config = checker->config;
+    if (config->pools.count > 1 && checker->whole)
+        config_error_add(checker->errors, &config->place, "with %zu pools, \"routes\" must say what goes where",
+                         config->pools.count);
+    if (config->pools.count != 1)
+        return 0;
+    struct config_route *route = arena_take(&config->arena, sizeof(*route));
+    if (route == NULL)
+        return -ERR_NO_MEMORY;
+    *route = (struct config_route){.place = config->pools.items[0].place,
+                                   .host = STR(""),
+                                   .path = STR("/"),
+                                   .pool_name = config->pools.items[0].name};
+    config->routes = (struct config_routes){route, 1};
+    return 0;
+}
+
+static void warn_unused_pools(struct checker *checker, const bool *used)
+{
+    for (size_t i = 0; i < checker->config->pools.count; i++) {
+        const struct config_pool *pool = &checker->config->pools.items[i];
+        if (!used[i])
+            config_warning_add(checker->errors, &pool->place, "no route leads to the pool \"%.*s\"",
+                               STR_ARG(pool->name));
+    }
+}
+
+static int check_routes(struct checker *checker)
+{
+    struct config *config = checker->config;
+    if (config->pools.count == 0)
+        return 0;
+    bool *used = arena_take(checker->scratch, config->pools.count * sizeof(*used));
+    if (used == NULL)
+        return -ERR_NO_MEMORY;
+    memset(used, 0, config->pools.count * sizeof(*used));
+    if (config->routes.count == 0) {
+        int result = add_route(checker);
+        if (result != 0 || config->routes.count == 0)
+            return result;
+    }
+    for (size_t i = 0; i < config->routes.count; i++) {
+        struct config_route *route = &config->routes.items[i];
+        route->pool = pool_find(config, route->pool_name);
+        if (checker->whole)
+            check_reachable(checker, i);
+        if (route->pool < config->pools.count)
+            used[route->pool] = true;
+        else if (route->pool_name.n > 0)
+            unknown_pool(checker, route);
+    }
+    if (checker->errors->error_count == 0)
+        warn_unused_pools(checker, used);
+    return 0;
+}
+
+/* ---- The rest ---- */
+
+static void check_listeners(struct checker *checker)
+{
+    const struct config_listeners *listeners = &checker->config->listeners;
+    for (size_t i = 1; i < listeners->count; i++) {
+        const struct config_listener *second = &listeners->items[i];
+        for (size_t j = 0; j < i && second->address.addr.len > 0; j++) {
+            const struct config_listener *first = &listeners->items[j];
+            char place[CONFIG_PLACE_MAX];
+            if (compare_addr(&first->address.addr, &second->address.addr) != 0)
+                continue;
+            config_error_add(checker->errors, &second->place, "the address %.*s is listened on twice; first at %s",
+                             STR_ARG(config_shown(second->address.text)), config_place_print(place, &first->place));
+            break;
+        }
+    }
+}
+
+static void check_health(struct checker *checker)
+{
+    for (size_t i = 0; i < checker->config->pools.count; i++) {
+        struct config_health *health = &checker->config->pools.items[i].health;
+        const struct config_place *place =
+            health->place.line > 0 ? &health->place : &checker->config->pools.items[i].place;
+        if (health->timeout_ms >= health->interval_ms)
+            config_warning_add(checker->errors, place,
+                               "the health timeout (%u ms) is not below the interval (%u ms): probes may come late",
+                               health->timeout_ms, health->interval_ms);
+        if (health->interval_doubt_ms > health->interval_ms)
+            health->interval_doubt_ms = health->interval_ms;
+    }
+}
+
+static void check_limits(struct checker *checker)
+{
+    const struct config_limits *limits = &checker->config->limits;
+    if (limits->target_bytes > limits->header_bytes)
+        config_error_add(checker->errors, &limits->place,
+                         "limits: target_bytes (%llu) is above header_bytes (%llu), of which the target is a part",
+                         (unsigned long long)limits->target_bytes, (unsigned long long)limits->header_bytes);
+}
+
+int config_check(struct config *config, struct config_errors *errors, struct arena *scratch)
+{
+    struct checker checker = {config, errors, scratch, errors->error_count == 0};
+    check_listeners(&checker);
+    check_limits(&checker);
+    check_health(&checker);
+    int result = check_workers(&checker);
+    return result != 0 ? result : check_routes(&checker);
+}

@@ -1,0 +1,262 @@
+/* Writes the page from whole states: the accounts are added up first, each under its sequence lock, and only then
+ * printed. Runs on the reactor that was asked, once a scrape. */
+#include "control/metric_text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum metric_id {
+#define METRIC(id, name, type, help) METRIC_##id,
+#include "control/metric.def"
+#undef METRIC
+};
+
+static const struct {
+    const char *name, *type, *help;
+} metrics[] = {
+#define METRIC(id, name, type, help) {name, type, help},
+#include "control/metric.def"
+#undef METRIC
+};
+
+struct page {
+    const struct metric_sources *sources;
+    struct bufq *out;
+    int error; /* the first one; nothing is written after it */
+    struct account_totals totals;
+    struct account_worker *workers;
+};
+
+__attribute__((format(printf, 2, 3))) static void put(struct page *page, const char *format, ...)
+{
+    char line[1024];
+    va_list arguments;
+
+    va_start(arguments, format);
+    int n = vsnprintf(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    ASSERT(n >= 0);
+    size_t bytes = (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1;
+    if (!page->error)
+        page->error = bufq_append(page->out, line, bytes);
+}
+
+typedef unsigned long long ull;
+
+/* ---- the lines that were asked for ---- */
+
+static void put_plain(struct page *page)
+{
+    const struct snapshot *snapshot = page->sources->snapshot;
+    const struct account_totals *totals = &page->totals;
+
+    put(page, "requests_total %llu\nrequests_failed %llu\nrequests_active %llu\n", (ull)totals->total,
+        (ull)totals->failed, (ull)totals->active);
+    for (uint32_t i = 0; i < snapshot->worker_count; i++)
+        put(page, "worker_%.*s_alive %d\n", STR_ARG(snapshot->workers[i].id), atomic_load(&snapshot->workers[i].alive));
+    for (uint32_t i = 0; i < snapshot->worker_count; i++)
+        put(page, "worker_%.*s_requests %llu\n", STR_ARG(snapshot->workers[i].id), (ull)page->workers[i].dispatches);
+    put(page, "requests_ok %llu\nrequests_aborted %llu\n", (ull)totals->ok, (ull)totals->aborted);
+}
+
+/* The page begins with the plain lines themselves, so their help follows them. */
+static void put_plain_help(struct page *page)
+{
+    const struct snapshot *snapshot = page->sources->snapshot;
+
+    put(page, "# HELP requests_total Requests whose head was complete or refused; ok + failed + aborted + active.\n"
+              "# HELP requests_failed Requests that did not get a worker's whole answer through no doing of a leaving "
+              "client.\n"
+              "# HELP requests_active Requests being worked on.\n"
+              "# HELP requests_ok Requests answered whole.\n"
+              "# HELP requests_aborted Requests whose client left or stopped reading.\n");
+    for (uint32_t i = 0; i < snapshot->worker_count; i++)
+        put(page, "# HELP worker_%.*s_alive 1 when healthy.\n# HELP worker_%.*s_requests Requests sent to it.\n",
+            STR_ARG(snapshot->workers[i].id), STR_ARG(snapshot->workers[i].id));
+}
+
+/* ---- labelled series ---- */
+
+static void put_head(struct page *page, enum metric_id id)
+{
+    put(page, "# HELP %s %s\n# TYPE %s %s\n", metrics[id].name, metrics[id].help, metrics[id].name, metrics[id].type);
+}
+
+static void put_single(struct page *page, enum metric_id id, uint64_t value)
+{
+    put_head(page, id);
+    put(page, "%s %llu\n", metrics[id].name, (ull)value);
+}
+
+/* Label values: names may hold what the format quotes. */
+struct label {
+    char text[256];
+};
+
+static struct label quoted(struct str value)
+{
+    struct label label;
+    size_t n = 0;
+
+    for (size_t i = 0; i < value.n && n + 3 < sizeof(label.text); i++) {
+        char c = value.p[i];
+        if (c == '"' || c == '\\')
+            label.text[n++] = '\\';
+        label.text[n++] = c == '\n' ? ' ' : c;
+    }
+    label.text[n] = 0;
+    return label;
+}
+
+static void put_requests(struct page *page)
+{
+    const struct snapshot *snapshot = page->sources->snapshot;
+
+    put_head(page, METRIC_REQUESTS);
+    for (uint32_t i = 0; i < snapshot->worker_count; i++)
+        for (unsigned c = 1; c < ACCOUNT_CLASSES; c++)
+            put(page, "%s{pool=\"%s\",worker=\"%s\",code_class=\"%uxx\"} %llu\n", metrics[METRIC_REQUESTS].name,
+                quoted(snapshot->workers[i].pool->name).text, quoted(snapshot->workers[i].name).text, c + 1,
+                (ull)page->workers[i].answers[c]);
+    for (unsigned c = 1; c < ACCOUNT_CLASSES; c++)
+        put(page, "%s{pool=\"\",worker=\"\",code_class=\"%uxx\"} %llu\n", metrics[METRIC_REQUESTS].name, c + 1,
+            (ull)page->totals.own_answers[c]);
+}
+
+static void put_by_worker(struct page *page, enum metric_id id,
+                          uint64_t (*value)(const struct page *page, uint32_t index))
+{
+    const struct snapshot *snapshot = page->sources->snapshot;
+
+    put_head(page, id);
+    for (uint32_t i = 0; i < snapshot->worker_count; i++)
+        put(page, "%s{pool=\"%s\",worker=\"%s\"} %llu\n", metrics[id].name,
+            quoted(snapshot->workers[i].pool->name).text, quoted(snapshot->workers[i].name).text, (ull)value(page, i));
+}
+
+static uint64_t dispatches_of(const struct page *page, uint32_t index)
+{
+    return page->workers[index].dispatches;
+}
+
+static uint64_t broken_of(const struct page *page, uint32_t index)
+{
+    return page->workers[index].broken;
+}
+
+static uint64_t up_of(const struct page *page, uint32_t index)
+{
+    return atomic_load(&page->sources->snapshot->workers[index].alive);
+}
+
+/* Reasons that never happened are left out, but for the first, so that the series exists from the start. */
+static void put_by_reason(struct page *page, enum metric_id id, const uint64_t *counts, int always)
+{
+    put_head(page, id);
+    for (int code = 1; code < ERR_COUNT; code++)
+        if (counts[code] || code == always)
+            put(page, "%s{reason=\"%s\"} %llu\n", metrics[id].name, err_reason(code), (ull)counts[code]);
+}
+
+static void put_duration(struct page *page)
+{
+    const char *name = metrics[METRIC_DURATION].name;
+    uint64_t below = 0;
+
+    put_head(page, METRIC_DURATION);
+    for (size_t i = 0; i < ACCOUNT_BUCKETS; i++) {
+        below += page->totals.duration_buckets[i];
+        put(page, "%s_bucket{le=\"%g\"} %llu\n", name, account_bucket_us[i] / 1e6, (ull)below);
+    }
+    put(page, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %.6f\n%s_count %llu\n", name, (ull)page->totals.duration_count, name,
+        (double)page->totals.duration_us_sum / 1e6, name, (ull)page->totals.duration_count);
+}
+
+static void put_connections(struct page *page)
+{
+    const char *name = metrics[METRIC_CONNECTIONS].name;
+    const struct account_totals *totals = &page->totals;
+
+    put_head(page, METRIC_CONNECTIONS);
+    put(page, "%s{side=\"client\",state=\"open\"} %llu\n", name, (ull)totals->clients_open);
+    put(page, "%s{side=\"worker\",state=\"open\"} %llu\n", name, (ull)totals->workers_open);
+    put(page, "%s{side=\"worker\",state=\"idle\"} %llu\n", name, (ull)totals->workers_idle);
+}
+
+static void put_bytes(struct page *page)
+{
+    const char *name = metrics[METRIC_BODY_BYTES].name;
+
+    put_head(page, METRIC_BODY_BYTES);
+    put(page, "%s{side=\"client\"} %llu\n", name, (ull)page->totals.bytes_from_clients);
+    put(page, "%s{side=\"worker\"} %llu\n", name, (ull)page->totals.bytes_from_workers);
+}
+
+static void put_probes(struct page *page)
+{
+    const struct snapshot *snapshot = page->sources->snapshot;
+    struct health health;
+    struct probe_stats stats;
+
+    put_head(page, METRIC_PROBES);
+    for (uint32_t i = 0; i < snapshot->worker_count; i++) {
+        const struct worker *worker = &snapshot->workers[i];
+        struct label pool = quoted(worker->pool->name), name = quoted(worker->name);
+        prober_read(page->sources->prober, worker, &health, &stats);
+        put(page, "%s{pool=\"%s\",worker=\"%s\",result=\"good\"} %llu\n", metrics[METRIC_PROBES].name, pool.text,
+            name.text, (ull)(stats.probes - stats.failures));
+        put(page, "%s{pool=\"%s\",worker=\"%s\",result=\"bad\"} %llu\n", metrics[METRIC_PROBES].name, pool.text,
+            name.text, (ull)stats.failures);
+    }
+    put_head(page, METRIC_PROBE_DURATION);
+    for (uint32_t i = 0; i < snapshot->worker_count; i++) {
+        const struct worker *worker = &snapshot->workers[i];
+        struct label pool = quoted(worker->pool->name), name = quoted(worker->name);
+        prober_read(page->sources->prober, worker, &health, &stats);
+        put(page, "%s_sum{pool=\"%s\",worker=\"%s\"} %.6f\n", metrics[METRIC_PROBE_DURATION].name, pool.text, name.text,
+            (double)stats.took_us_sum / 1e6);
+        put(page, "%s_count{pool=\"%s\",worker=\"%s\"} %llu\n", metrics[METRIC_PROBE_DURATION].name, pool.text,
+            name.text, (ull)stats.probes);
+    }
+}
+
+static void put_page(struct page *page)
+{
+    const struct account_totals *totals = &page->totals;
+
+    put_plain(page);
+    put_plain_help(page);
+    put_head(page, METRIC_BUILD_INFO);
+    put(page, "%s{version=\"%s\"} 1\n", metrics[METRIC_BUILD_INFO].name, BALLAST_VERSION);
+    put_single(page, METRIC_START_TIME, (uint64_t)page->sources->started_s);
+    put_requests(page);
+    put_by_worker(page, METRIC_DISPATCHES, dispatches_of);
+    put_by_worker(page, METRIC_BROKEN, broken_of);
+    put_by_reason(page, METRIC_FAILURES, totals->by_reason, ERR_NO_WORKER);
+    put_by_reason(page, METRIC_RETRIES, totals->retries, ERR_CONNECT_REFUSED);
+    put_duration(page);
+    put_bytes(page);
+    put_connections(page);
+    put_single(page, METRIC_ACCEPTED, totals->clients_accepted);
+    put_single(page, METRIC_REFUSED, totals->accepts_refused);
+    put_single(page, METRIC_HEADS_LOST, totals->heads_lost);
+    put_by_worker(page, METRIC_WORKER_UP, up_of);
+    put_probes(page);
+    put_single(page, METRIC_LOG_DROPPED, page->sources->access_sink ? sink_dropped(page->sources->access_sink) : 0);
+}
+
+int metric_text_write(const struct metric_sources *sources, struct bufq *out)
+{
+    struct page page = {.sources = sources, .out = out};
+
+    page.workers =
+        calloc(sources->snapshot->worker_count, sizeof(*page.workers)); /* start-up only: and once a scrape */
+    if (!page.workers)
+        return -ERR_NO_MEMORY;
+    for (uint32_t i = 0; i < sources->account_count; i++)
+        account_add_to(sources->accounts[i], &page.totals, page.workers);
+    put_page(&page);
+    free(page.workers); /* start-up only: see above */
+    return page.error;
+}

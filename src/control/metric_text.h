@@ -1,0 +1,24 @@
+/* The metrics page: the plain lines that were asked for first, then labelled series for Prometheus (text format 0.0.4).
+ */
+#ifndef CONTROL_METRIC_TEXT_H
+#define CONTROL_METRIC_TEXT_H
+
+#include "balance/probe.h"
+#include "base/bufq.h"
+#include "base/sink.h"
+#include "control/snapshot.h"
+
+/* Where the numbers come from; everything outlives the page's readers. */
+struct metric_sources {
+    const struct snapshot *snapshot;
+    const struct account *const *accounts; /* of each reactor */
+    uint32_t account_count;
+    struct prober *prober;
+    const struct sink *access_sink; /* NULL: no access log */
+    int64_t started_s;
+};
+
+/* Any thread. 0 or -ERR_NO_MEMORY. */
+MUST_CHECK int metric_text_write(const struct metric_sources *sources, struct bufq *out);
+
+#endif

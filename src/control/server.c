@@ -1,0 +1,288 @@
+/* The control thread's work. It starts the reactors, probes the workers, and answers signals; when told to stop it
+ * drains everything in order: listeners and idle connections first, exchanges as they end, probes last. */
+#include "control/server.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "balance/probe.h"
+#include "base/clock.h"
+#include "base/sink.h"
+#include "control/metric_text.h"
+#include "control/signal.h"
+#include "control/snapshot.h"
+#include "io/io_epoll.h"
+
+enum { CONTROL_BUFFER_BYTES = 256 << 20 };
+
+struct server {
+    struct server_options options;
+    struct snapshot *snapshot;
+    struct io *io;
+    struct buf_pool buffers;
+    struct prober *prober;
+    struct sink *access_sink;
+    struct reactor **reactors;
+    const struct account **accounts;
+    uint32_t created, started; /* reactors */
+    struct metric_sources metrics;
+    struct timer drain_timer;
+    _Atomic uint32_t stopped; /* reactors that have */
+    bool draining;
+    bool prober_stopping;
+    bool forced;
+};
+
+/* ---- events ---- */
+
+static void on_health_change(void *context, struct worker *worker, enum health_change change,
+                             const struct probe_result *result)
+{
+    char cause[32];
+    struct str text = result->error ? str_of(err_reason(result->error)) : STR_NONE;
+
+    if (!text.p) {
+        memcpy(cause, "status_", 7);
+        text = str_slice(cause, 7 + str_put_u64(cause + 7, result->status));
+    }
+    if (change == HEALTH_WENT_UP)
+        log_info("worker is up", LOG_S("pool", worker->pool->name), LOG_S("worker", worker->name),
+                 LOG_S("address", worker->address), LOG_S("cause", text), LOG_N("alive", pool_alive(worker->pool)));
+    else
+        log_warn("worker is down", LOG_S("pool", worker->pool->name), LOG_S("worker", worker->name),
+                 LOG_S("address", worker->address), LOG_S("cause", text), LOG_N("alive", pool_alive(worker->pool)));
+}
+
+static uint64_t active_exchanges(const struct server *server)
+{
+    uint64_t active = 0;
+
+    for (uint32_t i = 0; i < server->created; i++)
+        active += __atomic_load_n(&server->accounts[i]->totals.active, __ATOMIC_RELAXED);
+    return active;
+}
+
+static void on_drain_timeout(struct timer *timer)
+{
+    struct server *server = CONTAINER_OF(timer, struct server, drain_timer);
+
+    log_warn("drain time is over: what is left is cut", LOG_N("active", (int64_t)active_exchanges(server)));
+    server->forced = true;
+}
+
+static void start_drain(struct server *server)
+{
+    if (server->draining)
+        return;
+    server->draining = true;
+    log_info("stopping", LOG_N("active", (int64_t)active_exchanges(server)),
+             LOG_N("drain_ms", server->options.config->timeouts.drain_ms));
+    for (uint32_t i = 0; i < server->started; i++)
+        reactor_drain(server->reactors[i]);
+    io_timer_set(server->io, &server->drain_timer, io_now_ms(server->io) + server->options.config->timeouts.drain_ms);
+}
+
+static void on_wake(void *context)
+{
+    struct server *server = context;
+    unsigned signals = signal_take();
+
+    if (signals & SIGNAL_STOP)
+        start_drain(server);
+    if (signals & SIGNAL_STOP_AGAIN) {
+        log_warn("told to stop again: what is left is cut", LOG_N("active", (int64_t)active_exchanges(server)));
+        server->forced = true;
+    }
+    if ((signals & SIGNAL_REOPEN_LOGS) && server->access_sink) {
+        sink_reopen(server->access_sink);
+        log_info("access log is reopened");
+    }
+    if (signals & (SIGNAL_RELOAD | SIGNAL_UPGRADE))
+        log_warn("this version cannot reload or upgrade in place: stop it and start it again");
+}
+
+static void on_reactor_stopped(void *context)
+{
+    struct server *server = context;
+
+    atomic_fetch_add(&server->stopped, 1);
+    io_wake(server->io);
+}
+
+static int write_metrics(void *context, struct bufq *out)
+{
+    struct server *server = context;
+
+    return metric_text_write(&server->metrics, out);
+}
+
+/* ---- starting ---- */
+
+static int start_control(struct server *server)
+{
+    struct io_options io = {
+        .backend = &io_epoll_backend,
+        .buffers = &server->buffers,
+        .max_sockets = server->snapshot->worker_count + 16,
+        .on_wake = on_wake,
+        .context = server,
+    };
+    struct prober_options prober = {
+        .pools = server->snapshot->pools,
+        .pool_count = server->snapshot->pool_count,
+        .worker_count = server->snapshot->worker_count,
+        .on_change = on_health_change,
+        .context = server,
+    };
+
+    buf_pool_init(&server->buffers, CONTROL_BUFFER_BYTES);
+    int error = io_create(&io, &server->io);
+    if (error)
+        return error;
+    prober.io = server->io;
+    return prober_create(&prober, &server->prober);
+}
+
+static int open_access_log(struct server *server)
+{
+    struct str path = server->options.config->access_log.path;
+
+    if (str_eq(path, STR("off")))
+        return 0;
+    int error = sink_create(path.p, &server->access_sink);
+    if (error)
+        log_error("access log cannot be opened", LOG_S("path", path), LOG_Z("reason", err_reason(error)));
+    return error;
+}
+
+static int create_reactors(struct server *server)
+{
+    uint32_t count = server->options.reactors, listeners = server->options.listeners;
+    struct reactor_options options = snapshot_reactor_options(server->snapshot);
+
+    server->reactors = calloc(count, sizeof(struct reactor *));       /* start-up only */
+    server->accounts = calloc(count, sizeof(const struct account *)); /* start-up only */
+    if (!server->reactors || !server->accounts)
+        return -ERR_NO_MEMORY;
+    options.connections = (server->options.connections + count - 1) / count;
+    options.access_sink = server->access_sink;
+    options.listen_count = listeners;
+    options.on_stopped = on_reactor_stopped;
+    options.context = server;
+    for (uint32_t i = 0; i < count; i++) {
+        options.index = i;
+        options.listen_fds = server->options.listen_fds + (size_t)i * listeners;
+        int error = reactor_create(&options, &server->reactors[i]);
+        if (error)
+            return error;
+        server->accounts[i] = reactor_account(server->reactors[i]);
+        server->created++;
+    }
+    return 0;
+}
+
+static int start_reactors(struct server *server)
+{
+    server->metrics = (struct metric_sources){
+        .snapshot = server->snapshot,
+        .accounts = server->accounts,
+        .account_count = server->created,
+        .prober = server->prober,
+        .access_sink = server->access_sink,
+        .started_s = clock_wall_ns() / 1000000000,
+    };
+    for (uint32_t i = 0; i < server->created; i++) {
+        int error = reactor_start(server->reactors[i]);
+        if (error)
+            return error;
+        server->started++;
+    }
+    return 0;
+}
+
+static int start(struct server *server)
+{
+    int error = snapshot_create(server->options.config, &server->snapshot);
+
+    if (!error) {
+        server->snapshot->rules.metrics = write_metrics;
+        server->snapshot->rules.metrics_context = server;
+        error = start_control(server);
+    }
+    if (!error) {
+        signal_install(server->io);
+        error = open_access_log(server);
+    }
+    if (!error)
+        error = create_reactors(server);
+    if (!error)
+        error = start_reactors(server);
+    if (error)
+        log_error("the server cannot start", LOG_Z("reason", err_reason(error)), LOG_Z("because", err_sentence(error)));
+    return error;
+}
+
+/* ---- running and stopping ---- */
+
+static void say_ready(const struct server *server)
+{
+    const struct config *config = server->options.config;
+
+    for (size_t i = 0; i < config->listeners.count; i++)
+        log_info("listening", LOG_S("address", config->listeners.items[i].address.text));
+    log_info("ready", LOG_N("threads", server->options.reactors), LOG_N("pools", server->snapshot->pool_count),
+             LOG_N("workers", server->snapshot->worker_count), LOG_Z("version", BALLAST_VERSION));
+}
+
+static bool finished(struct server *server)
+{
+    if (server->forced)
+        return true;
+    if (!server->draining || atomic_load(&server->stopped) < server->started)
+        return false;
+    if (!server->prober_stopping) {
+        server->prober_stopping = true;
+        prober_stop(server->prober);
+    }
+    return prober_stopped(server->prober);
+}
+
+static void clean_up(struct server *server)
+{
+    for (uint32_t i = 0; i < server->started; i++)
+        reactor_join(server->reactors[i]);
+    for (uint32_t i = 0; i < server->created; i++)
+        reactor_destroy(&server->reactors[i]);
+    free(server->reactors); /* start-up only */
+    free(server->accounts); /* start-up only */
+    prober_destroy(&server->prober);
+    io_timer_fini(server->io, &server->drain_timer);
+    signal_install(NULL);
+    io_destroy(&server->io);
+    buf_pool_fini(&server->buffers);
+    if (server->access_sink)
+        sink_destroy(&server->access_sink);
+    snapshot_destroy(&server->snapshot);
+}
+
+enum server_exit server_run(const struct server_options *options)
+{
+    struct server server = {.options = *options};
+
+    timer_init(&server.drain_timer, on_drain_timeout);
+    if (start(&server))
+        return SERVER_EXIT_NOT_STARTED; /* the process ends here: the system takes back what was made */
+    say_ready(&server);
+    prober_start(server.prober);
+    while (!finished(&server))
+        io_turn(server.io, -1);
+    if (server.forced) {
+        if (server.access_sink)
+            sink_destroy(&server.access_sink); /* reactors still run: only what they handed over is written */
+        return SERVER_EXIT_FORCED;
+    }
+    clean_up(&server);
+    log_info("stopped");
+    return SERVER_EXIT_STOPPED;
+}

@@ -1,0 +1,25 @@
+/* The server process: reactors for traffic, and this thread for everything else.
+ *
+ * Runs until it is told to stop by a signal. The caller's thread becomes the control thread: probes, signals, later
+ * configuration and administration.
+ */
+#ifndef CONTROL_SERVER_H
+#define CONTROL_SERVER_H
+
+#include "control/config.h"
+
+enum server_exit { SERVER_EXIT_STOPPED = 0, SERVER_EXIT_NOT_STARTED = 1, SERVER_EXIT_FORCED = 2 };
+
+struct server_options {
+    const struct config *config;
+    uint32_t connections; /* client connections at most, over all reactors */
+    uint32_t reactors;
+    /* fds[reactor * listeners + listener], each listening already; closed with the process. */
+    const int *listen_fds;
+    uint32_t listeners;
+};
+
+/* Returns how the process should exit. What went wrong was logged. */
+enum server_exit server_run(const struct server_options *options);
+
+#endif

@@ -1,0 +1,405 @@
+/* The worker side's HTTP/1 session: one request at a time, answers judged as strictly as requests are. Owned by a lease
+ * book (or a prober) on its thread. While it idles a receive stays in flight, so that a worker's close is seen at once.
+ */
+#include "http/h1_client.h"
+
+#include "http/h1_write.h"
+
+enum {
+    STATE_CONNECTING,
+    STATE_IDLE,
+    STATE_HEAD, /* a request goes out, no final head yet */
+    STATE_BODY,
+    STATE_WHOLE, /* the answer is complete */
+    STATE_BROKEN /* nothing more will be understood from this worker */
+};
+
+static struct h1_client *of_conn(struct conn *conn)
+{
+    struct h1_client *client = CONTAINER_OF(conn, struct h1_client, session.conn);
+    ASSERT_MAGIC(&client->session, SESSION_MAGIC);
+    return client;
+}
+
+static struct h1_client *of_stream(struct stream *stream)
+{
+    struct h1_client *client = CONTAINER_OF(stream->session, struct h1_client, session);
+    ASSERT(client->stream == stream);
+    return client;
+}
+
+static void fail_stream(struct h1_client *client, int error)
+{
+    struct stream *stream = client->stream;
+
+    client->state = STATE_BROKEN;
+    client->keep_alive = false;
+    stream->failed = true;
+    stream->error = error;
+    conn_read(&client->session.conn, false);
+    stream->notify(stream, STREAM_FAILED);
+}
+
+/* What the shared parser says of a request, said of an answer. */
+static int answer_error(int error)
+{
+    switch (-error) {
+    case ERR_REQUEST_HEAD_SIZE:
+    case ERR_REQUEST_FIELD_COUNT:
+    case ERR_REQUEST_TARGET_SIZE: return -ERR_ANSWER_HEAD_SIZE;
+    case ERR_REQUEST_BARE_LF:
+    case ERR_REQUEST_CHUNK:
+    case ERR_REQUEST_TRAILER: return -ERR_ANSWER_MALFORMED;
+    default: return error;
+    }
+}
+
+/* ---- what comes in ---- */
+
+static void take_body(struct h1_client *client)
+{
+    struct conn *conn = &client->session.conn;
+    struct stream *stream = client->stream;
+    size_t before = bufq_bytes(&stream->body);
+    int done = h1_body_in_take(&client->in, &conn->in, stream, client->limits);
+    unsigned events = bufq_bytes(&stream->body) > before ? STREAM_BODY : 0;
+
+    if (done < 0) {
+        fail_stream(client, answer_error(done));
+        return;
+    }
+    conn_read(conn, done == 1 || bufq_bytes(&stream->body) < STREAM_BODY_HIGH);
+    if (done == 1) {
+        client->state = STATE_WHOLE;
+        stream->ended = true;
+        events |= STREAM_END;
+    }
+    if (events)
+        stream->notify(stream, events);
+}
+
+static int parse_head(struct h1_client *client, size_t bytes)
+{
+    struct bufq *in = &client->session.conn.in;
+    struct stream *stream = client->stream;
+    struct h1_asked asked = {.method = (enum msg_method)client->asked};
+    struct h1_head head;
+    uint32_t cap = client->scan.lines + stream->spare_fields;
+    struct field *fields = h1_take_fields(stream, in, cap);
+    if (!fields)
+        return -ERR_NO_MEMORY;
+    int error = h1_parse_answer(str_slice(bufq_front(in).p, bytes), asked, client->limits, fields, cap, &head);
+    if (error)
+        return error;
+    if (head.msg.status == 101)
+        return -ERR_ANSWER_SWITCHED;
+    stream->head = head.msg;
+    client->keep_alive = head.keep_alive;
+    h1_body_in_init(&client->in, &head);
+    bufq_consume(in, bytes);
+    memset(&client->scan, 0, sizeof(client->scan));
+    return 0;
+}
+
+/* Bytes that cannot become a status line are seen at once, not after a time-out. */
+static bool looks_like_answer(struct str front)
+{
+    return memcmp(front.p, "HTTP/1.", front.n < 7 ? front.n : 7) == 0;
+}
+
+static void take_head(struct h1_client *client)
+{
+    struct bufq *in = &client->session.conn.in;
+    size_t bytes = 0;
+
+    if (client->interim_waits || bufq_bytes(in) == 0)
+        return;
+    client->answer_begun = true;
+    int found = looks_like_answer(bufq_front(in)) ? h1_scan_queue(&client->scan, in, client->limits, &bytes)
+                                                  : -ERR_ANSWER_MALFORMED;
+    if (found == 0)
+        return;
+    int error = found < 0 ? found : parse_head(client, bytes);
+    if (error) {
+        fail_stream(client, answer_error(error));
+    } else if (client->stream->head.status < 200) {
+        client->interim_waits = true;
+        client->stream->notify(client->stream, STREAM_INTERIM);
+    } else {
+        client->state = STATE_BODY;
+        client->stream->notify(client->stream, STREAM_HEAD);
+        take_body(client);
+    }
+}
+
+static void on_received(struct conn *conn)
+{
+    struct h1_client *client = of_conn(conn);
+
+    switch (client->state) {
+    case STATE_IDLE: client->owner->lost(client->owner, client); break;
+    case STATE_HEAD: take_head(client); break;
+    case STATE_BODY: take_body(client); break;
+    case STATE_WHOLE: conn_read(conn, false); break; /* bytes behind the answer: seen at finish */
+    default: bufq_clear(&conn->in); break;
+    }
+}
+
+/* ---- ends ---- */
+
+static void on_ended(struct conn *conn, int error)
+{
+    struct h1_client *client = of_conn(conn);
+
+    switch (client->state) {
+    case STATE_CONNECTING: client->owner->ready(client->owner, client, error ? error : -ERR_CONN_CLOSED); break;
+    case STATE_IDLE: client->owner->lost(client->owner, client); break;
+    case STATE_HEAD:
+        if (client->answer_begun)
+            fail_stream(client, -ERR_ANSWER_CUT);
+        else
+            fail_stream(client, error ? -ERR_CONN_RESET : -ERR_CONN_CLOSED);
+        break;
+    case STATE_BODY:
+        if (client->in.kind == H1_BODY_CLOSE && !error) {
+            client->state = STATE_WHOLE;
+            client->stream->ended = true;
+            client->stream->notify(client->stream, STREAM_END);
+        } else {
+            fail_stream(client, -ERR_ANSWER_CUT);
+        }
+        break;
+    default: break;
+    }
+}
+
+/* The worker reads no more; its answer may be on its way all the same, so reading goes on and tells. */
+static void on_send_failed(struct conn *conn, int error)
+{
+    struct h1_client *client = of_conn(conn);
+
+    client->keep_alive = false;
+    if (client->stream && client->wants_room) {
+        client->wants_room = false;
+        client->stream->notify(client->stream, STREAM_ROOM);
+    }
+}
+
+static void on_sent(struct conn *conn)
+{
+    struct h1_client *client = of_conn(conn);
+
+    if (!client->stream)
+        return;
+    client->stream->sent_bytes = true;
+    if (client->wants_room && bufq_bytes(&conn->out) <= SESSION_OUT_LOW) {
+        client->wants_room = false;
+        client->stream->notify(client->stream, STREAM_ROOM);
+    }
+}
+
+static void on_ready(struct conn *conn)
+{
+    struct h1_client *client = of_conn(conn);
+
+    client->state = STATE_IDLE;
+    conn_read(conn, true);
+    client->owner->ready(client->owner, client, 0);
+}
+
+static void on_timeout(struct conn *conn)
+{
+    struct h1_client *client = of_conn(conn);
+
+    if (client->state == STATE_IDLE)
+        client->owner->lost(client->owner, client);
+}
+
+static void on_closed(struct conn *conn)
+{
+    struct h1_client *client = of_conn(conn);
+
+    ASSERT(!client->stream);
+    client->owner->closed(client->owner, client);
+}
+
+static const struct conn_events client_events = {
+    .on_ready = on_ready,
+    .on_received = on_received,
+    .on_sent = on_sent,
+    .on_ended = on_ended,
+    .on_send_failed = on_send_failed,
+    .on_timeout = on_timeout,
+    .on_closed = on_closed,
+};
+
+/* ---- what goes out ---- */
+
+static int client_open(struct session *session, struct stream *stream)
+{
+    struct h1_client *client = CONTAINER_OF(session, struct h1_client, session);
+
+    ASSERT(client->state == STATE_IDLE && !client->stream && !stream->session);
+    conn_set_deadline(&session->conn, TIMER_NEVER);
+    memset(&client->scan, 0, sizeof(client->scan));
+    client->state = STATE_HEAD;
+    client->answer_begun = false;
+    client->interim_waits = false;
+    client->out_ended = false;
+    client->wants_room = false;
+    client->stream = stream;
+    stream->session = session;
+    stream->reused = client->served > 0;
+    return 0;
+}
+
+static int client_send_head(struct stream *stream, const struct msg *msg)
+{
+    struct h1_client *client = of_stream(stream);
+    struct h1_framing framing = {.chunked = msg->body == MSG_BODY_OPEN, .length = -1};
+
+    client->asked = (uint8_t)msg->method;
+    client->out.kind = H1_BODY_NONE;
+    if (msg->body == MSG_BODY_OPEN) {
+        client->out.kind = H1_BODY_CHUNKED;
+    } else if (msg->body == MSG_BODY_LENGTH) {
+        client->out.kind = H1_BODY_LENGTH;
+        client->out.left = (uint64_t)msg->length;
+        framing.length = msg->length;
+    }
+    conn_flush(&client->session.conn);
+    return h1_write_request(&client->session.conn.out, msg, &framing);
+}
+
+static int client_send_body(struct stream *stream, struct bufq *from, size_t n)
+{
+    struct h1_client *client = of_stream(stream);
+
+    conn_flush(&client->session.conn);
+    return h1_body_out_send(&client->out, &client->session.conn.out, from, n);
+}
+
+static int client_send_end(struct stream *stream, const struct field *trailers, uint32_t count)
+{
+    struct h1_client *client = of_stream(stream);
+    int error = h1_body_out_end(&client->out, &client->session.conn.out, trailers, count);
+
+    if (error)
+        return error;
+    client->out_ended = true;
+    conn_flush(&client->session.conn);
+    return 0;
+}
+
+static size_t client_room(struct stream *stream)
+{
+    struct h1_client *client = of_stream(stream);
+    size_t waiting = bufq_bytes(&client->session.conn.out);
+
+    if (waiting < SESSION_OUT_HIGH)
+        return SESSION_OUT_HIGH - waiting;
+    client->wants_room = true;
+    return 0;
+}
+
+static void client_consumed(struct stream *stream)
+{
+    struct h1_client *client = of_stream(stream);
+
+    if (client->state == STATE_BODY) {
+        take_body(client);
+    } else if (client->state == STATE_HEAD && client->interim_waits) {
+        client->interim_waits = false;
+        take_head(client);
+        if (client->state == STATE_HEAD && client->session.conn.ended)
+            fail_stream(client, -ERR_ANSWER_CUT);
+    }
+}
+
+static bool reusable(const struct h1_client *client)
+{
+    const struct conn *conn = &client->session.conn;
+
+    return client->state == STATE_WHOLE && client->out_ended && client->keep_alive && bufq_bytes(&conn->out) == 0 &&
+           bufq_bytes(&conn->in) == 0 && !conn->send_failed && !conn_peer_ended(conn);
+}
+
+static struct h1_client *detach(struct stream *stream)
+{
+    struct h1_client *client = of_stream(stream);
+
+    client->stream = NULL;
+    stream->session = NULL;
+    return client;
+}
+
+static bool client_finish(struct stream *stream)
+{
+    struct h1_client *client = detach(stream);
+
+    if (!reusable(client)) {
+        conn_close(&client->session.conn, CONN_CLOSE_NOW);
+        return false;
+    }
+    client->state = STATE_IDLE;
+    client->served++;
+    conn_read(&client->session.conn, true);
+    return true;
+}
+
+static void client_abort(struct stream *stream)
+{
+    struct h1_client *client = detach(stream);
+
+    conn_close(&client->session.conn, CONN_CLOSE_RESET);
+}
+
+static bool client_idle(struct session *session)
+{
+    struct h1_client *client = CONTAINER_OF(session, struct h1_client, session);
+
+    return client->state == STATE_IDLE && !conn_closing(&session->conn);
+}
+
+static void client_drain(struct session *session)
+{
+    struct h1_client *client = CONTAINER_OF(session, struct h1_client, session);
+
+    client->keep_alive = false;
+    if (client_idle(session))
+        h1_client_close(client);
+}
+
+static const struct session_ops client_ops = {
+    .name = "HTTP/1.1",
+    .via = {"1.1", 3},
+    .open = client_open,
+    .send_head = client_send_head,
+    .send_body = client_send_body,
+    .send_end = client_send_end,
+    .room = client_room,
+    .consumed = client_consumed,
+    .finish = client_finish,
+    .abort = client_abort,
+    .drain = client_drain,
+    .idle = client_idle,
+};
+
+int h1_client_start(struct h1_client *client, struct io *io, struct sockaddr_storage *to,
+                    const struct h1_limits *limits, struct h1_client_owner *owner)
+{
+    memset(client, 0, sizeof(*client));
+    client->session.magic = SESSION_MAGIC;
+    client->session.ops = &client_ops;
+    list_init(&client->session.link);
+    client->owner = owner;
+    client->limits = limits;
+    conn_init(&client->session.conn, io, &client_events);
+    return conn_connect(&client->session.conn, to);
+}
+
+void h1_client_close(struct h1_client *client)
+{
+    ASSERT(!client->stream);
+    conn_close(&client->session.conn, CONN_CLOSE_NOW);
+}

@@ -1,0 +1,44 @@
+/* HTTP/1 with Ballast as the client: the worker side's session. RFC 9112.
+ */
+#ifndef HTTP_H1_CLIENT_H
+#define HTTP_H1_CLIENT_H
+
+#include "http/h1_body.h"
+
+struct h1_client;
+
+/* Whoever leases sessions out, or probes with one. Events come from the loop, never from inside a call. */
+struct h1_client_owner {
+    /* The connection is there (0), or will not be (a code; close it). */
+    void (*ready)(struct h1_client_owner *owner, struct h1_client *client, int error);
+    /* An idle session was ended by the worker, sent bytes nobody asked for, or passed its deadline: close it. */
+    void (*lost)(struct h1_client_owner *owner, struct h1_client *client);
+    /* The last event: the memory may go (through io_reap). */
+    void (*closed)(struct h1_client_owner *owner, struct h1_client *client);
+};
+
+struct h1_client {
+    struct session session; /* first */
+    struct h1_client_owner *owner;
+    const struct h1_limits *limits;
+    struct stream *stream;
+    struct h1_scan scan;
+    struct h1_body_in in;
+    struct h1_body_out out;
+    uint32_t served;    /* answers that were complete */
+    uint8_t state;      /* enum of h1_client.c */
+    uint8_t asked;      /* enum msg_method */
+    bool answer_begun;  /* some byte of an answer to this request was there */
+    bool interim_waits; /* stream->head is a 1xx not yet consumed */
+    bool keep_alive;
+    bool out_ended;
+    bool wants_room;
+};
+
+/* Starts to connect; *to is kept by the caller until ready. A negative code: nothing was started. limits outlive it. */
+MUST_CHECK int h1_client_start(struct h1_client *client, struct io *io, struct sockaddr_storage *to,
+                               const struct h1_limits *limits, struct h1_client_owner *owner);
+/* Ends a session that has no stream; closed follows. Harmless while closing. */
+void h1_client_close(struct h1_client *client);
+
+#endif

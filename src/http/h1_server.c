@@ -1,0 +1,446 @@
+/* The client side's HTTP/1 session: one request at a time, in order; what a client pipelines waits in conn->in. Owned
+ * by a reactor, on its thread. A request is handed over as soon as its head is parsed; its body follows through
+ * stream->body. */
+#include "http/h1_server.h"
+
+#include "http/h1_write.h"
+
+enum { PIPELINED_BYTES_MAX = BUF_CHUNK_BYTES }; /* read ahead of the present request */
+
+enum {
+    STATE_IDLE,  /* no request, or only the beginning of a head */
+    STATE_BODY,  /* head handed over, body still coming */
+    STATE_WHOLE, /* request complete; its answer is not */
+    STATE_BROKEN /* the rest of what the client sends means nothing */
+};
+
+static void take_body(struct h1_server *server);
+static void take_head(struct h1_server *server);
+
+static struct h1_server *of_conn(struct conn *conn)
+{
+    struct h1_server *server = CONTAINER_OF(conn, struct h1_server, session.conn);
+    ASSERT_MAGIC(&server->session, SESSION_MAGIC);
+    return server;
+}
+
+static struct h1_server *of_stream(struct stream *stream)
+{
+    struct h1_server *server = CONTAINER_OF(stream->session, struct h1_server, session);
+    ASSERT(server->stream == stream);
+    return server;
+}
+
+static void set_deadline_in(struct h1_server *server, int64_t ms)
+{
+    conn_set_deadline(&server->session.conn, io_now_ms(server->session.conn.io) + ms);
+}
+
+static void fail_stream(struct h1_server *server, int error)
+{
+    struct stream *stream = server->stream;
+
+    server->state = STATE_BROKEN;
+    server->must_close = true;
+    stream->failed = true;
+    stream->error = error;
+    stream->notify(stream, STREAM_FAILED);
+}
+
+/* ---- what comes in ---- */
+
+static void wait_for_head(struct h1_server *server)
+{
+    memset(&server->scan, 0, sizeof(server->scan));
+    server->state = STATE_IDLE;
+    server->head_begun = false;
+    server->must_close = false;
+    server->out_ended = false;
+    server->wants_room = false;
+    server->minor = 1;
+    server->asked = METHOD_OTHER;
+    set_deadline_in(server, server->options->client_idle_ms);
+}
+
+static int parse_head(struct h1_server *server, struct stream *stream, size_t bytes)
+{
+    struct bufq *in = &server->session.conn.in;
+    struct h1_head head;
+    uint32_t cap = server->scan.lines + stream->spare_fields;
+    struct field *fields = h1_take_fields(stream, in, cap);
+    if (!fields)
+        return -ERR_NO_MEMORY;
+    int error = h1_parse_request(str_slice(bufq_front(in).p, bytes), &server->options->limits, fields, cap, &head);
+    if (error)
+        return error;
+    stream->head = head.msg;
+    server->minor = head.msg.minor;
+    server->asked = (uint8_t)head.msg.method;
+    server->peer_keeps = head.keep_alive;
+    if (server->options->body_bytes && head.msg.body == MSG_BODY_LENGTH &&
+        (uint64_t)head.msg.length > server->options->body_bytes)
+        return -ERR_REQUEST_BODY_SIZE;
+    h1_body_in_init(&server->in, &head);
+    server->body_seen = 0;
+    bufq_consume(in, bytes);
+    return 0;
+}
+
+/* A head is whole (`refused` 0), or will never be. */
+static void begin_stream(struct h1_server *server, int refused, size_t bytes)
+{
+    struct conn *conn = &server->session.conn;
+    struct stream *stream = server->owner->open(server->owner, &server->session);
+
+    if (!stream) {
+        server->owner->head_lost(server->owner, -ERR_NO_MEMORY);
+        conn_close(conn, CONN_CLOSE_NOW);
+        return;
+    }
+    conn_set_deadline(conn, TIMER_NEVER);
+    stream->session = &server->session;
+    stream->began_ns = server->began_ns;
+    server->stream = stream;
+    if (!refused)
+        refused = parse_head(server, stream, bytes);
+    if (refused) {
+        fail_stream(server, refused);
+        return;
+    }
+    server->state = STATE_BODY;
+    stream->notify(stream, STREAM_HEAD);
+    take_body(server);
+}
+
+/* RFC 9112 section 2.2: empty lines before a request line are no part of it. */
+static void skip_empty_lines(struct bufq *in)
+{
+    while (bufq_front(in).n >= 2 && memcmp(bufq_front(in).p, "\r\n", 2) == 0)
+        bufq_consume(in, 2);
+}
+
+static void take_head(struct h1_server *server)
+{
+    struct conn *conn = &server->session.conn;
+    size_t bytes = 0;
+
+    if (server->scan.at == 0)
+        skip_empty_lines(&conn->in);
+    if (bufq_bytes(&conn->in) == 0)
+        return;
+    if (!server->head_begun)
+        server->began_ns = io_now_ns(conn->io);
+    int found = h1_scan_queue(&server->scan, &conn->in, &server->options->limits, &bytes);
+    if (found != 0)
+        begin_stream(server, found < 0 ? found : 0, bytes);
+    else if (!server->head_begun)
+        set_deadline_in(server, server->options->request_head_ms);
+    server->head_begun = true;
+}
+
+static void take_body(struct h1_server *server)
+{
+    struct conn *conn = &server->session.conn;
+    struct stream *stream = server->stream;
+    size_t before = bufq_bytes(&stream->body);
+    int done = h1_body_in_take(&server->in, &conn->in, stream, &server->options->limits);
+    size_t grown = bufq_bytes(&stream->body) - before;
+
+    server->body_seen += grown;
+    if (done >= 0 && server->options->body_bytes && server->body_seen > server->options->body_bytes)
+        done = -ERR_REQUEST_BODY_SIZE;
+    if (done < 0) {
+        fail_stream(server, done);
+        return;
+    }
+    conn_read(conn, done == 1 || bufq_bytes(&stream->body) < STREAM_BODY_HIGH);
+    unsigned events = grown ? STREAM_BODY : 0;
+    if (done == 1) {
+        server->state = STATE_WHOLE;
+        stream->ended = true;
+        events |= STREAM_END | (conn->ended ? STREAM_PEER_ENDED : 0);
+    }
+    if (events)
+        stream->notify(stream, events);
+    if (done == 0 && conn->ended && bufq_bytes(&stream->body) < STREAM_BODY_HIGH)
+        fail_stream(server, -ERR_CLIENT_GONE);
+}
+
+static void on_received(struct conn *conn)
+{
+    struct h1_server *server = of_conn(conn);
+
+    switch (server->state) {
+    case STATE_IDLE: take_head(server); break;
+    case STATE_BODY: take_body(server); break;
+    case STATE_WHOLE:
+        if (bufq_bytes(&conn->in) >= PIPELINED_BYTES_MAX)
+            conn_read(conn, false);
+        break;
+    default: bufq_clear(&conn->in); break;
+    }
+}
+
+/* ---- ends ---- */
+
+static void on_ended(struct conn *conn, int error)
+{
+    struct h1_server *server = of_conn(conn);
+
+    if (!server->stream) {
+        if (bufq_bytes(&conn->in) > 0)
+            server->owner->head_lost(server->owner, -ERR_CLIENT_GONE);
+        conn_close(conn, CONN_CLOSE_NOW);
+    } else if (error || server->state == STATE_BODY) {
+        fail_stream(server, -ERR_CLIENT_GONE);
+    } else if (server->state == STATE_WHOLE) {
+        server->stream->notify(server->stream, STREAM_PEER_ENDED);
+    }
+}
+
+static void on_send_failed(struct conn *conn, int error)
+{
+    struct h1_server *server = of_conn(conn);
+
+    if (server->stream)
+        fail_stream(server, -ERR_CLIENT_GONE);
+    else
+        conn_close(conn, CONN_CLOSE_NOW);
+}
+
+static void on_timeout(struct conn *conn)
+{
+    struct h1_server *server = of_conn(conn);
+
+    ASSERT(!server->stream);
+    if (server->head_begun)
+        begin_stream(server, -ERR_REQUEST_HEAD_TIMEOUT, 0);
+    else
+        conn_close(conn, CONN_CLOSE_NOW);
+}
+
+static void on_sent(struct conn *conn)
+{
+    struct h1_server *server = of_conn(conn);
+    unsigned events = 0;
+
+    if (!server->stream)
+        return;
+    if (server->wants_room && bufq_bytes(&conn->out) <= SESSION_OUT_LOW) {
+        server->wants_room = false;
+        events |= STREAM_ROOM;
+    }
+    if (server->out_ended && bufq_bytes(&conn->out) == 0)
+        events |= STREAM_SENT;
+    if (events)
+        server->stream->notify(server->stream, events);
+}
+
+static void on_ready(struct conn *conn)
+{
+    conn_read(conn, true);
+}
+
+static void on_closed(struct conn *conn)
+{
+    struct h1_server *server = of_conn(conn);
+
+    ASSERT(!server->stream);
+    server->owner->closed(server->owner, &server->session);
+}
+
+static const struct conn_events server_events = {
+    .on_ready = on_ready,
+    .on_received = on_received,
+    .on_sent = on_sent,
+    .on_ended = on_ended,
+    .on_send_failed = on_send_failed,
+    .on_timeout = on_timeout,
+    .on_closed = on_closed,
+};
+
+/* ---- what goes out ---- */
+
+static int send_interim(struct h1_server *server, const struct msg *msg)
+{
+    struct h1_framing none = {.length = -1};
+
+    if (server->minor == 0)
+        return 0; /* RFC 9110 section 15.2: never to a 1.0 client */
+    int error = h1_write_answer(&server->session.conn.out, msg, &none);
+    conn_flush(&server->session.conn);
+    return error;
+}
+
+/* How the body goes out to this client. RFC 9112 section 6.3. */
+static void frame_answer(struct h1_server *server, const struct msg *msg, struct h1_framing *framing)
+{
+    bool bodiless = server->asked == METHOD_HEAD || msg->status == 204 || msg->status == 304;
+
+    *framing = (struct h1_framing){.length = msg->status == 204 ? -1 : msg->length};
+    if (bodiless) {
+        server->out.kind = H1_BODY_NONE;
+    } else if (msg->body != MSG_BODY_OPEN) {
+        server->out.kind = H1_BODY_LENGTH;
+        framing->length = msg->body == MSG_BODY_NONE ? 0 : msg->length;
+        server->out.left = (uint64_t)framing->length;
+    } else if (server->minor > 0) {
+        server->out.kind = H1_BODY_CHUNKED;
+        framing->chunked = true;
+    } else {
+        server->out.kind = H1_BODY_CLOSE;
+        framing->length = -1;
+        server->must_close = true;
+    }
+}
+
+static int server_send_head(struct stream *stream, const struct msg *msg)
+{
+    struct h1_server *server = of_stream(stream);
+    struct h1_framing framing;
+
+    if (msg->status < 200)
+        return send_interim(server, msg);
+    frame_answer(server, msg, &framing);
+    if (server->state != STATE_WHOLE)
+        server->must_close = true; /* an early answer: what may still come of the request is not waited for */
+    if (server->must_close || !server->peer_keeps)
+        framing.connection = H1_CONNECTION_CLOSE;
+    else if (server->minor == 0)
+        framing.connection = H1_CONNECTION_KEEP_ALIVE;
+    conn_flush(&server->session.conn);
+    return h1_write_answer(&server->session.conn.out, msg, &framing);
+}
+
+static int server_send_body(struct stream *stream, struct bufq *from, size_t n)
+{
+    struct h1_server *server = of_stream(stream);
+
+    conn_flush(&server->session.conn);
+    return h1_body_out_send(&server->out, &server->session.conn.out, from, n);
+}
+
+static int server_send_end(struct stream *stream, const struct field *trailers, uint32_t count)
+{
+    struct h1_server *server = of_stream(stream);
+    struct conn *conn = &server->session.conn;
+    int error = h1_body_out_end(&server->out, &conn->out, trailers, count);
+
+    if (error)
+        return error;
+    server->out_ended = true;
+    conn_flush(conn);
+    if (bufq_bytes(&conn->out) == 0)
+        stream->notify(stream, STREAM_SENT);
+    return 0;
+}
+
+static size_t server_room(struct stream *stream)
+{
+    struct h1_server *server = of_stream(stream);
+    size_t waiting = bufq_bytes(&server->session.conn.out);
+
+    if (waiting < SESSION_OUT_HIGH)
+        return SESSION_OUT_HIGH - waiting;
+    server->wants_room = true;
+    return 0;
+}
+
+static void server_consumed(struct stream *stream)
+{
+    struct h1_server *server = of_stream(stream);
+
+    if (server->state == STATE_BODY)
+        take_body(server);
+}
+
+static struct h1_server *detach(struct stream *stream)
+{
+    struct h1_server *server = of_stream(stream);
+
+    server->stream = NULL;
+    stream->session = NULL;
+    return server;
+}
+
+static void next_request(struct h1_server *server)
+{
+    struct conn *conn = &server->session.conn;
+
+    wait_for_head(server);
+    conn_read(conn, true);
+    take_head(server);
+    if (!server->stream && conn->ended)
+        on_ended(conn, 0);
+}
+
+static bool server_finish(struct stream *stream)
+{
+    struct h1_server *server = detach(stream);
+    struct conn *conn = &server->session.conn;
+    bool whole = server->state == STATE_WHOLE && server->out_ended;
+
+    bool more = !conn->ended || bufq_bytes(&conn->in) > 0; /* pipelined ones are answered after the client's end too */
+    if (whole && !server->must_close && server->peer_keeps && more) {
+        next_request(server);
+        return true;
+    }
+    /* The client asked for the end and sent nothing behind it: nothing unread can turn the close into a reset. */
+    bool quiet =
+        whole && bufq_bytes(&conn->in) == 0 && bufq_bytes(&conn->out) == 0 && (!server->peer_keeps || conn->ended);
+    conn_close(conn, quiet ? CONN_CLOSE_NOW : CONN_CLOSE_LINGER);
+    return false;
+}
+
+static void server_abort(struct stream *stream)
+{
+    struct h1_server *server = detach(stream);
+
+    conn_close(&server->session.conn, CONN_CLOSE_RESET);
+}
+
+static bool server_idle(struct session *session)
+{
+    struct h1_server *server = CONTAINER_OF(session, struct h1_server, session);
+
+    return !server->stream && !conn_closing(&session->conn);
+}
+
+static void server_drain(struct session *session)
+{
+    struct h1_server *server = CONTAINER_OF(session, struct h1_server, session);
+
+    server->must_close = true;
+    if (server_idle(session) && !server->head_begun)
+        conn_close(&session->conn, CONN_CLOSE_NOW);
+}
+
+static const struct session_ops server_ops = {
+    .name = "HTTP/1.1",
+    .via = {"1.1", 3},
+    .send_head = server_send_head,
+    .send_body = server_send_body,
+    .send_end = server_send_end,
+    .room = server_room,
+    .consumed = server_consumed,
+    .finish = server_finish,
+    .abort = server_abort,
+    .drain = server_drain,
+    .idle = server_idle,
+};
+
+int h1_server_start(struct h1_server *server, struct io *io, int fd, const struct sockaddr_storage *peer,
+                    const struct h1_server_options *options, struct session_owner *owner)
+{
+    memset(server, 0, sizeof(*server));
+    server->session.magic = SESSION_MAGIC;
+    server->session.ops = &server_ops;
+    list_init(&server->session.link);
+    server->options = options;
+    server->owner = owner;
+    conn_init(&server->session.conn, io, &server_events);
+    int error = conn_accept(&server->session.conn, fd, peer);
+    if (!error)
+        wait_for_head(server);
+    return error;
+}

@@ -1,0 +1,164 @@
+/* HTTP spoken on a conn, the same for every version and for both sides: what floors 4 and 5 see of it.
+ *
+ * A session carries streams; a stream is one request and its answer. What the peer sends becomes stream->head, ->body
+ * and
+ * ->trailers; what is to be sent goes through the session_ functions. Events only set bits: notify is called with what
+ * is new and must not call back into the session; the owner acts later in the same turn, from its own task.
+ *
+ * Back-pressure lives in stream->body: a session stops reading when STREAM_BODY_HIGH bytes wait there, and goes on
+ * when session_consumed says that some were taken. The other way session_room says how much may be sent now. One thread
+ * owns all of it.
+ */
+#ifndef HTTP_SESSION_H
+#define HTTP_SESSION_H
+
+#include "base/arena.h"
+#include "base/bufq.h"
+#include "base/err.h"
+#include "base/list.h"
+#include "http/msg.h"
+#include "net/conn.h"
+
+enum { STREAM_BODY_HIGH = 65536, SESSION_OUT_HIGH = 65536, SESSION_OUT_LOW = 32768 };
+
+enum stream_event {
+    STREAM_HEAD = 1,        /* head is there; the answer's final one on the worker side */
+    STREAM_INTERIM = 2,     /* worker side: head is a 1xx; session_consumed lets the next head come */
+    STREAM_BODY = 4,        /* body has grown */
+    STREAM_END = 8,         /* the peer's message is complete, trailers too */
+    STREAM_ROOM = 16,       /* session_room was too little and has grown */
+    STREAM_SENT = 32,       /* after session_send_end: everything has left for the socket */
+    STREAM_FAILED = 64,     /* no more will come from the peer: error says why */
+    STREAM_PEER_ENDED = 128 /* client side: its request is whole, and it has ended its sending: gone, or half-closed */
+};
+
+struct session;
+struct stream;
+typedef void (*stream_notify_fn)(struct stream *stream, unsigned events);
+
+struct stream {
+    uint32_t magic;
+    bool ended;              /* STREAM_END was told */
+    bool failed;             /* STREAM_FAILED was told */
+    bool reused;             /* worker side: not the first request on its connection */
+    bool sent_bytes;         /* worker side: some byte of the request may have left */
+    int error;               /* a code of err.h, with failed, or of a head that was refused */
+    struct session *session; /* NULL before session_open and after session_finish */
+    stream_notify_fn notify;
+    struct arena *arena;   /* the owner's: fields and trailers are taken from it */
+    uint32_t spare_fields; /* how much room msg.fields shall have for the owner's additions */
+    struct buf *head_buf;  /* keeps the bytes of head; stream_fini gives it back */
+    struct msg head;
+    struct bufq body;
+    struct field *trailers;
+    uint32_t trailer_count;
+    int64_t began_ns; /* client side: io_now_ns when the head's first byte was there */
+};
+
+/* Whoever makes client-side sessions (a reactor). */
+struct session_owner {
+    /* A request begins: a stream set up by stream_init, or NULL (no memory: the connection is closed). Called before
+     * the head is parsed; STREAM_HEAD or STREAM_FAILED follows in the same turn. */
+    struct stream *(*open)(struct session_owner *owner, struct session *session);
+    /* The session is over and its memory may go (through io_reap). */
+    void (*closed)(struct session_owner *owner, struct session *session);
+    /* A connection ended or was refused without a whole head: told for the counters. code < 0. */
+    void (*head_lost)(struct session_owner *owner, int code);
+};
+
+struct session_ops {
+    const char *name; /* "HTTP/1.1", for access lines */
+    struct str via;   /* received-protocol of Via ("1.1"); of the session, not the message */
+    int (*open)(struct session *session, struct stream *stream);
+    int (*send_head)(struct stream *stream, const struct msg *msg);
+    int (*send_body)(struct stream *stream, struct bufq *from, size_t n);
+    int (*send_end)(struct stream *stream, const struct field *trailers, uint32_t count);
+    size_t (*room)(struct stream *stream);
+    void (*consumed)(struct stream *stream);
+    bool (*finish)(struct stream *stream);
+    void (*abort)(struct stream *stream);
+    void (*drain)(struct session *session);
+    bool (*idle)(struct session *session);
+};
+
+struct session {
+    uint32_t magic;
+    const struct session_ops *ops;
+    struct conn conn;
+    struct list link; /* the owner's: a reactor's sessions, a worker's idle ones */
+};
+
+enum { STREAM_MAGIC = 0x7374726d, SESSION_MAGIC = 0x73657373 };
+
+void stream_init(struct stream *stream, stream_notify_fn notify, struct arena *arena, struct buf_pool *pool);
+/* Gives back head_buf and waiting bytes; the stream belongs to no session then (asserted). */
+void stream_fini(struct stream *stream);
+/* Forgets what the peer sent, to be opened again on another session; same condition. */
+void stream_reset(struct stream *stream);
+
+/* Worker side: the session (idle, ready) takes this stream's request. 0 or a code. */
+MUST_CHECK static inline int session_open(struct session *session, struct stream *stream)
+{
+    return session->ops->open(session, stream);
+}
+
+/* Sends a head: the request, an interim answer (1xx), or the final answer. msg->body and length say what follows; a
+ * body of open end is framed as the version can. 0, -ERR_NO_MEMORY. Nothing follows a final head with MSG_BODY_NONE but
+ * session_send_end. */
+MUST_CHECK static inline int session_send_head(struct stream *stream, const struct msg *msg)
+{
+    return stream->session->ops->send_head(stream, msg);
+}
+
+/* Moves the first n bytes (n <= from->bytes) from a queue to the peer; n over session_room is allowed but not polite.
+ * 0, -ERR_NO_MEMORY, or -ERR_INTERNAL: more than the head promised. */
+MUST_CHECK static inline int session_send_body(struct stream *stream, struct bufq *from, size_t n)
+{
+    return stream->session->ops->send_body(stream, from, n);
+}
+
+/* The message is complete. 0, -ERR_NO_MEMORY, or -ERR_INTERNAL: less than the head promised. */
+MUST_CHECK static inline int session_send_end(struct stream *stream, const struct field *trailers, uint32_t count)
+{
+    return stream->session->ops->send_end(stream, trailers, count);
+}
+
+/* Bytes that session_send_body should be given now; 0 arms STREAM_ROOM. */
+static inline size_t session_room(struct stream *stream)
+{
+    return stream->session->ops->room(stream);
+}
+
+/* Bytes were taken from stream->body, or the interim head was: the session may read on. */
+static inline void session_consumed(struct stream *stream)
+{
+    stream->session->ops->consumed(stream);
+}
+
+/* Both messages are complete, or as complete as they will be: the stream leaves the session. Client side: the next
+ * request may come, or the connection ends politely where it must. Worker side: true when the session can take another
+ * request (it is idle then and the caller's to keep or close); false when it is closing. */
+static inline bool session_finish(struct stream *stream)
+{
+    return stream->session->ops->finish(stream);
+}
+
+/* The stream leaves the session at once and what was sent is not to look complete (HTTP/1: the connection is reset). */
+static inline void session_abort(struct stream *stream)
+{
+    stream->session->ops->abort(stream);
+}
+
+/* No request after the present one; an idle session closes. */
+static inline void session_drain(struct session *session)
+{
+    session->ops->drain(session);
+}
+
+/* Open and without a stream. */
+static inline bool session_idle(struct session *session)
+{
+    return session->ops->idle(session);
+}
+
+#endif

@@ -1,0 +1,52 @@
+/* What a backend gives to io.c: how operations are carried out. Included by io.c and the backends only.
+ */
+#ifndef IO_IO_BACKEND_H
+#define IO_IO_BACKEND_H
+
+#include "io/io.h"
+
+struct io {
+    const struct io_backend *backend;
+    struct io_options options;
+    struct io_stats stats;
+    struct timer_wheel wheel;
+    struct list completed; /* io_op.link */
+    struct list tasks;
+    struct list reaps;
+    int64_t now_ns;
+    uint32_t open_socks;
+    uint32_t ops_in_flight;
+    bool in_turn;
+    bool skipped_wait; /* the turn before did not look for new events */
+    _Atomic bool woken;
+    void *state; /* the backend's own */
+};
+
+struct io_backend {
+    const char *name;
+    /* 0 or a negative code; sets io->state. */
+    int (*init)(struct io *io);
+    void (*fini)(struct io *io);
+    int (*open)(struct io *io, struct io_sock *sock, int family);
+    int (*adopt)(struct io *io, struct io_sock *sock, int fd);
+    void (*discard)(struct io *io, int fd);
+    /* Starts an op that io.c has filled in and entered in its sock; may complete it at once by io_complete. An accept
+     * is submitted again after each connection or failure that it reported: one report at a time is on its way. While
+     * an op is not completed its link is the backend's. */
+    void (*submit)(struct io *io, struct io_op *op);
+    /* Makes the op complete by io_complete, now or later. */
+    void (*cancel)(struct io *io, struct io_op *op);
+    void (*shutdown_send)(struct io *io, struct io_sock *sock);
+    /* Closes the descriptor; nothing is in flight. Calls io_complete for the close op now or later. */
+    void (*close)(struct io *io, struct io_sock *sock, bool reset);
+    /* Waits up to timeout_ns (0: only looks, -1: for ever) and completes what can be. */
+    void (*wait)(struct io *io, int64_t timeout_ns);
+    void (*wake)(struct io *io);
+    int64_t (*now_ns)(struct io *io);
+};
+
+/* A backend's report that an op has ended (or, for an accept with more to come, that a connection is there). A receive
+ * that got bytes has its chunk in op->buf; its `used` is raised by io.c. op->link is on no list when it is called. */
+void io_complete(struct io_op *op, int32_t result);
+
+#endif

@@ -1,0 +1,292 @@
+/* Small enough to read in five minutes: no threads, no loop of its own, blocking waits. What it starts is a fork of
+ * itself, so that the configuration it checked is the one that runs. */
+#include "main/keeper.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "control/signal.h"
+#include "io/sock.h"
+#include "main/processors.h"
+
+enum {
+    BACKLOG = 4096,
+    DESCRIPTORS_OWN = 64, /* logs, loops, libraries */
+    CONNECTIONS_AUTO = 10000,
+    CONNECTIONS_LEAST = 16,
+    BACKOFF_FIRST_MS = 100,
+    BACKOFF_MAX_MS = 10000,
+    LIVED_WELL_MS = 10000, /* a server that ran this long is started again at once */
+};
+
+/* ---- descriptors ---- */
+
+static uint64_t descriptors_for(const struct config *config, uint32_t reactors, uint64_t connections)
+{
+    uint64_t idle = (uint64_t)config->limits.idle_per_worker * config->worker_count * reactors;
+
+    return 2 * connections + (idle < connections ? idle : connections) + config->worker_count +
+           (uint64_t)reactors * (config->listeners.count + 2) + DESCRIPTORS_OWN;
+}
+
+/* Raises the limit to `wanted`, or as far as allowed; returns what it is then. */
+static uint64_t raise_limit(uint64_t wanted)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= wanted)
+        return wanted;
+    struct rlimit raised = {.rlim_cur = wanted, .rlim_max = limit.rlim_max < wanted ? wanted : limit.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+        return wanted;
+    raised = (struct rlimit){.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+    return setrlimit(RLIMIT_NOFILE, &raised) == 0 ? limit.rlim_max : limit.rlim_cur;
+}
+
+static int choose_connections(const struct config *config, uint32_t reactors, uint32_t *ret_connections)
+{
+    uint32_t connections = config->limits.connections ? config->limits.connections : CONNECTIONS_AUTO;
+    uint64_t wanted = descriptors_for(config, reactors, connections);
+    uint64_t allowed = raise_limit(wanted);
+    uint64_t least = descriptors_for(config, reactors, 0) + 3 * CONNECTIONS_LEAST;
+
+    if (allowed < wanted && (config->limits.connections || allowed < least)) {
+        fprintf(stderr,
+                "ballast: limits.connections %u needs %llu file descriptors, but this process may open only %llu: "
+                "raise the "
+                "limit (ulimit -n %llu, or LimitNOFILE= in the unit file) or lower limits.connections.\n",
+                connections, (unsigned long long)wanted, (unsigned long long)allowed, (unsigned long long)wanted);
+        return -ERR_NO_DESCRIPTORS;
+    }
+    if (allowed < wanted) {
+        connections = (uint32_t)((allowed - descriptors_for(config, reactors, 0)) / 3);
+        log_info("the limit of open files allows fewer connections than usual", LOG_N("connections", connections),
+                 LOG_N("open_files", (int64_t)allowed), LOG_N("usual", CONNECTIONS_AUTO));
+    }
+    *ret_connections = connections;
+    return 0;
+}
+
+/* ---- sockets ---- */
+
+static const char *remedy_of(int error)
+{
+    switch (-error) {
+    case ERR_ADDRESS_IN_USE: return "another program listens there: stop it, or listen elsewhere (--listen)";
+    case ERR_NO_PERMISSION:
+        return "ports below 1024 need root or the capability CAP_NET_BIND_SERVICE: give it "
+               "(setcap cap_net_bind_service=+ep), or listen on a higher port (--listen 8080)";
+    case ERR_BAD_ADDRESS: return "this machine has no such address: see `ip address`";
+    case ERR_NO_DESCRIPTORS: return "raise the limit of open files (ulimit -n)";
+    default: return "see the system's log";
+    }
+}
+
+/* With several sockets on one address the system would let a second program join them unseen: a first, exclusive bind
+ * asks. */
+static int check_free(const struct sock_addr *addr)
+{
+    int fd = sock_listen(addr, 1, false);
+
+    if (fd >= 0)
+        close(fd);
+    return fd < 0 ? fd : 0;
+}
+
+static int bind_one(const struct config_listener *listener, uint32_t reactors, uint32_t step, int *fds)
+{
+    bool shared = reactors > 1 && listener->address.addr.storage.ss_family != AF_UNIX;
+    int error = shared ? check_free(&listener->address.addr) : 0;
+
+    for (uint32_t i = 0; i < reactors && !error; i++) {
+        if (i > 0 && !shared)
+            fds[i * step] = dup(fds[0]);
+        else
+            fds[i * step] = sock_listen(&listener->address.addr, BACKLOG, shared);
+        if (fds[i * step] < 0)
+            error = i > 0 && !shared ? err_from_errno(errno) : fds[i * step];
+    }
+    if (error)
+        fprintf(stderr, "ballast: cannot listen on %.*s: %s (%s).\n", STR_ARG(listener->address.text),
+                err_sentence(error), remedy_of(error));
+    return error;
+}
+
+static int bind_all(const struct config *config, uint32_t reactors, struct keeper_sockets *ret_sockets)
+{
+    uint32_t listeners = (uint32_t)config->listeners.count;
+    int *fds = calloc((size_t)reactors * listeners, sizeof(*fds)); /* start-up only */
+
+    if (!fds)
+        return -ERR_NO_MEMORY;
+    for (uint32_t i = 0; i < listeners; i++) {
+        int error = bind_one(&config->listeners.items[i], reactors, listeners, fds + i);
+        if (error) {
+            free(fds); /* start-up only: the process ends, its sockets with it */
+            return error;
+        }
+    }
+    *ret_sockets = (struct keeper_sockets){fds, reactors, listeners};
+    return 0;
+}
+
+/* ---- the server ---- */
+
+int keeper_prepare(const struct config *config, struct keeper_plan *ret_plan)
+{
+    uint32_t reactors = config->threads ? config->threads : processors_usable();
+
+    log_configure(config->log.level, config->log.format);
+    ret_plan->config = config;
+    int error = choose_connections(config, reactors, &ret_plan->connections);
+    return error ? error : bind_all(config, reactors, &ret_plan->sockets);
+}
+
+int keeper_run_alone(const struct keeper_plan *plan)
+{
+    struct server_options options = {
+        .config = plan->config,
+        .connections = plan->connections,
+        .reactors = plan->sockets.reactors,
+        .listen_fds = plan->sockets.fds,
+        .listeners = plan->sockets.listeners,
+    };
+
+    return (int)server_run(&options);
+}
+
+/* The child ends with its keeper: a killed keeper must not leave a server behind that nobody can stop. It has a process
+ * group of its own, so that a terminal's interrupt reaches it once, through the keeper. Signals are blocked on entry.
+ */
+_Noreturn static void be_the_server(const struct keeper_plan *plan, pid_t keeper, const sigset_t *open)
+{
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    setpgid(0, 0);
+    if (getppid() != keeper)
+        _exit(SERVER_EXIT_NOT_STARTED);
+    signal(SIGCHLD, SIG_DFL);
+    signal_install(NULL);
+    signal_take(); /* what came before the fork is the keeper's */
+    sigprocmask(SIG_SETMASK, open, NULL);
+    exit(keeper_run_alone(plan));
+}
+
+static void pass_on(pid_t server, unsigned signals)
+{
+    static const struct {
+        unsigned word;
+        int number;
+    } numbers[] = {{SIGNAL_STOP, SIGTERM},
+                   {SIGNAL_STOP_AGAIN, SIGTERM},
+                   {SIGNAL_RELOAD, SIGHUP},
+                   {SIGNAL_REOPEN_LOGS, SIGUSR1},
+                   {SIGNAL_UPGRADE, SIGUSR2}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+        if (signals & numbers[i].word)
+            kill(server, numbers[i].number);
+}
+
+/* Waits for the server's end and passes signals on meanwhile: they are let in only while sigsuspend waits, so that none
+ * can slip between looking and waiting. True when it was told to stop. */
+static bool watch(pid_t server, const sigset_t *open, int *ret_status)
+{
+    bool stopping = false;
+
+    for (;;) {
+        unsigned signals = signal_take();
+        stopping |= (signals & (SIGNAL_STOP | SIGNAL_STOP_AGAIN)) != 0;
+        pass_on(server, signals);
+        if (waitpid(server, ret_status, WNOHANG) == server)
+            return stopping;
+        sigsuspend(open);
+    }
+}
+
+static void on_child(int number)
+{
+}
+
+static void log_death(int status, int64_t wait_ms)
+{
+    if (WIFSIGNALED(status))
+        log_error("the server died and is started again", LOG_Z("signal", strsignal(WTERMSIG(status))),
+                  LOG_N("wait_ms", wait_ms));
+    else
+        log_error("the server ended and is started again", LOG_N("exit", WEXITSTATUS(status)),
+                  LOG_N("wait_ms", wait_ms));
+}
+
+/* A pause between starts, ended by a signal. */
+static void pause_ms(int64_t ms, const sigset_t *open)
+{
+    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000};
+
+    pselect(0, NULL, NULL, NULL, &time, open);
+}
+
+static int exit_code_of(int status)
+{
+    return WIFEXITED(status) ? WEXITSTATUS(status) : SERVER_EXIT_FORCED;
+}
+
+static int64_t longer(int64_t wait_ms)
+{
+    if (wait_ms == 0)
+        return BACKOFF_FIRST_MS;
+    return 2 * wait_ms < BACKOFF_MAX_MS ? 2 * wait_ms : BACKOFF_MAX_MS;
+}
+
+static void take_signals(sigset_t *ret_open)
+{
+    struct sigaction child_ends = {.sa_handler = on_child};
+    sigset_t all;
+
+    signal_install(NULL);
+    sigaction(SIGCHLD, &child_ends, NULL);
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, ret_open);
+}
+
+int keeper_run(const struct keeper_plan *plan)
+{
+    pid_t keeper = getpid();
+    int64_t wait_ms = 0;
+    bool ever_well = false;
+    sigset_t open;
+
+    take_signals(&open);
+    for (;;) {
+        int64_t began_ms = clock_steady_ms();
+        int status = 0;
+        pid_t server = fork();
+        if (server == 0)
+            be_the_server(plan, keeper, &open);
+        if (server < 0) {
+            log_error("the server cannot be forked", LOG_Z("reason", strerror(errno)));
+            return SERVER_EXIT_NOT_STARTED;
+        }
+        bool stopping = watch(server, &open, &status);
+        bool lived_well = clock_steady_ms() - began_ms >= LIVED_WELL_MS;
+        bool refused = WIFEXITED(status) && WEXITSTATUS(status) == SERVER_EXIT_NOT_STARTED && !ever_well;
+        ever_well |= lived_well;
+        if (stopping || refused)
+            return exit_code_of(status);
+        wait_ms = lived_well ? 0 : wait_ms;
+        log_death(status, wait_ms);
+        pause_ms(wait_ms, &open);
+        wait_ms = longer(wait_ms);
+        if (signal_take() & (SIGNAL_STOP | SIGNAL_STOP_AGAIN))
+            return SERVER_EXIT_STOPPED;
+    }
+}

@@ -1,0 +1,33 @@
+/* The keeper: binds the listeners, keeps a server running on them, and does nothing with traffic.
+ *
+ * It passes signals on and starts the server again if it dies: at once, then with back-off. The sockets stay open here,
+ * so that a crash costs the exchanges in flight and no refused connection.
+ */
+#ifndef MAIN_KEEPER_H
+#define MAIN_KEEPER_H
+
+#include "control/config.h"
+#include "control/server.h"
+
+/* The configuration's listening sockets, one set for each reactor: fds[reactor * listeners + listener]. */
+struct keeper_sockets {
+    int *fds;
+    uint32_t reactors;
+    uint32_t listeners;
+};
+
+/* What a server is started with. */
+struct keeper_plan {
+    const struct config *config;
+    uint32_t connections;
+    struct keeper_sockets sockets;
+};
+
+/* Logging as configured, descriptors, sockets: all that a server needs before it starts. 0, or a code that was said. */
+MUST_CHECK int keeper_prepare(const struct config *config, struct keeper_plan *ret_plan);
+/* Runs the server in a child for as long as it is wanted; returns the exit code. */
+int keeper_run(const struct keeper_plan *plan);
+/* Runs it in this process, for a debugger. */
+int keeper_run_alone(const struct keeper_plan *plan);
+
+#endif

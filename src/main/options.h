@@ -1,0 +1,37 @@
+/* The command line of `ballast`: which command, with which options.
+ */
+#ifndef MAIN_OPTIONS_H
+#define MAIN_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "control/config.h"
+
+enum { OPTIONS_ADDRESSES_MAX = 256, OPTIONS_WHY_MAX = 256 };
+
+enum options_command { OPTIONS_RUN, OPTIONS_DEMO, OPTIONS_CHECK, OPTIONS_VERSION, OPTIONS_HELP };
+
+/* Texts are borrowed from argv. What was not given is zero, unless said otherwise. */
+struct options {
+    enum options_command command;
+    const char *config_path;
+    struct config_flags flags; /* its lists are the arrays below */
+    bool no_keeper;
+    uint32_t demo_port;    /* 0: not given */
+    uint32_t demo_workers; /* 3 unless given */
+    bool schema;           /* check: one of these instead of a file */
+    bool reference;
+    bool defaults;
+    const char *listen[OPTIONS_ADDRESSES_MAX];
+    const char *worker[OPTIONS_ADDRESSES_MAX];
+};
+
+/* argv as main has it. Values that the configuration has too are judged when it loads. 0, or -ERR_CONFIG with a
+ * sentence in why; *ret_options is written in any case. It must stay where it is: flags point into it. */
+MUST_CHECK int options_parse(int argc, char *const *argv, struct options *ret_options, char why[OPTIONS_WHY_MAX]);
+/* All commands and their options. */
+void options_print_help(FILE *out);
+
+#endif

@@ -1,0 +1,272 @@
+/* A conn's life: opening, the two directions, the end. Owned by one session on one thread; told of completions by the
+ * transport. Kept apart from sessions so that TLS and every HTTP version share one place that knows how sockets end. */
+#include "net/conn.h"
+
+enum { CONN_MAGIC = 0x636f6e6e };
+
+enum conn_state {
+    CONN_UNOPENED,
+    CONN_CONNECTING,
+    CONN_OPEN,
+    CONN_FLUSHING,  /* lingering: unsent bytes leave */
+    CONN_LINGERING, /* lingering: our end is said, the peer's is awaited */
+    CONN_CLOSING,   /* the close op is in flight */
+    CONN_CLOSED
+};
+
+static void receive_more(struct conn *conn)
+{
+    if (conn->sock.rx || conn->ended || !conn->ready)
+        return;
+    if (conn->reading || conn->state == CONN_LINGERING)
+        conn->transport->receive(conn);
+}
+
+static void on_io_closed(struct io_op *op)
+{
+    struct conn *conn = CONTAINER_OF(op, struct conn, closer);
+
+    ASSERT(conn->state == CONN_CLOSING);
+    conn->state = CONN_CLOSED;
+    bufq_clear(&conn->in);
+    bufq_clear(&conn->out);
+    conn->transport->fini(conn);
+    conn->events->on_closed(conn);
+}
+
+static void start_closing(struct conn *conn, bool reset)
+{
+    conn->state = CONN_CLOSING;
+    io_timer_fini(conn->io, &conn->timer);
+    io_task_cancel(&conn->flush);
+    conn->closer.done = on_io_closed;
+    io_close(&conn->sock, &conn->closer, reset);
+}
+
+/* Lingering, step by step: what waits is sent, our end is said, the peer's end is awaited. */
+static void linger_on(struct conn *conn)
+{
+    if (conn->state == CONN_FLUSHING && bufq_bytes(&conn->out) == 0) {
+        conn->state = CONN_LINGERING;
+        if (!conn->ended && !conn->send_failed)
+            conn->transport->end(conn);
+    }
+    if (conn->state != CONN_LINGERING)
+        return;
+    if (conn->ended || conn->send_failed || conn->lingered > CONN_LINGER_BYTES)
+        start_closing(conn, false);
+    else
+        receive_more(conn);
+}
+
+static void on_flush(struct io_task *task)
+{
+    struct conn *conn = CONTAINER_OF(task, struct conn, flush);
+
+    if (conn->sock.tx || !conn->ready || conn->state > CONN_FLUSHING)
+        return;
+    if (bufq_bytes(&conn->out) > 0)
+        conn->transport->send(conn);
+    else if (conn->state == CONN_FLUSHING)
+        linger_on(conn);
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct conn *conn = CONTAINER_OF(timer, struct conn, timer);
+
+    if (conn->state == CONN_FLUSHING || conn->state == CONN_LINGERING)
+        start_closing(conn, false);
+    else if (conn->state < CONN_FLUSHING)
+        conn->events->on_timeout(conn);
+}
+
+void conn_init(struct conn *conn, struct io *io, const struct conn_events *events)
+{
+    memset(conn, 0, sizeof(*conn));
+    conn->magic = CONN_MAGIC;
+    conn->io = io;
+    conn->events = events;
+    conn->transport = &transport_plain;
+    conn->sock.fd = -1;
+    bufq_init(&conn->in, io_buffers(io));
+    bufq_init(&conn->out, io_buffers(io));
+    io_task_init(&conn->flush, on_flush);
+    timer_init(&conn->timer, on_timer);
+}
+
+static void keep_peer(struct conn *conn, const struct sockaddr_storage *peer)
+{
+    if (peer->ss_family == AF_INET)
+        memcpy(&conn->peer.in4, peer, sizeof(conn->peer.in4));
+    else if (peer->ss_family == AF_INET6)
+        memcpy(&conn->peer.in6, peer, sizeof(conn->peer.in6));
+}
+
+int conn_accept(struct conn *conn, int fd, const struct sockaddr_storage *peer)
+{
+    ASSERT_MAGIC(conn, CONN_MAGIC);
+    int error = io_adopt(conn->io, &conn->sock, fd);
+    if (error)
+        return error;
+    keep_peer(conn, peer);
+    conn->state = CONN_OPEN;
+    conn->transport->start(conn);
+    return 0;
+}
+
+static void on_connected(struct io_op *op)
+{
+    struct conn *conn = CONTAINER_OF(op, struct conn, tx);
+
+    if (conn->state != CONN_CONNECTING)
+        return; /* closed meanwhile: on_closed follows */
+    conn->state = CONN_OPEN;
+    if (op->result) {
+        conn_note_ready(conn, op->result);
+        return;
+    }
+    conn->transport->start(conn);
+}
+
+int conn_connect(struct conn *conn, struct sockaddr_storage *to)
+{
+    ASSERT_MAGIC(conn, CONN_MAGIC);
+    int error = io_open(conn->io, &conn->sock, to->ss_family);
+    if (error)
+        return error;
+    keep_peer(conn, to);
+    conn->state = CONN_CONNECTING;
+    conn->tx.done = on_connected;
+    io_connect(&conn->sock, &conn->tx, to);
+    return 0;
+}
+
+static void note_end(struct conn *conn, int error)
+{
+    if (conn->ended)
+        return;
+    conn->ended = true;
+    if (conn->state == CONN_FLUSHING || conn->state == CONN_LINGERING)
+        linger_on(conn);
+    else if (conn->state <= CONN_OPEN)
+        conn->events->on_ended(conn, error);
+}
+
+void conn_note_ready(struct conn *conn, int error)
+{
+    if (error) {
+        note_end(conn, error);
+        return;
+    }
+    conn->ready = true;
+    if (bufq_bytes(&conn->out) > 0)
+        conn_flush(conn);
+    conn->events->on_ready(conn);
+    if (conn->state == CONN_OPEN)
+        receive_more(conn);
+}
+
+void conn_note_received(struct conn *conn, int result)
+{
+    if (conn->state >= CONN_CLOSING)
+        return;
+    if (result <= 0) {
+        note_end(conn, result);
+        return;
+    }
+    if (conn->state == CONN_OPEN) {
+        conn->events->on_received(conn);
+    } else {
+        conn->lingered += (uint32_t)result;
+        bufq_clear(&conn->in);
+        linger_on(conn);
+    }
+    if (conn->state == CONN_OPEN || conn->state == CONN_LINGERING)
+        receive_more(conn);
+}
+
+void conn_note_sent(struct conn *conn, int result)
+{
+    if (conn->state >= CONN_CLOSING)
+        return;
+    if (result < 0) {
+        conn->send_failed = true;
+        bufq_clear(&conn->out);
+        if (conn->state == CONN_OPEN)
+            conn->events->on_send_failed(conn, result);
+        else
+            linger_on(conn);
+        return;
+    }
+    if (bufq_bytes(&conn->out) > 0)
+        conn->transport->send(conn);
+    if (conn->state == CONN_OPEN)
+        conn->events->on_sent(conn);
+    else if (conn->state == CONN_FLUSHING)
+        linger_on(conn);
+}
+
+void conn_read(struct conn *conn, bool wanted)
+{
+    conn->reading = wanted;
+    if (wanted && conn->state == CONN_OPEN)
+        receive_more(conn);
+}
+
+void conn_flush(struct conn *conn)
+{
+    if (conn->send_failed)
+        bufq_clear(&conn->out);
+    else if (conn->state <= CONN_FLUSHING)
+        io_task_queue(conn->io, &conn->flush);
+}
+
+void conn_set_deadline(struct conn *conn, int64_t due_ms)
+{
+    if (conn->state > CONN_OPEN)
+        return;
+    if (due_ms == TIMER_NEVER)
+        timer_stop(&conn->timer);
+    else
+        io_timer_set(conn->io, &conn->timer, due_ms);
+}
+
+void conn_close(struct conn *conn, enum conn_close_how how)
+{
+    ASSERT_MAGIC(conn, CONN_MAGIC);
+    if (conn->state >= CONN_CLOSING)
+        return;
+    ASSERT(conn->state != CONN_UNOPENED);
+    if (how != CONN_CLOSE_LINGER || conn->state == CONN_CONNECTING || !conn->ready) {
+        start_closing(conn, how == CONN_CLOSE_RESET);
+        return;
+    }
+    if (conn->state != CONN_OPEN)
+        return;
+    conn->state = CONN_FLUSHING;
+    bufq_clear(&conn->in);
+    io_timer_set(conn->io, &conn->timer, io_now_ms(conn->io) + CONN_LINGER_MS);
+    /* From a task: the owner may be in the middle of its own end, and events never come from inside a call. */
+    io_task_queue(conn->io, &conn->flush);
+}
+
+bool conn_closing(const struct conn *conn)
+{
+    return conn->state > CONN_OPEN;
+}
+
+bool conn_peer_ended(const struct conn *conn)
+{
+    return conn->ended || conn->sock.peer_ended;
+}
+
+struct str conn_peer_host(const struct conn *conn, char *out)
+{
+    struct sockaddr_storage storage = {0};
+
+    memcpy(&storage, &conn->peer, sizeof(conn->peer));
+    if (conn->peer.any.sa_family == AF_UNSPEC)
+        storage.ss_family = AF_UNIX;
+    return sock_host_text(out, &storage);
+}

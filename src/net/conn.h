@@ -1,0 +1,91 @@
+/* A socket with its transport: bytes in, bytes out, an end. The same for both sides and for every protocol above.
+ *
+ * Received bytes wait in `in` until the owner takes them; bytes put into `out` leave at the end of the turn, so that a
+ * head and the body that follows it go in one send. One thread owns a conn. The owner (a session) embeds it and is told
+ * of events, never from inside a call it makes; only conn_accept may call on_ready itself.
+ */
+#ifndef NET_CONN_H
+#define NET_CONN_H
+
+#include "io/io.h"
+#include "io/sock.h"
+#include "net/transport.h"
+
+struct conn;
+
+/* What the owner is told. Each may call any conn function, conn_close too. */
+struct conn_events {
+    void (*on_ready)(struct conn *conn);    /* after conn_connect or conn_accept: bytes may flow */
+    void (*on_received)(struct conn *conn); /* conn->in has grown */
+    void (*on_sent)(struct conn *conn);     /* conn->out has shrunk, maybe to nothing */
+    /* No byte will come any more: 0 at the peer's orderly end, or a code (a failed connect too). Told once. Sending may
+     * still work after an orderly end. */
+    void (*on_ended)(struct conn *conn, int error);
+    void (*on_send_failed)(struct conn *conn, int error); /* out was emptied; what is sent from now on is dropped */
+    void (*on_timeout)(struct conn *conn);                /* the deadline has passed */
+    void (*on_closed)(struct conn *conn);                 /* the last event: memory may go (through io_reap) */
+};
+
+enum conn_close_how {
+    CONN_CLOSE_NOW,    /* at once; unsent bytes are lost */
+    CONN_CLOSE_RESET,  /* at once, and the peer is told by a reset: what it got is not whole */
+    CONN_CLOSE_LINGER, /* send what waits, say the end, then read until the peer's end (RFC 9112 section 9.6); bounded
+                          in time and bytes */
+};
+
+enum { CONN_LINGER_MS = 2000, CONN_LINGER_BYTES = 1 << 20 };
+
+struct conn {
+    uint32_t magic;
+    uint8_t state; /* enum conn_state of conn.c */
+    bool ready;    /* the transport has started */
+    bool reading;  /* the owner wants bytes */
+    bool ended;    /* on_ended was called */
+    bool send_failed;
+    bool end_when_sent;
+    struct io *io;
+    const struct conn_events *events;
+    const struct transport *transport;
+    void *transport_state; /* the transport's */
+    struct io_sock sock;
+    struct io_op rx, tx, closer;
+    struct buf *lent; /* kept while a receive goes into its tail */
+    struct bufq in, out;
+    struct io_task flush;
+    struct timer timer;
+    uint32_t lingered; /* bytes read and dropped while lingering */
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in4;
+        struct sockaddr_in6 in6;
+    } peer; /* AF_UNSPEC when it has no address worth keeping (Unix sockets) */
+};
+
+/* Fills in; no socket yet. */
+void conn_init(struct conn *conn, struct io *io, const struct conn_events *events);
+/* Takes over an accepted descriptor; on_ready follows. On failure (a negative code) the descriptor stays the caller's
+ * and the conn has no socket. */
+MUST_CHECK int conn_accept(struct conn *conn, int fd, const struct sockaddr_storage *peer);
+/* Starts to connect; *to is kept by the caller until on_ready or on_ended. A negative code: nothing was started and no
+ * event comes. */
+MUST_CHECK int conn_connect(struct conn *conn, struct sockaddr_storage *to);
+/* Bytes are wanted, or not for now: one receive may still complete. */
+void conn_read(struct conn *conn, bool wanted);
+/* Bytes were put into conn->out: send them at the end of this turn. */
+void conn_flush(struct conn *conn);
+/* The owner's one deadline, in io_now_ms; TIMER_NEVER for none. */
+void conn_set_deadline(struct conn *conn, int64_t due_ms);
+/* Ends it; of the events only on_closed follows. Further calls may only make it quicker. */
+void conn_close(struct conn *conn, enum conn_close_how how);
+bool conn_closing(const struct conn *conn);
+/* The peer's end or reset is known, read or not: an idle connection like that must not be used. */
+bool conn_peer_ended(const struct conn *conn);
+/* The peer's address for people, without the port. out has room for SOCK_TEXT_MAX. */
+struct str conn_peer_host(const struct conn *conn, char *out);
+
+/* For transports. */
+void conn_note_ready(struct conn *conn, int error);
+void conn_note_received(struct conn *conn, int result);
+void conn_note_sent(struct conn *conn, int result);
+
+#endif

@@ -1,0 +1,70 @@
+/* Bytes as they are, straight between the conn's queues and its socket. */
+#include "net/transport.h"
+
+#include "net/conn.h"
+
+static void on_received(struct io_op *op)
+{
+    struct conn *conn = CONTAINER_OF(op, struct conn, rx);
+    struct buf *buf = op->buf;
+    int result = op->result;
+
+    if (result > 0) {
+        size_t n = (size_t)result;
+        int error = bufq_push(&conn->in, buf, buf->used - n, n);
+        if (error)
+            result = error;
+        buf_unref(buf); /* io's reference, or the one that kept the tail while it was lent */
+    } else if (conn->lent) {
+        buf_unref(conn->lent);
+    }
+    conn->lent = NULL;
+    conn_note_received(conn, result);
+}
+
+static void plain_receive(struct conn *conn)
+{
+    struct buf *tail = bufq_tail_buf(&conn->in);
+
+    conn->lent = tail ? buf_ref(tail) : NULL;
+    conn->rx.done = on_received;
+    io_recv(&conn->sock, &conn->rx, tail);
+}
+
+static void on_sent(struct io_op *op)
+{
+    struct conn *conn = CONTAINER_OF(op, struct conn, tx);
+
+    if (op->result > 0)
+        bufq_consume(&conn->out, (size_t)op->result);
+    conn_note_sent(conn, op->result);
+}
+
+static void plain_send(struct conn *conn)
+{
+    conn->tx.done = on_sent;
+    io_send(&conn->sock, &conn->tx, &conn->out);
+}
+
+static void plain_end(struct conn *conn)
+{
+    io_shutdown_send(&conn->sock);
+}
+
+static void plain_start(struct conn *conn)
+{
+    conn_note_ready(conn, 0);
+}
+
+static void plain_fini(struct conn *conn)
+{
+}
+
+const struct transport transport_plain = {
+    .name = "plain",
+    .start = plain_start,
+    .receive = plain_receive,
+    .send = plain_send,
+    .end = plain_end,
+    .fini = plain_fini,
+};

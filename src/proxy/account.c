@@ -1,0 +1,163 @@
+/* The counters' sequence lock: one writer, the reactor, which never waits; readers that were overtaken read again. The
+ * data under it is copied word by word with relaxed atomics, which cost what plain moves cost and keep the race
+ * defined. */
+#include "proxy/account.h"
+
+#include <stdlib.h>
+
+#include "balance/pool.h"
+
+const uint32_t account_bucket_us[ACCOUNT_BUCKETS] = {500,    1000,   2500,   5000,    10000,   25000,   50000,
+                                                     100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000};
+
+int account_init(struct account *account, uint32_t workers)
+{
+    memset(account, 0, sizeof(*account));
+    account->worker_count = workers;
+    account->workers = calloc(workers, sizeof(*account->workers)); /* start-up only: counters of each worker */
+    return account->workers ? 0 : -ERR_NO_MEMORY;
+}
+
+void account_fini(struct account *account)
+{
+    free(account->workers); /* start-up only: see account_init */
+    account->workers = NULL;
+}
+
+void account_begin(struct account *account)
+{
+    uint32_t sequence = atomic_load_explicit(&account->sequence, memory_order_relaxed);
+
+    ASSERT((sequence & 1) == 0);
+    atomic_store_explicit(&account->sequence, sequence + 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+}
+
+void account_end(struct account *account)
+{
+    uint32_t sequence = atomic_load_explicit(&account->sequence, memory_order_relaxed);
+
+    ASSERT((sequence & 1) == 1);
+    atomic_store_explicit(&account->sequence, sequence + 1, memory_order_release);
+}
+
+static void bump(uint64_t *counter, uint64_t by)
+{
+    __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + by, __ATOMIC_RELAXED);
+}
+
+static void copy_words(void *to, const void *from, size_t bytes)
+{
+    uint64_t *out = to;
+    const uint64_t *in = from;
+
+    for (size_t i = 0; i < bytes / sizeof(*in); i++)
+        out[i] = __atomic_load_n(&in[i], __ATOMIC_RELAXED);
+}
+
+static void add_words(void *to, const void *what, size_t bytes)
+{
+    uint64_t *sum = to;
+    const uint64_t *in = what;
+
+    for (size_t i = 0; i < bytes / sizeof(*in); i++)
+        sum[i] += in[i];
+}
+
+static bool try_copy(const struct account *account, struct account_totals *totals, struct account_worker *workers)
+{
+    uint32_t sequence = atomic_load_explicit(&account->sequence, memory_order_acquire);
+
+    if (sequence & 1)
+        return false;
+    copy_words(totals, &account->totals, sizeof(*totals));
+    copy_words(workers, account->workers, account->worker_count * sizeof(*workers));
+    atomic_thread_fence(memory_order_acquire);
+    return atomic_load_explicit(&account->sequence, memory_order_relaxed) == sequence;
+}
+
+void account_add_to(const struct account *account, struct account_totals *totals, struct account_worker *workers)
+{
+    struct account_totals copy;
+    size_t bytes = account->worker_count * sizeof(*workers);
+    struct account_worker *copies = malloc(bytes); /* start-up only: and once for each scrape */
+
+    ASSERT(copies);
+    while (!try_copy(account, &copy, copies))
+        ;
+    add_words(totals, &copy, sizeof(copy));
+    add_words(workers, copies, bytes);
+    free(copies); /* start-up only: see above */
+}
+
+void account_note_begun(struct account *account)
+{
+    account_begin(account);
+    bump(&account->totals.total, 1);
+    bump(&account->totals.active, 1);
+    account_end(account);
+}
+
+void account_note_dispatch(struct account *account, const struct worker *worker)
+{
+    account_begin(account);
+    bump(&account->totals.dispatches, 1);
+    bump(&account->workers[worker->index].dispatches, 1);
+    account_end(account);
+}
+
+void account_note_retry(struct account *account, const struct worker *worker, int error)
+{
+    account_begin(account);
+    bump(&account->totals.retries[-error], 1);
+    bump(&account->workers[worker->index].broken, 1);
+    account_end(account);
+}
+
+static void note_duration(struct account_totals *totals, uint64_t us)
+{
+    bump(&totals->duration_us_sum, us);
+    bump(&totals->duration_count, 1);
+    for (size_t i = 0; i < ACCOUNT_BUCKETS; i++) {
+        if (us > account_bucket_us[i])
+            continue;
+        bump(&totals->duration_buckets[i], 1);
+        return;
+    }
+}
+
+static void note_outcome(struct account_totals *totals, const struct account_record *record)
+{
+    bump(&totals->active, (uint64_t)-1);
+    switch (record->outcome) {
+    case ACCOUNT_OK: bump(&totals->ok, 1); break;
+    case ACCOUNT_FAILED: bump(&totals->failed, 1); break;
+    case ACCOUNT_ABORTED: bump(&totals->aborted, 1); break;
+    }
+    if (record->outcome != ACCOUNT_OK)
+        bump(&totals->by_reason[-record->error], 1);
+}
+
+static size_t class_of(int status)
+{
+    ASSERT(status >= 100 && status < 600);
+    return (size_t)status / 100 - 1;
+}
+
+void account_note_ended(struct account *account, const struct worker *last, const struct account_record *record)
+{
+    struct account_totals *totals = &account->totals;
+
+    account_begin(account);
+    note_outcome(totals, record);
+    note_duration(totals, record->duration_us);
+    bump(&totals->bytes_from_clients, record->request_bytes);
+    bump(&totals->bytes_from_workers, record->answer_bytes);
+    if (record->answered && record->outcome == ACCOUNT_OK)
+        bump(&account->workers[record->answered->index].answers[class_of(record->status)], 1);
+    else if (last)
+        bump(&account->workers[last->index].broken, 1);
+    if (!record->answered && record->status)
+        bump(&totals->own_answers[class_of(record->status)], 1);
+    account_end(account);
+}

@@ -1,0 +1,81 @@
+/* Counters of one reactor, and of what its exchanges came to. Every number in the metrics that traffic makes is here.
+ *
+ * Written by the reactor alone, between account_begin and account_end: a sequence lock, so that a reader sees whole
+ * states, in which total = ok + failed + aborted + active and the workers' dispatches sum to all dispatches.
+ */
+#ifndef PROXY_ACCOUNT_H
+#define PROXY_ACCOUNT_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+struct worker;
+
+enum account_outcome { ACCOUNT_OK, ACCOUNT_FAILED, ACCOUNT_ABORTED };
+enum { ACCOUNT_CLASSES = 5, ACCOUNT_BUCKETS = 14 }; /* 1xx to 5xx; upper bounds of durations */
+
+/* Upper bounds in microseconds; one more bucket above the last is the count of all. */
+extern const uint32_t account_bucket_us[ACCOUNT_BUCKETS];
+
+struct account_worker {
+    uint64_t dispatches;               /* first tries and retries */
+    uint64_t answers[ACCOUNT_CLASSES]; /* by class of the status passed on */
+    uint64_t broken;                   /* dispatches without a whole answer passed on */
+};
+
+struct account_totals {
+    uint64_t total, ok, failed, aborted, active;
+    uint64_t dispatches;
+    uint64_t own_answers[ACCOUNT_CLASSES]; /* made by Ballast itself */
+    uint64_t by_reason[ERR_COUNT];         /* failed and aborted ones */
+    uint64_t retries[ERR_COUNT];           /* by the error of the try before */
+    uint64_t heads_lost;                   /* connections that ended inside a request head */
+    uint64_t duration_us_sum;
+    uint64_t duration_count;
+    uint64_t duration_buckets[ACCOUNT_BUCKETS];      /* not cumulative */
+    uint64_t bytes_from_clients, bytes_from_workers; /* bodies */
+    uint64_t clients_accepted;
+    uint64_t accepts_refused;
+    uint64_t clients_open;
+    uint64_t workers_open, workers_idle; /* connections */
+};
+
+struct account {
+    /* fixed after init */
+    uint32_t worker_count;
+    /* shared: written by the reactor */
+    _Alignas(64) _Atomic uint32_t sequence;
+    struct account_totals totals;
+    struct account_worker *workers; /* by worker index */
+};
+
+MUST_CHECK int account_init(struct account *account, uint32_t workers);
+void account_fini(struct account *account);
+
+/* Reactor's thread: around changes. Not nested. */
+void account_begin(struct account *account);
+void account_end(struct account *account);
+
+/* Any thread: adds a whole state of this account to *totals and workers[0..worker_count). */
+void account_add_to(const struct account *account, struct account_totals *totals, struct account_worker *workers);
+
+/* What an exchange came to, once, at its only exit. */
+struct account_record {
+    enum account_outcome outcome;
+    int error;                     /* why not ok: a code, else 0 */
+    int status;                    /* what the client got; 0: nothing */
+    const struct worker *answered; /* whose answer was passed on, NULL: none */
+    uint64_t duration_us;
+    uint64_t request_bytes, answer_bytes;
+};
+
+/* These call begin and end themselves. */
+void account_note_begun(struct account *account);
+void account_note_dispatch(struct account *account, const struct worker *worker);
+void account_note_retry(struct account *account, const struct worker *worker, int error);
+void account_note_ended(struct account *account, const struct worker *last, const struct account_record *record);
+
+#endif

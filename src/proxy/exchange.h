@@ -1,0 +1,66 @@
+/* An exchange: one request, the worker's stream that answers it, and what connects them, from head to account.
+ *
+ * Steps stand in exchange.def. Owned by a reactor, on its thread, from its slab; the reactor hears of it only by the
+ * counters.
+ */
+#ifndef PROXY_EXCHANGE_H
+#define PROXY_EXCHANGE_H
+
+#include "balance/lease.h"
+#include "balance/pick.h"
+#include "proxy/access_log.h"
+#include "proxy/account.h"
+#include "proxy/flow.h"
+#include "proxy/rewrite.h"
+#include "proxy/route.h"
+
+enum exchange_step {
+#define STEP(name, function, next, what) EXCHANGE_##name,
+#include "proxy/exchange.def"
+#undef STEP
+    EXCHANGE_STEPS
+};
+
+/* What every exchange of a configuration goes by; immutable. */
+struct exchange_rules {
+    struct route_table routes;
+    struct rewrite_options rewrite;
+    uint32_t tries_max; /* workers asked for one request, at most PICK_TRIED_MAX */
+    int64_t connect_ms;
+    int64_t request_body_ms;  /* silence of a client inside its body */
+    int64_t response_head_ms; /* from the request's end to the answer's head */
+    int64_t response_idle_ms; /* silence of a worker: reading the request, or inside its answer */
+    int64_t client_stall_ms;  /* silence of a client that reads its answer */
+    int64_t half_closed_ms;   /* a client that has ended its sending is still answered if the answer begins by then */
+    struct str metrics_path;  /* empty: none */
+    /* Writes the metrics; any reactor's thread. 0 or a code. */
+    int (*metrics)(void *context, struct bufq *out);
+    void *metrics_context;
+};
+
+/* Where exchanges live: a reactor's parts they use. */
+struct exchange_home {
+    struct io *io;
+    const struct exchange_rules *rules;
+    struct lease_book *leases;
+    struct account *account;
+    struct access_log *log;
+    struct rand_gen rand;
+    struct slab exchanges;
+    int64_t date_s; /* the second that date stands for */
+    char date[29];
+};
+
+void exchange_home_init(struct exchange_home *home, size_t max_exchanges);
+void exchange_home_fini(struct exchange_home *home);
+
+/* A request begins on this session: the client's stream for it, or NULL at the limit. The exchange runs by itself from
+ * here. */
+struct stream *exchange_open(struct exchange_home *home, struct session *session);
+
+/* For tests and documentation. */
+const char *exchange_step_name(enum exchange_step step);
+const char *exchange_step_what(enum exchange_step step);
+unsigned exchange_step_next(enum exchange_step step); /* bits 1 << step */
+
+#endif

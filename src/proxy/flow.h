@@ -1,0 +1,32 @@
+/* One direction of an exchange's bodies: from one stream to another, as fast as the slower side. Used twice.
+ */
+#ifndef PROXY_FLOW_H
+#define PROXY_FLOW_H
+
+#include "http/session.h"
+
+enum { FLOW_REPLAY_MAX = 65536 }; /* body bytes kept so that a request can be sent again */
+
+struct flow {
+    struct stream *from;
+    struct stream *to;
+    uint64_t bytes; /* moved so far */
+    bool done;      /* the end was passed on too */
+    bool blocked;   /* `to` has no room */
+    bool keeping;   /* what is moved is also kept for a replay */
+    struct bufq replay;
+};
+
+void flow_init(struct flow *flow, struct stream *from, struct stream *to, bool keeping, struct buf_pool *pool);
+void flow_fini(struct flow *flow);
+/* Moves what can be moved, and the end when it has come. 0, or a code of session_send_. `to` has a session and was sent
+ * its head. */
+MUST_CHECK int flow_step(struct flow *flow);
+/* Everything moved so far is kept: flow_rewind can be. */
+bool flow_rewindable(const struct flow *flow);
+/* As if nothing had been moved: kept bytes wait in from->body again. 0 or -ERR_NO_MEMORY. */
+MUST_CHECK int flow_rewind(struct flow *flow);
+/* No replay will be needed any more. */
+void flow_forget(struct flow *flow);
+
+#endif

@@ -1,0 +1,329 @@
+/* A reactor's own business: accepting, its sessions, what crosses from other threads, draining. Everything that happens
+ * to a request is the exchange's. */
+#include "proxy/reactor.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/mailbox.h"
+#include "net/listener.h"
+
+enum {
+    MAIL_SLOTS = 64,
+    LOG_FLUSH_MS = 100,
+    /* Chunks for a connection that moves bodies both ways with all its queues full. */
+    CONNECTION_BYTES_MAX = 4 * 65536 + 4 * BUF_CHUNK_BYTES,
+};
+
+enum mail_kind { MAIL_DRAIN };
+
+struct reactor {
+    struct session_owner owner; /* first */
+    struct exchange_home home;
+    struct reactor_options options;
+    struct io *io;
+    struct buf_pool buffers;
+    struct lease_book leases;
+    struct account account;
+    struct access_log log;
+    struct listener *listeners;
+    uint32_t listeners_open;
+    struct slab sessions;
+    struct list open; /* session.link of client sessions */
+    uint32_t clients;
+    struct timer flush;
+    struct mailbox mail;
+    pthread_t thread;
+    bool draining;
+    bool stopped;
+};
+
+struct client_session {
+    struct h1_server server; /* first */
+    struct reactor *reactor;
+    struct io_reap reap;
+};
+
+static struct reactor *of_owner(struct session_owner *owner)
+{
+    return CONTAINER_OF(owner, struct reactor, owner);
+}
+
+/* ---- sessions ---- */
+
+static void note_connections(struct reactor *reactor)
+{
+    struct account_totals *totals = &reactor->account.totals;
+
+    account_begin(&reactor->account);
+    __atomic_store_n(&totals->clients_open, reactor->clients, __ATOMIC_RELAXED);
+    __atomic_store_n(&totals->workers_open, reactor->leases.open, __ATOMIC_RELAXED);
+    __atomic_store_n(&totals->workers_idle, reactor->leases.idle, __ATOMIC_RELAXED);
+    account_end(&reactor->account);
+}
+
+static void accept_if_room(struct reactor *reactor)
+{
+    bool room = !reactor->draining && reactor->clients < reactor->options.connections;
+
+    for (uint32_t i = 0; i < reactor->options.listen_count; i++)
+        listener_accept(&reactor->listeners[i], room);
+}
+
+static struct stream *on_open(struct session_owner *owner, struct session *session)
+{
+    return exchange_open(&of_owner(owner)->home, session);
+}
+
+static void free_session(struct io_reap *reap)
+{
+    struct client_session *client = CONTAINER_OF(reap, struct client_session, reap);
+    struct reactor *reactor = client->reactor;
+
+    slab_give(&reactor->sessions, client);
+    reactor->clients--;
+    accept_if_room(reactor);
+}
+
+static void on_session_closed(struct session_owner *owner, struct session *session)
+{
+    struct client_session *client = CONTAINER_OF(session, struct client_session, server.session);
+
+    list_remove(&session->link);
+    client->reap.reap = free_session;
+    io_reap_queue(client->reactor->io, &client->reap);
+}
+
+static void on_head_lost(struct session_owner *owner, int code)
+{
+    struct account *account = &of_owner(owner)->account;
+
+    account_begin(account);
+    __atomic_store_n(&account->totals.heads_lost, account->totals.heads_lost + 1, __ATOMIC_RELAXED);
+    account_end(account);
+}
+
+/* ---- listeners ---- */
+
+static void count_accept(struct reactor *reactor, bool refused)
+{
+    struct account_totals *totals = &reactor->account.totals;
+    uint64_t *counter = refused ? &totals->accepts_refused : &totals->clients_accepted;
+
+    account_begin(&reactor->account);
+    __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+    account_end(&reactor->account);
+}
+
+static void on_accepted(struct listener *listener, int fd, const struct sockaddr_storage *peer)
+{
+    struct reactor *reactor = listener->owner;
+    struct client_session *client = reactor->draining ? NULL : slab_take(&reactor->sessions);
+    int error = client ? 0 : -ERR_FULL;
+
+    if (client) {
+        client->reactor = reactor;
+        error = h1_server_start(&client->server, reactor->io, fd, peer, &reactor->options.client, &reactor->owner);
+    }
+    count_accept(reactor, error != 0);
+    if (error) {
+        io_discard(reactor->io, fd);
+        if (client)
+            slab_give(&reactor->sessions, client);
+        return;
+    }
+    list_append(&reactor->open, &client->server.session.link);
+    reactor->clients++;
+    accept_if_room(reactor);
+}
+
+static void on_refused(struct listener *listener, int error)
+{
+    count_accept(listener->owner, true);
+}
+
+static void on_listener_closed(struct listener *listener)
+{
+    struct reactor *reactor = listener->owner;
+
+    reactor->listeners_open--;
+}
+
+static const struct listener_events listener_events = {on_accepted, on_refused, on_listener_closed};
+
+/* ---- from other threads ---- */
+
+static void drain(struct reactor *reactor)
+{
+    if (reactor->draining)
+        return;
+    reactor->draining = true;
+    for (uint32_t i = 0; i < reactor->options.listen_count; i++)
+        listener_stop(&reactor->listeners[i]);
+    LIST_FOREACH_SAFE (link, &reactor->open)
+        session_drain(CONTAINER_OF(link, struct session, link));
+    lease_book_drain(&reactor->leases);
+}
+
+static void on_wake(void *context)
+{
+    struct reactor *reactor = context;
+    struct mail mail;
+
+    while (mailbox_take(&reactor->mail, &mail))
+        if (mail.kind == MAIL_DRAIN)
+            drain(reactor);
+}
+
+void reactor_drain(struct reactor *reactor)
+{
+    /* A full box already holds the order: nothing else is ever posted more than once. */
+    int error = mailbox_post(&reactor->mail, (struct mail){.kind = MAIL_DRAIN});
+
+    ASSERT(error == 0 || error == -ERR_FULL);
+    io_wake(reactor->io);
+}
+
+/* ---- life ---- */
+
+static void on_flush(struct timer *timer)
+{
+    struct reactor *reactor = CONTAINER_OF(timer, struct reactor, flush);
+
+    access_log_flush(&reactor->log);
+    note_connections(reactor);
+    io_timer_set(reactor->io, &reactor->flush, io_now_ms(reactor->io) + LOG_FLUSH_MS);
+}
+
+static int start_listeners(struct reactor *reactor)
+{
+    uint32_t count = reactor->options.listen_count;
+
+    reactor->listeners = calloc(count, sizeof(*reactor->listeners)); /* start-up only */
+    if (!reactor->listeners)
+        return -ERR_NO_MEMORY;
+    for (uint32_t i = 0; i < count; i++) {
+        int fd = reactor->options.listen_fds[i];
+        int error = listener_start(&reactor->listeners[i], reactor->io, fd, &listener_events, reactor);
+        if (error)
+            return error;
+        reactor->listeners_open++;
+    }
+    accept_if_room(reactor);
+    return 0;
+}
+
+static int start_parts(struct reactor *reactor)
+{
+    const struct reactor_options *options = &reactor->options;
+    struct io_options io = {
+        .backend = options->backend,
+        .buffers = &reactor->buffers,
+        .max_sockets = 2 * options->connections,
+        .on_wake = on_wake,
+        .context = reactor,
+    };
+    struct lease_options leases = {
+        .limits = options->answer_limits,
+        .worker_idle_ms = options->worker_idle_ms,
+        .idle_max = options->idle_per_worker,
+        .workers = options->workers,
+        .max_sessions = options->connections + (size_t)options->idle_per_worker * options->workers,
+    };
+    int error = io_create(&io, &reactor->io);
+
+    leases.io = reactor->io;
+    if (!error)
+        error = lease_book_init(&reactor->leases, &leases);
+    if (!error)
+        error = account_init(&reactor->account, options->workers);
+    if (!error)
+        error = access_log_init(&reactor->log, options->access_sink, options->access_format);
+    if (!error)
+        error = mailbox_init(&reactor->mail, MAIL_SLOTS);
+    return error;
+}
+
+int reactor_create(const struct reactor_options *options, struct reactor **ret_reactor)
+{
+    struct reactor *reactor = calloc(1, sizeof(*reactor)); /* start-up only */
+    if (!reactor)
+        return -ERR_NO_MEMORY;
+    reactor->options = *options;
+    reactor->owner = (struct session_owner){on_open, on_session_closed, on_head_lost};
+    list_init(&reactor->open);
+    timer_init(&reactor->flush, on_flush);
+    buf_pool_init(&reactor->buffers, ((size_t)options->connections + 64) * CONNECTION_BYTES_MAX);
+    slab_init(&reactor->sessions, sizeof(struct client_session), options->connections, options->connections / 4);
+    exchange_home_init(&reactor->home, options->connections);
+    int error = start_parts(reactor);
+    if (!error)
+        error = start_listeners(reactor);
+    if (error) {
+        reactor_destroy(&reactor); /* the process ends: sockets taken over so far go with it */
+        return error;
+    }
+    reactor->home.io = reactor->io;
+    reactor->home.rules = options->rules;
+    reactor->home.leases = &reactor->leases;
+    reactor->home.account = &reactor->account;
+    reactor->home.log = &reactor->log;
+    rand_init(&reactor->home.rand);
+    io_timer_set(reactor->io, &reactor->flush, io_now_ms(reactor->io) + LOG_FLUSH_MS);
+    *ret_reactor = reactor;
+    return 0;
+}
+
+static bool has_stopped(const struct reactor *reactor)
+{
+    return reactor->draining && reactor->clients == 0 && reactor->leases.open == 0 && reactor->listeners_open == 0;
+}
+
+static void *run(void *argument)
+{
+    struct reactor *reactor = argument;
+
+    while (!has_stopped(reactor))
+        io_turn(reactor->io, -1);
+    access_log_flush(&reactor->log);
+    note_connections(reactor);
+    reactor->stopped = true;
+    reactor->options.on_stopped(reactor->options.context);
+    return NULL;
+}
+
+int reactor_start(struct reactor *reactor)
+{
+    return pthread_create(&reactor->thread, NULL, run, reactor) == 0 ? 0 : -ERR_SYSTEM;
+}
+
+void reactor_join(struct reactor *reactor)
+{
+    pthread_join(reactor->thread, NULL);
+}
+
+void reactor_destroy(struct reactor **destroyed)
+{
+    struct reactor *reactor = *destroyed;
+
+    *destroyed = NULL;
+    access_log_fini(&reactor->log);
+    mailbox_fini(&reactor->mail);
+    if (reactor->leases.shelves)
+        lease_book_fini(&reactor->leases);
+    if (reactor->io) {
+        io_timer_fini(reactor->io, &reactor->flush);
+        io_destroy(&reactor->io);
+    }
+    exchange_home_fini(&reactor->home);
+    slab_fini(&reactor->sessions);
+    buf_pool_fini(&reactor->buffers);
+    account_fini(&reactor->account);
+    free(reactor->listeners); /* start-up only */
+    free(reactor);            /* start-up only */
+}
+
+const struct account *reactor_account(const struct reactor *reactor)
+{
+    return &reactor->account;
+}

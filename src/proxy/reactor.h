@@ -1,0 +1,43 @@
+/* A reactor: one thread with its loop, its listeners' sockets, its sessions and its exchanges. Shares nothing on the
+ * data path.
+ */
+#ifndef PROXY_REACTOR_H
+#define PROXY_REACTOR_H
+
+#include "http/h1_server.h"
+#include "proxy/exchange.h"
+
+struct reactor;
+
+struct reactor_options {
+    uint32_t index;
+    const struct io_backend *backend;
+    const struct exchange_rules *rules; /* outlives it, as everything pointed to here */
+    struct h1_server_options client;
+    struct h1_limits answer_limits;
+    int64_t worker_idle_ms;
+    uint32_t idle_per_worker;
+    uint32_t workers;      /* worker->index is below it */
+    uint32_t connections;  /* client connections at most; then the listeners wait */
+    const int *listen_fds; /* taken over when reactor_create succeeds */
+    uint32_t listen_count;
+    struct sink *access_sink; /* NULL: no access log */
+    enum access_log_format access_format;
+    /* Told on the reactor's thread when it has stopped: nothing open, nothing in flight. */
+    void (*on_stopped)(void *context);
+    void *context;
+};
+
+MUST_CHECK int reactor_create(const struct reactor_options *options, struct reactor **ret_reactor);
+/* Starts its thread. 0 or -ERR_SYSTEM. */
+MUST_CHECK int reactor_start(struct reactor *reactor);
+/* Any thread: no new connections, idle ones end, exchanges go on to their ends; then on_stopped. */
+void reactor_drain(struct reactor *reactor);
+/* Waits for the thread, which must be stopping. */
+void reactor_join(struct reactor *reactor);
+/* Stopped, or never started. Nulls. */
+void reactor_destroy(struct reactor **reactor);
+/* For readers on any thread. */
+const struct account *reactor_account(const struct reactor *reactor);
+
+#endif

@@ -1,0 +1,149 @@
+/* Ballast's own answers. Small, whole and rare: built in the exchange's arena in one go. */
+#include "proxy/reply.h"
+
+#include "base/err.h"
+
+enum { REPLY_FIELDS = 8 };
+
+/* What every form of an error says. */
+struct reply_facts {
+    int status;
+    struct str phrase;
+    const char *sentence;
+    const char *reason;
+    struct str id;
+    struct arena *arena;
+};
+
+static struct str html_body(const struct reply_facts *facts)
+{
+    return arena_print(
+        facts->arena,
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>%d %.*s</title></head>\n"
+        "<body><h1>%d %.*s</h1><p>%s</p><p>Reason: <code>%s</code>. Request: <code>%.*s</code></p></body></html>\n",
+        facts->status, STR_ARG(facts->phrase), facts->status, STR_ARG(facts->phrase), facts->sentence, facts->reason,
+        STR_ARG(facts->id));
+}
+
+static struct str json_body(const struct reply_facts *facts)
+{
+    return arena_print(facts->arena,
+                       "{\"status\": %d, \"title\": \"%.*s\", \"detail\": \"%s\", \"reason\": \"%s\", "
+                       "\"request_id\": \"%.*s\"}\n",
+                       facts->status, STR_ARG(facts->phrase), facts->sentence, facts->reason, STR_ARG(facts->id));
+}
+
+static struct str text_body(const struct reply_facts *facts)
+{
+    return arena_print(facts->arena, "%d %.*s: %s (reason: %s, request: %.*s)\n", facts->status, STR_ARG(facts->phrase),
+                       facts->sentence, facts->reason, STR_ARG(facts->id));
+}
+
+struct reply_form {
+    const char *media; /* as Accept names it */
+    const char *content_type;
+    struct str (*body)(const struct reply_facts *facts);
+};
+
+static const struct reply_form forms[] = {
+    {"text/html", "text/html; charset=utf-8", html_body},
+    {"application/json", "application/json", json_body},
+    {"text/plain", "text/plain; charset=utf-8", text_body},
+};
+
+/* The first form that Accept names; quality values are not weighed. Plain text when it names none. */
+static const struct reply_form *choose_form(struct str accept)
+{
+    struct str piece, media;
+
+    while (str_cut(&accept, ',', &piece)) {
+        if (!str_cut(&piece, ';', &media))
+            continue;
+        for (size_t i = 0; i < ARRAY_SIZE(forms); i++)
+            if (str_ieq(media, str_of(forms[i].media)))
+                return &forms[i];
+    }
+    return &forms[ARRAY_SIZE(forms) - 1];
+}
+
+static int begin(struct reply *reply, int status, struct str content_type, struct str date, struct arena *arena)
+{
+    struct field *fields = arena_take(arena, REPLY_FIELDS * sizeof(*fields));
+    if (!fields)
+        return -ERR_NO_MEMORY;
+    *reply = (struct reply){.head = {
+                                .status = (uint16_t)status,
+                                .reason = msg_reason_of(status),
+                                .minor = 1,
+                                .body = MSG_BODY_LENGTH,
+                                .fields = fields,
+                                .cap = REPLY_FIELDS,
+                            }};
+    msg_add_field(&reply->head, FIELD_DATE, STR("Date"), date);
+    msg_add_field(&reply->head, FIELD_OTHER, STR("Content-Type"), content_type);
+    return 0;
+}
+
+static void set_body(struct reply *reply, struct str body)
+{
+    reply->body = body;
+    reply->head.length = (int64_t)body.n;
+}
+
+int reply_error(struct reply *ret_reply, int error, struct str id, struct str date, struct str accept,
+                int64_t retry_after_s, struct arena *arena)
+{
+    const struct reply_form *form = choose_form(accept);
+    int status = err_http_status(error);
+    struct msg *head = &ret_reply->head;
+
+    if (begin(ret_reply, status, str_of(form->content_type), date, arena))
+        return -ERR_NO_MEMORY;
+    struct str proxy_status =
+        arena_print(arena, "ballast; error=%s; details=\"%s\"", err_proxy_status(error), err_reason(error));
+    struct reply_facts facts = {status, head->reason, err_sentence(error), err_reason(error), id, arena};
+    struct str body = form->body(&facts);
+    if (!proxy_status.p || !body.p)
+        return -ERR_NO_MEMORY;
+    msg_add_field(head, FIELD_OTHER, STR("Proxy-Status"), proxy_status);
+    msg_add_field(head, FIELD_X_REQUEST_ID, STR("X-Request-ID"), id);
+    msg_add_field(head, FIELD_OTHER, STR("Cache-Control"), STR("no-store"));
+    if (retry_after_s > 0) {
+        struct str seconds = arena_print(arena, "%lld", (long long)retry_after_s);
+        if (!seconds.p)
+            return -ERR_NO_MEMORY;
+        msg_add_field(head, FIELD_OTHER, STR("Retry-After"), seconds);
+    }
+    set_body(ret_reply, body);
+    return 0;
+}
+
+int reply_text(struct reply *ret_reply, struct str body, struct str content_type, struct str date, struct arena *arena)
+{
+    int error = begin(ret_reply, 200, content_type, date, arena);
+
+    if (!error)
+        set_body(ret_reply, body);
+    return error;
+}
+
+static bool may_hold_secrets(const struct field *field)
+{
+    return str_ieq(field->name, STR("Authorization")) || str_ieq(field->name, STR("Cookie")) ||
+           field->id == FIELD_PROXY_AUTHORIZATION;
+}
+
+int reply_trace(struct reply *ret_reply, const struct msg *request, struct str date, struct arena *arena)
+{
+    struct str text = arena_print(arena, "TRACE %.*s HTTP/1.%u\r\nHost: %.*s\r\n", STR_ARG(request->target),
+                                  (unsigned)request->minor, STR_ARG(request->authority));
+
+    for (uint32_t i = 0; text.p && i < request->count; i++) {
+        const struct field *field = &request->fields[i];
+        if (!field->dropped && !may_hold_secrets(field))
+            text = arena_print(arena, "%.*s%.*s: %.*s\r\n", STR_ARG(text), STR_ARG(field->name), STR_ARG(field->value));
+    }
+    if (!text.p)
+        return -ERR_NO_MEMORY;
+    return reply_text(ret_reply, text, STR("message/http"), date, arena);
+}

@@ -1,0 +1,210 @@
+/* Heads on their way through. Each rule stands in one function; the order of the added fields is part of the
+ * conformance corpus. Pure but for the exchange's arena. */
+#include "proxy/rewrite.h"
+
+#include "base/err.h"
+
+#include "http/target.h"
+
+/* ---- who is believed ---- */
+
+static bool address_bytes(const struct conn *conn, uint8_t out[16])
+{
+    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+    if (conn->peer.any.sa_family == AF_INET6) {
+        memcpy(out, &conn->peer.in6.sin6_addr, 16);
+        return true;
+    }
+    if (conn->peer.any.sa_family != AF_INET)
+        return false;
+    memcpy(out, mapped, sizeof(mapped));
+    memcpy(out + sizeof(mapped), &conn->peer.in4.sin_addr, 4);
+    return true;
+}
+
+static bool in_network(const uint8_t address[16], const struct rewrite_network *network)
+{
+    uint32_t whole = network->bits / 8, rest = network->bits % 8;
+
+    if (memcmp(address, network->address, whole) != 0)
+        return false;
+    return rest == 0 || ((address[whole] ^ network->address[whole]) >> (8 - rest)) == 0;
+}
+
+static bool is_trusted(const struct conn *conn, const struct rewrite_options *options)
+{
+    uint8_t address[16];
+
+    if (options->trusted_count == 0 || !address_bytes(conn, address))
+        return false;
+    for (uint32_t i = 0; i < options->trusted_count; i++)
+        if (in_network(address, &options->trusted[i]))
+            return true;
+    return false;
+}
+
+/* ---- request ids ---- */
+
+static bool id_well_formed(struct str id)
+{
+    if (id.n == 0 || id.n > 128)
+        return false;
+    for (size_t i = 0; i < id.n; i++) {
+        char c = id.p[i];
+        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+                    c == '_' || c == '-';
+        if (!good)
+            return false;
+    }
+    return true;
+}
+
+struct str rewrite_request_id(const struct msg *msg, struct arena *arena, struct rand_gen *rand)
+{
+    static const char digits[] = "0123456789abcdef";
+    const struct field *field = fields_find(msg->fields, msg->count, FIELD_X_REQUEST_ID);
+
+    if (field && id_well_formed(field->value))
+        return field->value;
+    char *id = arena_take(arena, REWRITE_ID_BYTES);
+    if (!id)
+        return STR_NONE;
+    for (size_t i = 0; i < REWRITE_ID_BYTES; i += 16) {
+        uint64_t bits = rand_u64(rand);
+        for (size_t k = 0; k < 16; k++, bits >>= 4)
+            id[i + k] = digits[bits & 15];
+    }
+    return str_slice(id, REWRITE_ID_BYTES);
+}
+
+/* ---- requests ---- */
+
+static void drop_all(struct msg *msg, enum field_id id)
+{
+    for (uint32_t i = 0; i < msg->count; i++)
+        if (msg->fields[i].id == id)
+            msg->fields[i].dropped = true;
+}
+
+/* The values of all lines of a list field, joined, and one element more; the lines are dropped. */
+static struct str extend_list(struct msg *msg, enum field_id id, struct str element, bool keep, struct arena *arena)
+{
+    struct str joined = STR_NONE;
+
+    for (uint32_t i = 0; keep && i < msg->count; i++) {
+        const struct field *field = &msg->fields[i];
+        if (field->id != id || field->dropped || field->value.n == 0)
+            continue;
+        joined =
+            joined.n == 0 ? field->value : arena_print(arena, "%.*s, %.*s", STR_ARG(joined), STR_ARG(field->value));
+    }
+    drop_all(msg, id);
+    return joined.n == 0 ? element : arena_print(arena, "%.*s, %.*s", STR_ARG(joined), STR_ARG(element));
+}
+
+static void add(struct msg *msg, enum field_id id, struct str value)
+{
+    msg_add_field(msg, id, field_name(id), value);
+}
+
+/* A single-valued forwarding field: a believed one stays, any other gives way to ours. */
+static void replace(struct msg *msg, enum field_id id, struct str value, bool keep)
+{
+    if (keep && fields_find(msg->fields, msg->count, id))
+        return;
+    drop_all(msg, id);
+    add(msg, id, value);
+}
+
+/* RFC 7239 section 4: a token stands bare, anything else is quoted; IPv6 is bracketed too. Hosts and addresses hold no
+ * quote or backslash. */
+static struct str forwarded_element(const struct msg *msg, const struct rewrite_client *client, struct arena *arena)
+{
+    bool ipv6 = str_find(client->host, ':') < client->host.n;
+    bool bare_host = field_is_token(msg->authority);
+
+    return arena_print(arena, "for=%s%.*s%s%s%s%.*s%s;proto=%.*s", ipv6 ? "\"[" : "", STR_ARG(client->host),
+                       ipv6 ? "]\"" : "", msg->authority.n ? ";host=" : "", msg->authority.n && !bare_host ? "\"" : "",
+                       STR_ARG(msg->authority), msg->authority.n && !bare_host ? "\"" : "", STR_ARG(client->scheme));
+}
+
+static int add_forwarding(struct msg *msg, const struct rewrite_client *client, const struct rewrite_options *options,
+                          struct arena *arena)
+{
+    bool trusted = is_trusted(client->conn, options);
+
+    if (options->x_forwarded) {
+        struct str chain = extend_list(msg, FIELD_X_FORWARDED_FOR, client->host, trusted, arena);
+        if (!chain.p)
+            return -ERR_NO_MEMORY;
+        add(msg, FIELD_X_FORWARDED_FOR, chain);
+        replace(msg, FIELD_X_FORWARDED_PROTO, client->scheme, trusted);
+        if (msg->authority.n)
+            replace(msg, FIELD_X_FORWARDED_HOST, msg->authority, trusted);
+        else if (!trusted)
+            drop_all(msg, FIELD_X_FORWARDED_HOST);
+    }
+    if (options->forwarded) {
+        struct str element = forwarded_element(msg, client, arena);
+        struct str chain = element.p ? extend_list(msg, FIELD_FORWARDED, element, trusted, arena) : STR_NONE;
+        if (!chain.p)
+            return -ERR_NO_MEMORY;
+        add(msg, FIELD_FORWARDED, chain);
+    }
+    return 0;
+}
+
+int64_t rewrite_max_forwards(const struct msg *msg)
+{
+    const struct field *field = fields_find(msg->fields, msg->count, FIELD_MAX_FORWARDS);
+    uint64_t value;
+
+    if (!field || (msg->method != METHOD_TRACE && msg->method != METHOD_OPTIONS))
+        return -1;
+    return str_parse_u64(field->value, INT64_MAX, &value) ? -1 : (int64_t)value;
+}
+
+/* RFC 9110 section 7.6.2: one less for the next hop. */
+static int count_down(struct msg *msg, struct arena *arena)
+{
+    int64_t left = rewrite_max_forwards(msg);
+
+    if (left <= 0)
+        return 0;
+    struct str value = arena_print(arena, "%lld", (long long)left - 1);
+    if (!value.p)
+        return -ERR_NO_MEMORY;
+    fields_find(msg->fields, msg->count, FIELD_MAX_FORWARDS)->value = value;
+    return 0;
+}
+
+int rewrite_request(struct msg *msg, const struct rewrite_client *client, struct str id,
+                    const struct rewrite_options *options, struct arena *arena)
+{
+    int error = count_down(msg, arena);
+    if (error)
+        return error;
+    if (!msg->expect_continue)
+        drop_all(msg, FIELD_EXPECT); /* RFC 9110 section 10.1.1: from HTTP/1.0 it means nothing */
+    if (options->via)
+        add(msg, FIELD_VIA, msg->minor ? STR("1.1 ballast") : STR("1.0 ballast"));
+    error = add_forwarding(msg, client, options, arena);
+    if (error)
+        return error;
+    if (options->request_id) {
+        drop_all(msg, FIELD_X_REQUEST_ID);
+        add(msg, FIELD_X_REQUEST_ID, id);
+    }
+    return 0;
+}
+
+/* ---- answers ---- */
+
+void rewrite_answer(struct msg *msg, struct str via, struct str date, const struct rewrite_options *options)
+{
+    if (msg->status >= 200 && !fields_find(msg->fields, msg->count, FIELD_DATE))
+        add(msg, FIELD_DATE, date);
+    if (options->via)
+        add(msg, FIELD_VIA, via);
+}

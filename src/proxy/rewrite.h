@@ -1,0 +1,50 @@
+/* What a proxy adds to and takes from heads: Via, forwarding fields, request ids, Max-Forwards, Date.
+ * RFC 9110 sections 6.6.1, 7.6.2, 7.6.3; RFC 7239.
+ */
+#ifndef PROXY_REWRITE_H
+#define PROXY_REWRITE_H
+
+#include "base/arena.h"
+#include "base/rand.h"
+#include "http/msg.h"
+#include "net/conn.h"
+
+/* A network whose forwarding fields are believed. */
+struct rewrite_network {
+    uint8_t address[16]; /* IPv4 as ::ffff:a.b.c.d */
+    uint8_t bits;        /* 0 to 128 */
+};
+
+struct rewrite_options {
+    bool via;
+    bool x_forwarded;
+    bool forwarded;
+    bool request_id;
+    const struct rewrite_network *trusted;
+    uint32_t trusted_count;
+};
+
+/* What the request came with, beside its head. */
+struct rewrite_client {
+    const struct conn *conn;
+    struct str host;   /* the peer's address as text */
+    struct str scheme; /* "http" */
+};
+
+enum { REWRITE_REQUEST_FIELDS = 8, REWRITE_ANSWER_FIELDS = 2 }; /* room they need in msg->fields */
+enum { REWRITE_ID_BYTES = 32 };
+
+/* The request's id: its own X-Request-ID if that is 1 to 128 of [A-Za-z0-9._-], else a new one from the arena; {NULL,
+ * 0} without memory. */
+struct str rewrite_request_id(const struct msg *msg, struct arena *arena, struct rand_gen *rand);
+/* Makes the head ready for a worker. Once for each request. 0 or -ERR_NO_MEMORY. */
+MUST_CHECK int rewrite_request(struct msg *msg, const struct rewrite_client *client, struct str id,
+                               const struct rewrite_options *options, struct arena *arena);
+/* Makes a worker's final or interim head ready for the client: Date (29 bytes, for a final one that has none) and Via
+ * (via says the worker's protocol; both texts outlive the exchange). */
+void rewrite_answer(struct msg *msg, struct str via, struct str date, const struct rewrite_options *options);
+/* Max-Forwards of a TRACE or OPTIONS request: 0 or more, or -1 if there is none (or it is no number: then it is
+ * ignored). */
+int64_t rewrite_max_forwards(const struct msg *msg);
+
+#endif

@@ -1,0 +1,29 @@
+/* Route matching: a linear walk in the order of the configuration, so that what is read there is what happens. */
+#include "proxy/route.h"
+
+static bool host_matches(struct str pattern, struct str host)
+{
+    if (pattern.n == 0)
+        return true;
+    if (pattern.p[0] != '*')
+        return str_ieq(pattern, host);
+    struct str suffix = str_slice(pattern.p + 1, pattern.n - 1);
+    return host.n > suffix.n && str_ieq(suffix, str_slice(host.p + host.n - suffix.n, suffix.n));
+}
+
+static bool path_matches(struct str prefix, struct str path)
+{
+    if (!str_starts(path, prefix))
+        return false;
+    return prefix.n == 0 || prefix.p[prefix.n - 1] == '/' || path.n == prefix.n || path.p[prefix.n] == '/';
+}
+
+struct pool *route_find(const struct route_table *table, struct str host, struct str path)
+{
+    for (uint32_t i = 0; i < table->count; i++) {
+        const struct route *route = &table->routes[i];
+        if (host_matches(route->host, host) && path_matches(route->path, path))
+            return route->pool;
+    }
+    return NULL;
+}

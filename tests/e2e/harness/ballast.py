@@ -1,0 +1,210 @@
+"""Starts the real program, waits until it serves, reads its numbers and logs, and stops it as an operator would."""
+
+import json
+import pathlib
+import re
+import signal
+import subprocess
+import tempfile
+import threading
+
+from .client import Client
+from .waiting import WaitTimeout, free_port, wait_for
+
+METRIC_LINE = re.compile(r"([A-Za-z_:][A-Za-z0-9_:]*(?:\{.*\})?) (\S+)(?: -?\d+)?")
+
+
+def merge(base, extra):
+    """base with extra laid over it, mapping by mapping; neither is changed."""
+    merged = dict(base)
+    for key, value in extra.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def settings(workers, **extra):
+    """A configuration for tests: one pool of these workers (Worker objects, addresses or mappings), quick probes."""
+    entries = [getattr(worker, "address", worker) for worker in workers]
+    base = {
+        "pools": {"web": {
+            "balance": "round-robin",
+            "workers": entries,
+            "health": {"path": "/health", "interval": "500ms", "timeout": "2s", "rise": 1, "fall": 3},
+        }},
+        "limits": {"connections": 1000},
+        "timeouts": {"drain": "2s"},
+    }
+    return merge(base, extra)
+
+
+class Ballast:
+    """A running balancer, as a context manager: leaving it sends TERM and expects exit code 0.
+
+    Give `config` (a mapping; a listener on a free port is added when it names none) or `arguments` for `ballast run`.
+    """
+
+    def __init__(self, program, config=None, arguments=(), ready_timeout=20.0, wrapper=()):
+        self.directory = tempfile.TemporaryDirectory(prefix="ballast-test-")
+        self.path = pathlib.Path(self.directory.name)
+        self.access_path = self.path / "access.log"
+        self.address = ("127.0.0.1", free_port())
+        self.command = [*map(str, wrapper), str(program), "run", *self._arguments(config, arguments)]
+        self.ready_timeout = ready_timeout
+        self.stderr_lines = []
+        self.process = None
+        self.reader = None
+
+    def _arguments(self, config, arguments):
+        arguments = [str(argument) for argument in arguments]
+        if config is None:
+            if "--listen" not in arguments:
+                arguments += ["--listen", f"127.0.0.1:{self.address[1]}"]
+            if "--access-log" not in arguments:
+                arguments += ["--access-log", str(self.access_path)]
+            return arguments
+        config = dict(config)
+        config.setdefault("listeners", [{"address": f"127.0.0.1:{self.address[1]}"}])
+        config.setdefault("access_log", {"path": str(self.access_path), "format": "json"})
+        host, _, port = config["listeners"][0]["address"].rpartition(":")
+        self.address = ("127.0.0.1" if host in ("", "0.0.0.0") else host.strip("[]"), int(port))
+        self.config = config
+        self.config_path = self.path / "ballast.yaml"
+        self.write_config(config)
+        return ["-c", str(self.config_path), *arguments]
+
+    def write_config(self, config):
+        """JSON is a subset of the YAML that Ballast reads."""
+        self.config_path.write_text(json.dumps(config, indent=2) + "\n")
+
+    def __enter__(self):
+        try:
+            return self.start()
+        except BaseException:
+            self.kill()
+            raise
+
+    def __exit__(self, kind, *_):
+        try:
+            if kind is None:
+                self.stop()
+        finally:
+            self.kill()
+            self.directory.cleanup()
+
+    def start(self):
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.PIPE, text=True, errors="replace")
+        self.reader = threading.Thread(target=self._read_stderr, daemon=True)
+        self.reader.start()
+        wait_for(self._answers, self.ready_timeout, "the balancer to listen")
+        return self
+
+    def _read_stderr(self):
+        for line in self.process.stderr:
+            self.stderr_lines.append(line.rstrip("\n"))
+
+    def _answers(self):
+        if self.process.poll() is not None:
+            self.reader.join(5)
+            raise AssertionError(f"ballast ended with {self.process.returncode}:\n{self.stderr}")
+        try:
+            return self.metrics()
+        except ConnectionError:
+            return None
+
+    @property
+    def stderr(self):
+        return "\n".join(self.stderr_lines)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def send_signal(self, number):
+        self.process.send_signal(number)
+
+    def wait_log(self, text, timeout=10.0):
+        """Wait for a line on standard error that contains text, and return it."""
+        return wait_for(lambda: next((line for line in list(self.stderr_lines) if text in line), None), timeout,
+                        f"{text!r} on standard error")
+
+    def stop(self, number=signal.SIGTERM, expect=0, timeout=20.0):
+        """Ask it to stop; fails unless it exits with `expect` in time, without a sanitizer's report."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            code = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise WaitTimeout(f"ballast did not stop within {timeout} s:\n{self.stderr}") from None
+        self.reader.join(5)
+        assert code == expect, f"ballast ended with {code}, not {expect}:\n{self.stderr}"
+        assert "Sanitizer" not in self.stderr and "runtime error" not in self.stderr, self.stderr
+        return code
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def connect(self, timeout=10.0):
+        return Client(self.address, timeout)
+
+    def ask(self, request, method=b"GET", timeout=10.0):
+        """One request on a connection of its own, one answer."""
+        with self.connect(timeout) as client:
+            client.send(request)
+            return client.read_answer(method)
+
+    def get(self, target="/", host="test.example", timeout=10.0):
+        return self.ask(f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode(), timeout=timeout)
+
+    def metrics_text(self):
+        answer = self.get("/metrics")
+        assert answer.status == 200, answer.head
+        return answer.body.decode()
+
+    def metrics(self):
+        """/metrics as a dict: plain names to numbers, labelled series under their name with its labels."""
+        values = {}
+        for line in self.metrics_text().splitlines():
+            if not line or line.startswith("#"):
+                continue
+            match = METRIC_LINE.fullmatch(line)
+            assert match, f"malformed metrics line: {line!r}"
+            number = float(match.group(2))
+            values[match.group(1)] = int(number) if number.is_integer() else number
+        return values
+
+    def wait_metric(self, name, value, timeout=10.0):
+        return wait_for(lambda: self.metrics().get(name) == value, timeout, f"{name} {value}")
+
+    def wait_alive(self, count, timeout=15.0):
+        """Wait until exactly `count` workers are alive."""
+        def alive():
+            lines = {name: v for name, v in self.metrics().items() if re.fullmatch(r"worker_\w+_alive", name)}
+            return sum(lines.values()) == count
+        wait_for(alive, timeout, f"{count} workers alive")
+        return self
+
+    def assert_accounts(self):
+        """The identity that holds in every scrape (requests still active included). Returns the metrics."""
+        m = self.metrics()
+        parts = m["requests_ok"] + m["requests_failed"] + m["requests_aborted"] + m["requests_active"]
+        assert m["requests_total"] == parts, m
+        return m
+
+    def access_lines(self):
+        """The JSON access log so far, one dict a line."""
+        if not self.access_path.exists():
+            return []
+        return [json.loads(line) for line in self.access_path.read_text().splitlines()]
+
+    def wait_access(self, count, timeout=10.0):
+        """Wait for `count` access lines, and return all."""
+        wait_for(lambda: len(self.access_lines()) >= count, timeout, f"{count} access lines")
+        return self.access_lines()

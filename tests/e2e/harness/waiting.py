@@ -1,0 +1,38 @@
+"""Waiting for something to become true, bounded, and free ports. No test sleeps for a guessed time."""
+
+import select
+import socket
+import time
+
+
+class WaitTimeout(AssertionError):
+    """What was waited for did not happen in time."""
+
+
+def wait_for(predicate, timeout=10.0, what=None):
+    """Return the first true value of predicate(), asked every few milliseconds; WaitTimeout after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = predicate()
+        if value:
+            return value
+        if time.monotonic() >= deadline:
+            raise WaitTimeout(f"not within {timeout} s: {what or getattr(predicate, '__name__', predicate)}")
+        select.select([], [], [], 0.005)
+
+
+def free_port(host="127.0.0.1"):
+    """A TCP port nobody listens on at this moment."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.bind((host, 0))
+        return probe.getsockname()[1]
+
+
+def has_ipv6():
+    """Whether this machine can listen on [::1]."""
+    try:
+        free_port("::1")
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,182 @@
+/* The events log: both formats, levels, the rate limit, cuts, and that nothing from outside makes a second line. */
+#include "base/log.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static int ends[2];
+static int64_t test_ns;
+static char got[16384];
+
+static int64_t test_clock(enum clock_kind kind)
+{
+    return kind == CLOCK_KIND_WALL ? INT64_C(1798761599123000000) : test_ns;
+}
+
+static int log_up(void **state)
+{
+    if (pipe(ends) != 0)
+        return -1;
+    clock_set_source(test_clock);
+    log_set_fd(ends[1]);
+    log_configure(LOG_INFO, LOG_TEXT);
+    test_ns += 10 * INT64_C(1000000000);
+    return 0;
+}
+
+static int log_down(void **state)
+{
+    log_set_fd(STDERR_FILENO);
+    clock_set_source(NULL);
+    close(ends[0]);
+    close(ends[1]);
+    return 0;
+}
+
+/* All that was written since the last call, as a string. */
+static const char *log_got(void)
+{
+    /* A byte of ours ends what is there, so that the read never waits. */
+    assert_int_equal(write(ends[1], "", 1), 1);
+    ssize_t n = read(ends[0], got, sizeof(got));
+    assert_true(n > 0 && got[n - 1] == '\0');
+    return got;
+}
+
+static void log_writes_text(void **state)
+{
+    log_warn("worker is down", LOG_Z("pool", "web"), LOG_N("worker", 3001), LOG_Z("cause", "connect_refused"));
+    assert_string_equal(log_got(), "2026-12-31T23:59:59.123Z warn worker is down pool=web worker=3001 "
+                                   "cause=connect_refused\n");
+    log_info("started");
+    assert_string_equal(log_got(), "2026-12-31T23:59:59.123Z info started\n");
+    log_error("odd values", LOG_S("a", STR("two words")), LOG_Z("b", ""), LOG_S("c", STR_NONE), LOG_N("d", -5),
+              LOG_N("e", INT64_MIN), LOG_Z("f", "x\ny\"z\\"));
+    assert_string_equal(log_got(), "2026-12-31T23:59:59.123Z error odd values a=\"two words\" b=\"\" c=\"\" d=-5 "
+                                   "e=-9223372036854775808 f=\"x\\ny\\\"z\\\\\"\n");
+}
+
+static void log_writes_json(void **state)
+{
+    log_configure(LOG_DEBUG, LOG_JSON);
+    log_debug("a \"b\"", LOG_Z("pool", "w\n\xff"), LOG_N("n", INT64_MAX));
+    assert_string_equal(log_got(),
+                        "{\"time\":\"2026-12-31T23:59:59.123Z\",\"level\":\"debug\",\"message\":\"a \\\"b\\\"\","
+                        "\"pool\":\"w\\n\\ufffd\",\"n\":9223372036854775807}\n");
+    log_info("started");
+    assert_string_equal(log_got(),
+                        "{\"time\":\"2026-12-31T23:59:59.123Z\",\"level\":\"info\",\"message\":\"started\"}\n");
+}
+
+static void log_obeys_its_level(void **state)
+{
+    log_debug("no");
+    log_configure(LOG_ERROR, LOG_TEXT);
+    log_warn("no");
+    log_configure(LOG_OFF, LOG_TEXT);
+    log_error("no");
+    assert_string_equal(log_got(), "");
+}
+
+static void log_knows_its_levels(void **state)
+{
+    enum log_level level = LOG_OFF;
+    assert_int_equal(log_parse_level(STR("debug"), &level), 0);
+    assert_int_equal(level, LOG_DEBUG);
+    assert_int_equal(log_parse_level(STR("off"), &level), 0);
+    assert_int_equal(level, LOG_OFF);
+    assert_int_equal(log_parse_level(STR("warning"), &level), -ERR_CONFIG);
+    assert_int_equal(log_parse_level(STR(""), &level), -ERR_CONFIG);
+    assert_int_equal(level, LOG_OFF);
+}
+
+static void log_one_sentence(void)
+{
+    log_info("again");
+}
+
+static void log_limits_each_site(void **state)
+{
+    for (int i = 0; i < 25; i++)
+        log_one_sentence();
+    const char *lines = log_got();
+    int count = 0;
+    for (const char *p = lines; *p; p++)
+        count += *p == '\n';
+    assert_int_equal(count, 10);
+    assert_null(strstr(lines, "suppressed"));
+    log_info("another site");
+    assert_non_null(strstr(log_got(), "another site"));
+    test_ns += INT64_C(1000000000);
+    log_one_sentence();
+    assert_string_equal(log_got(), "2026-12-31T23:59:59.123Z info again suppressed=15\n");
+    log_one_sentence();
+    assert_string_equal(log_got(), "2026-12-31T23:59:59.123Z info again\n");
+}
+
+/* Too much is cut inside its value or left out whole; the line ends as every other, in at most 4 KiB. */
+static void log_cuts_long_lines(void **state)
+{
+    char value[5000];
+    memset(value, '\n', sizeof(value));
+    for (size_t n = 1900; n < 2100; n++) {
+        for (int format = LOG_TEXT; format <= LOG_JSON; format++) {
+            log_configure(LOG_INFO, (enum log_format)format);
+            test_ns += INT64_C(1000000000);
+            log_info("long", LOG_S("first", str_slice(value, n)), LOG_N("number", 1234567890),
+                     LOG_S("last", str_slice(value, sizeof(value))));
+            const char *line = log_got();
+            size_t length = strlen(line);
+            assert_true(length <= 4096 && length > 3900);
+            assert_ptr_equal(strchr(line, '\n'), line + length - 1);
+            const char *end = format == LOG_TEXT ? "\n" : "}\n";
+            assert_string_equal(line + length - strlen(end), end);
+            unsigned quotes = 0;
+            for (const char *p = line; *p; p++)
+                quotes += *p == '"';
+            assert_int_equal(quotes % 2, 0);
+        }
+    }
+    /* A sentence alone, longer than a line. */
+    memset(value, 's', sizeof(value));
+    value[sizeof(value) - 1] = '\0';
+    for (int format = LOG_TEXT; format <= LOG_JSON; format++) {
+        log_configure(LOG_INFO, (enum log_format)format);
+        log_warn(value, LOG_Z("fact", "x"));
+        size_t length = strlen(log_got());
+        assert_true(length <= 4096 && length > 3900);
+        assert_string_equal(got + length - 2, format == LOG_TEXT ? "s\n" : "}\n");
+    }
+}
+
+static void log_sentence_stays_one_line(void **state)
+{
+    log_warn("first\nsecond\x1b[2J");
+    assert_string_equal(log_got(), "2026-12-31T23:59:59.123Z warn first second [2J\n");
+}
+
+#define LOG_TEST(name) cmocka_unit_test_setup_teardown(name, log_up, log_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        LOG_TEST(log_writes_text),
+        LOG_TEST(log_writes_json),
+        LOG_TEST(log_obeys_its_level),
+        LOG_TEST(log_knows_its_levels),
+        LOG_TEST(log_limits_each_site),
+        LOG_TEST(log_cuts_long_lines),
+        LOG_TEST(log_sentence_stays_one_line),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
