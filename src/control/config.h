@@ -141,7 +141,7 @@ struct config_limits {
     uint64_t body_bytes; /* 0: unlimited */
     uint32_t headers;
     uint32_t connections; /* 0: auto */
-    uint32_t tries; /* the first included */
+    uint32_t tries;       /* the first included */
     uint32_t idle_per_worker;
 };
 

@@ -19,7 +19,8 @@ struct server_options {
     uint32_t listeners;
 };
 
-/* Returns how the process should exit. What went wrong was logged. */
+/* Returns how the process should exit. What went wrong was logged. Anything but SERVER_EXIT_STOPPED leaves threads and
+ * memory as they are: the process is to _exit. */
 enum server_exit server_run(const struct server_options *options);
 
 #endif

@@ -86,6 +86,17 @@ static int parse_head(struct h1_server *server, struct stream *stream, size_t by
     return 0;
 }
 
+/* A refused HEAD gets no body either (RFC 9110 section 9.3.2). */
+static void note_head_method(struct h1_server *server)
+{
+    struct str begun = bufq_front(&server->session.conn.in);
+
+    if (!str_starts(begun, STR("HEAD ")))
+        return;
+    server->asked = METHOD_HEAD;
+    server->stream->head.method = METHOD_HEAD;
+}
+
 /* A head is whole (`refused` 0), or will never be. */
 static void begin_stream(struct h1_server *server, int refused, size_t bytes)
 {
@@ -104,6 +115,7 @@ static void begin_stream(struct h1_server *server, int refused, size_t bytes)
     if (!refused)
         refused = parse_head(server, stream, bytes);
     if (refused) {
+        note_head_method(server);
         fail_stream(server, refused);
         return;
     }
@@ -112,11 +124,12 @@ static void begin_stream(struct h1_server *server, int refused, size_t bytes)
     take_body(server);
 }
 
-/* RFC 9112 section 2.2: empty lines before a request line are no part of it. */
-static void skip_empty_lines(struct bufq *in)
+/* RFC 9112 section 2.2: empty lines before a request line are no part of it. True when there is something behind them. */
+static bool skip_empty_lines(struct bufq *in)
 {
     while (bufq_front(in).n >= 2 && memcmp(bufq_front(in).p, "\r\n", 2) == 0)
         bufq_consume(in, 2);
+    return bufq_bytes(in) > 1 || (bufq_bytes(in) == 1 && bufq_front(in).p[0] != '\r');
 }
 
 static void take_head(struct h1_server *server)
@@ -124,9 +137,7 @@ static void take_head(struct h1_server *server)
     struct conn *conn = &server->session.conn;
     size_t bytes = 0;
 
-    if (server->scan.at == 0)
-        skip_empty_lines(&conn->in);
-    if (bufq_bytes(&conn->in) == 0)
+    if (server->scan.at == 0 && !skip_empty_lines(&conn->in))
         return;
     if (!server->head_begun)
         server->began_ns = io_now_ns(conn->io);

@@ -165,7 +165,9 @@ static int balance(struct demo *demo, const struct options *options)
     if (error)
         return SERVER_EXIT_NOT_STARTED;
     say_what_to_try(demo);
-    return keeper_run(&plan);
+    int code = keeper_run(&plan);
+    keeper_release(&plan);
+    return code;
 }
 
 int demo_run(const struct options *options)

@@ -142,14 +142,25 @@ static int bind_all(const struct config *config, uint32_t reactors, struct keepe
 
 /* ---- the server ---- */
 
-int keeper_prepare(const struct config *config, struct keeper_plan *ret_plan)
+int keeper_prepare(struct config *config, struct keeper_plan *ret_plan)
 {
     uint32_t reactors = config->threads ? config->threads : processors_usable();
 
     log_configure(config->log.level, config->log.format);
-    ret_plan->config = config;
+    *ret_plan = (struct keeper_plan){.config = config};
     int error = choose_connections(config, reactors, &ret_plan->connections);
-    return error ? error : bind_all(config, reactors, &ret_plan->sockets);
+    if (!error)
+        error = bind_all(config, reactors, &ret_plan->sockets);
+    if (error)
+        keeper_release(ret_plan);
+    return error;
+}
+
+void keeper_release(struct keeper_plan *plan)
+{
+    config_destroy(&plan->config);
+    free(plan->sockets.fds); /* start-up only: the sockets go with the process */
+    plan->sockets.fds = NULL;
 }
 
 int keeper_run_alone(const struct keeper_plan *plan)
@@ -162,13 +173,16 @@ int keeper_run_alone(const struct keeper_plan *plan)
         .listeners = plan->sockets.listeners,
     };
 
-    return (int)server_run(&options);
+    enum server_exit code = server_run(&options);
+    if (code != SERVER_EXIT_STOPPED)
+        _exit((int)code); /* half started or cut short: the system takes back what the server holds */
+    return (int)code;
 }
 
 /* The child ends with its keeper: a killed keeper must not leave a server behind that nobody can stop. It has a process
  * group of its own, so that a terminal's interrupt reaches it once, through the keeper. Signals are blocked on entry.
  */
-_Noreturn static void be_the_server(const struct keeper_plan *plan, pid_t keeper, const sigset_t *open)
+_Noreturn static void be_the_server(struct keeper_plan *plan, pid_t keeper, const sigset_t *open)
 {
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     setpgid(0, 0);
@@ -178,7 +192,9 @@ _Noreturn static void be_the_server(const struct keeper_plan *plan, pid_t keeper
     signal_install(NULL);
     signal_take(); /* what came before the fork is the keeper's */
     sigprocmask(SIG_SETMASK, open, NULL);
-    exit(keeper_run_alone(plan));
+    int code = keeper_run_alone(plan);
+    keeper_release(plan);
+    exit(code);
 }
 
 static void pass_on(pid_t server, unsigned signals)
@@ -258,7 +274,7 @@ static void take_signals(sigset_t *ret_open)
     sigprocmask(SIG_BLOCK, &all, ret_open);
 }
 
-int keeper_run(const struct keeper_plan *plan)
+int keeper_run(struct keeper_plan *plan)
 {
     pid_t keeper = getpid();
     int64_t wait_ms = 0;

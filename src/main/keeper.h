@@ -18,15 +18,18 @@ struct keeper_sockets {
 
 /* What a server is started with. */
 struct keeper_plan {
-    const struct config *config;
+    struct config *config; /* owned */
     uint32_t connections;
     struct keeper_sockets sockets;
 };
 
-/* Logging as configured, descriptors, sockets: all that a server needs before it starts. 0, or a code that was said. */
-MUST_CHECK int keeper_prepare(const struct config *config, struct keeper_plan *ret_plan);
+/* Logging as configured, descriptors, sockets: all that a server needs before it starts. Takes the configuration over
+ * in any case. 0, or a code that was said. */
+MUST_CHECK int keeper_prepare(struct config *config, struct keeper_plan *ret_plan);
+/* Gives back what the plan holds. */
+void keeper_release(struct keeper_plan *plan);
 /* Runs the server in a child for as long as it is wanted; returns the exit code. */
-int keeper_run(const struct keeper_plan *plan);
+int keeper_run(struct keeper_plan *plan);
 /* Runs it in this process, for a debugger. */
 int keeper_run_alone(const struct keeper_plan *plan);
 

@@ -29,7 +29,9 @@ static int run(const struct options *options)
         error = keeper_prepare(config, &plan);
     if (error)
         return SERVER_EXIT_NOT_STARTED;
-    return options->no_keeper ? keeper_run_alone(&plan) : keeper_run(&plan);
+    int code = options->no_keeper ? keeper_run_alone(&plan) : keeper_run(&plan);
+    keeper_release(&plan);
+    return code;
 }
 
 static int check(const struct options *options)

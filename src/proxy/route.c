@@ -13,6 +13,8 @@ static bool host_matches(struct str pattern, struct str host)
 
 static bool path_matches(struct str prefix, struct str path)
 {
+    if (str_eq(path, STR("*")))
+        return prefix.n <= 1; /* OPTIONS for the whole server: only routes for all of it */
     if (!str_starts(path, prefix))
         return false;
     return prefix.n == 0 || prefix.p[prefix.n - 1] == '/' || path.n == prefix.n || path.p[prefix.n] == '/';

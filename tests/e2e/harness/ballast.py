@@ -30,7 +30,7 @@ def settings(workers, **extra):
         "pools": {"web": {
             "balance": "round-robin",
             "workers": entries,
-            "health": {"path": "/health", "interval": "500ms", "timeout": "2s", "rise": 1, "fall": 3},
+            "health": {"path": "/health", "interval": "1s", "timeout": "900ms", "rise": 1, "fall": 3},
         }},
         "limits": {"connections": 1000},
         "timeouts": {"drain": "2s"},
