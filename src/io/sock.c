@@ -207,12 +207,26 @@ static size_t put_text(char *out, const char *text, size_t n)
     return n;
 }
 
+/* By hand, for every request that is forwarded. */
+static size_t put_inet4(char *out, const struct in_addr *addr)
+{
+    uint32_t bits = ntohl(addr->s_addr);
+    size_t n = 0;
+
+    for (int shift = 24; shift >= 0; shift -= 8) {
+        n += str_put_u64(out + n, (bits >> shift) & 0xff);
+        if (shift > 0)
+            out[n++] = '.';
+    }
+    return n;
+}
+
 static size_t put_host(char *out, const union sock_view *view)
 {
     char text[INET6_ADDRSTRLEN] = "?";
     if (view->storage.ss_family == AF_INET)
-        (void)inet_ntop(AF_INET, &view->in.sin_addr, text, sizeof(text));
-    else if (view->storage.ss_family == AF_INET6)
+        return put_inet4(out, &view->in.sin_addr);
+    if (view->storage.ss_family == AF_INET6)
         (void)inet_ntop(AF_INET6, &view->in6.sin6_addr, text, sizeof(text));
     return put_text(out, text, strlen(text));
 }

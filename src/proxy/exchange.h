@@ -38,6 +38,8 @@ struct exchange_rules {
     void *metrics_context;
 };
 
+struct exchange;
+
 /* Where exchanges live: a reactor's parts they use. */
 struct exchange_home {
     struct io *io;
@@ -47,6 +49,8 @@ struct exchange_home {
     struct access_log *log;
     struct rand_gen rand;
     struct slab exchanges;
+    struct exchange *spare; /* ended ones, kept warm */
+    uint32_t spare_count, spare_max;
     int64_t date_s; /* the second that date stands for */
     char date[29];
 };

@@ -117,16 +117,43 @@ static void replace(struct msg *msg, enum field_id id, struct str value, bool ke
     add(msg, id, value);
 }
 
-/* RFC 7239 section 4: a token stands bare, anything else is quoted; IPv6 is bracketed too. Hosts and addresses hold no
- * quote or backslash. */
+static char *put(char *at, struct str text)
+{
+    memcpy(at, text.p, text.n);
+    return at + text.n;
+}
+
+/* `"text"` when quoting is asked for. Hosts and addresses hold no quote or backslash. */
+static char *put_quoted(char *at, struct str text, bool quoted)
+{
+    if (quoted)
+        *at++ = '"';
+    at = put(at, text);
+    if (quoted)
+        *at++ = '"';
+    return at;
+}
+
+/* RFC 7239 section 4: a token stands bare, anything else is quoted; IPv6 is bracketed too. Written by hand, for every
+ * request. */
 static struct str forwarded_element(const struct msg *msg, const struct rewrite_client *client, struct arena *arena)
 {
+    enum { AROUND = 40 }; /* names, quotes, brackets and separators */
     bool ipv6 = str_find(client->host, ':') < client->host.n;
-    bool bare_host = field_is_token(msg->authority);
-
-    return arena_print(arena, "for=%s%.*s%s%s%s%.*s%s;proto=%.*s", ipv6 ? "\"[" : "", STR_ARG(client->host),
-                       ipv6 ? "]\"" : "", msg->authority.n ? ";host=" : "", msg->authority.n && !bare_host ? "\"" : "",
-                       STR_ARG(msg->authority), msg->authority.n && !bare_host ? "\"" : "", STR_ARG(client->scheme));
+    char *text = arena_take(arena, client->host.n + msg->authority.n + client->scheme.n + AROUND);
+    if (!text)
+        return STR_NONE;
+    char *at = put(text, ipv6 ? STR("for=\"[") : STR("for="));
+    at = put(at, client->host);
+    if (ipv6)
+        at = put(at, STR("]\""));
+    if (msg->authority.n > 0) {
+        at = put(at, STR(";host="));
+        at = put_quoted(at, msg->authority, !field_is_token(msg->authority));
+    }
+    at = put(at, STR(";proto="));
+    at = put(at, client->scheme);
+    return str_slice(text, (size_t)(at - text));
 }
 
 static int add_forwarding(struct msg *msg, const struct rewrite_client *client, const struct rewrite_options *options,

@@ -3,9 +3,9 @@
 
 #include <arpa/inet.h>
 
-#include "alloc_fail.h"
 #include "base/err.h"
 #include "control_helper.h"
+#include "tests/unit/alloc_fail.h"
 
 static const struct directive *worker_address(void)
 {

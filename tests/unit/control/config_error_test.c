@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "alloc_fail.h"
 #include "control_helper.h"
+#include "tests/unit/alloc_fail.h"
 
 static void error_lines(void **state)
 {

@@ -3,10 +3,10 @@
 
 #include <stdlib.h>
 
-#include "alloc_fail.h"
 #include "base/err.h"
 #include "control/config_yaml.h"
 #include "control_helper.h"
+#include "tests/unit/alloc_fail.h"
 
 static struct config_node *text_node(struct arena *arena, const char *text)
 {

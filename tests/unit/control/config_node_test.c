@@ -1,10 +1,10 @@
 /* Trees: finding, replacing, merging, and keys given twice. */
 #include "control/config_node.h"
 
-#include "alloc_fail.h"
 #include "base/err.h"
 #include "control/config_yaml.h"
 #include "control_helper.h"
+#include "tests/unit/alloc_fail.h"
 
 struct fixture {
     struct arena arena;

@@ -3,9 +3,9 @@
 
 #include <stdlib.h>
 
-#include "alloc_fail.h"
 #include "base/err.h"
 #include "control_helper.h"
+#include "tests/unit/alloc_fail.h"
 
 static struct config *load_flags(const char *text, const struct config_flags *flags)
 {
