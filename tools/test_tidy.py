@@ -188,6 +188,7 @@ def test_base_str_may_parse_numbers(tmp_path):
     ("src/base/x.c", "void *a = malloc(1);\n", False),
     ("src/io/x.c", "void *a = malloc(1); /* start-up only: one a loop */\n", False),
     ("src/io/x.c", "/* start-up only: one a loop */\nvoid *a = malloc(1);\n", False),
+    ("src/io/x.c", "void *a = malloc(1); /* not per request: once a scrape */\n", False),
     ("src/io/x.c", "/* start-up only: one a loop */\nint b;\nvoid *a = malloc(1);\n", True),
     ("src/io/x.c", "/* One.\n * start-up only: never again */\nvoid x(void)\n{\n    a();\n    free(b);\n}\n", False),
     ("src/io/x.c", "/* start-up only: this */\nvoid x(void)\n{\n}\n\nvoid y(void)\n{\n    free(b);\n}\n", True),

@@ -49,7 +49,7 @@ MEMORY_CALLS = {
     "malloc", "calloc", "realloc", "reallocarray", "free", "strdup", "strndup", "asprintf", "vasprintf",
     "aligned_alloc", "posix_memalign",
 }
-MEMORY_MARK = re.compile(r"/\*\s*(?:.*\s)?start-up only:", re.IGNORECASE | re.DOTALL)
+MEMORY_MARK = re.compile(r"/\*\s*(?:.*\s)?(?:start-up only|not per request):", re.IGNORECASE | re.DOTALL)
 
 # Libraries stay behind one door each: (what gives a use away, files that may, the door's name).
 DOORS = [
@@ -68,6 +68,7 @@ COVERED_ELSEWHERE = {
 # Sources that share a header of another name: file -> (the header, why).
 HEADER_ELSEWHERE = {
     "src/net/transport_plain.c": ("src/net/transport.h", "exports one ops struct, declared where all transports are"),
+    "src/balance/pick_round_robin.c": "balance/pick.h",
 }
 
 # Raw messages are written as they stand on the wire, however long their lines.
@@ -340,7 +341,7 @@ def check_call(tree, source, at, name):
         tree.note(source.path, at, "banned-call", f"{name}(); use the bounded parsers of base/str")
     elif name in MEMORY_CALLS and source.floor not in (None, "base") and not is_marked_start_up(source, at):
         tree.note(source.path, at, "memory", f"{name}() above floor 0; use a slab or an arena, or say in a comment on "
-                  "the line, above it or above the function: /* start-up only: why */")
+                  "the line, above it or above the function: /* start-up only: why */ or /* not per request: why */")
     elif name in ("printf", "vprintf", "puts", "putchar") and is_silent(source):
         tree.note(source.path, at, "stdout", f"{name}() below control/; hand the text to the caller")
 

@@ -87,8 +87,7 @@ static int compare_places(const void *a, const void *b)
 
 static uint32_t fill_weighted(const struct pool *pool, struct pool_schedule *schedule, uint32_t divisor, uint32_t total)
 {
-    struct place *places =
-        malloc(total * sizeof(*places)); /* start-up only: and at changes of health, on the control thread */
+    struct place *places = malloc(total * sizeof(*places)); /* not per request: at changes of health */
     uint32_t n = 0;
 
     ASSERT(places);
@@ -103,7 +102,7 @@ static uint32_t fill_weighted(const struct pool *pool, struct pool_schedule *sch
     qsort(places, n, sizeof(*places), compare_places);
     for (uint32_t k = 0; k < n; k++)
         atomic_store_explicit(&schedule->slots[k], places[k].worker, memory_order_relaxed);
-    free(places); /* start-up only: see above */
+    free(places); /* not per request: see above */
     return n;
 }
 

@@ -219,7 +219,7 @@ static void free_session(struct io_reap *reap)
     struct probe_session *session = CONTAINER_OF(reap, struct probe_session, reap);
 
     session->prober->sessions--;
-    free(session); /* start-up only: probe connections, on the control thread */
+    free(session); /* not per request: see connect_session */
 }
 
 static void on_closed(struct h1_client_owner *owner, struct h1_client *client)
@@ -233,8 +233,7 @@ static void on_closed(struct h1_client_owner *owner, struct h1_client *client)
 static int connect_session(struct probe *probe)
 {
     struct prober *prober = probe->prober;
-    struct probe_session *session =
-        malloc(sizeof(*session)); /* start-up only: one for each worker, on the control thread */
+    struct probe_session *session = malloc(sizeof(*session)); /* not per request: one a worker, kept */
     if (!session)
         return -ERR_NO_MEMORY;
     session->probe = probe;
@@ -242,7 +241,7 @@ static int connect_session(struct probe *probe)
     int error = h1_client_start(&session->client, prober->options.io, &probe->worker->addr.storage, &prober->limits,
                                 &prober->owner);
     if (error) {
-        free(session); /* start-up only: see above */
+        free(session); /* not per request: see above */
         return error;
     }
     prober->sessions++;
@@ -291,14 +290,15 @@ static void init_probe(struct prober *prober, struct worker *worker)
     arena_init(&probe->arena, PROBE_ARENA_BYTES);
 }
 
+/* start-up only: one prober with a probe for each worker. */
 int prober_create(const struct prober_options *options, struct prober **ret_prober)
 {
-    struct prober *prober = calloc(1, sizeof(*prober));                    /* start-up only */
-    struct probe *probes = calloc(options->worker_count, sizeof(*probes)); /* start-up only */
+    struct prober *prober = calloc(1, sizeof(*prober));
+    struct probe *probes = calloc(options->worker_count, sizeof(*probes));
 
     if (!prober || !probes) {
-        free(prober); /* start-up only */
-        free(probes); /* start-up only */
+        free(prober);
+        free(probes);
         return -ERR_NO_MEMORY;
     }
     prober->owner = (struct h1_client_owner){on_ready, on_lost, on_closed};
@@ -342,14 +342,15 @@ bool prober_stopped(const struct prober *prober)
     return prober->sessions == 0;
 }
 
+/* start-up only: the other end of prober_create. */
 void prober_destroy(struct prober **prober)
 {
     ASSERT((*prober)->sessions == 0);
     for (uint32_t i = 0; i < (*prober)->options.worker_count; i++)
         arena_fini(&(*prober)->probes[i].arena);
     pthread_mutex_destroy(&(*prober)->lock);
-    free((*prober)->probes); /* start-up only */
-    free(*prober);           /* start-up only */
+    free((*prober)->probes);
+    free(*prober);
     *prober = NULL;
 }
 

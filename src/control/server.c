@@ -156,13 +156,14 @@ static int open_access_log(struct server *server)
     return error;
 }
 
+/* start-up only: two short tables. */
 static int create_reactors(struct server *server)
 {
     uint32_t count = server->options.reactors, listeners = server->options.listeners;
     struct reactor_options options = snapshot_reactor_options(server->snapshot);
 
-    server->reactors = calloc(count, sizeof(struct reactor *));       /* start-up only */
-    server->accounts = calloc(count, sizeof(const struct account *)); /* start-up only */
+    server->reactors = calloc(count, sizeof(struct reactor *));
+    server->accounts = calloc(count, sizeof(const struct account *));
     if (!server->reactors || !server->accounts)
         return -ERR_NO_MEMORY;
     options.connections = (server->options.connections + count - 1) / count;
@@ -248,14 +249,15 @@ static bool finished(struct server *server)
     return prober_stopped(server->prober);
 }
 
+/* start-up only: the other end of start. */
 static void clean_up(struct server *server)
 {
     for (uint32_t i = 0; i < server->started; i++)
         reactor_join(server->reactors[i]);
     for (uint32_t i = 0; i < server->created; i++)
         reactor_destroy(&server->reactors[i]);
-    free(server->reactors); /* start-up only */
-    free(server->accounts); /* start-up only */
+    free(server->reactors);
+    free(server->accounts);
     prober_destroy(&server->prober);
     io_timer_fini(server->io, &server->drain_timer);
     signal_install(NULL);

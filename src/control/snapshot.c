@@ -49,18 +49,19 @@ static int fill_pool(struct pool *pool, const struct config_pool *from, struct w
     return pool_init(pool, workers, (uint32_t)from->workers.count);
 }
 
+/* start-up only: pools live as long as the snapshot. */
 static int fill_pools(struct snapshot *snapshot, const struct config *config)
 {
     uint32_t index = 0;
 
     for (size_t i = 0; i < config->pools.count; i++) {
         const struct config_pool *from = &config->pools.items[i];
-        struct pool *pool = aligned_alloc(64, sizeof(*pool)); /* start-up only */
+        struct pool *pool = aligned_alloc(64, sizeof(*pool));
         if (!pool)
             return -ERR_NO_MEMORY;
         int error = fill_pool(pool, from, &snapshot->workers[index], index);
         if (error) {
-            free(pool); /* start-up only */
+            free(pool);
             return error;
         }
         snapshot->pools[snapshot->pool_count++] = pool;
@@ -115,17 +116,18 @@ static void fill_rules(struct snapshot *snapshot, const struct config *config)
     };
 }
 
+/* start-up only: as the whole snapshot. */
 int snapshot_create(const struct config *config, struct snapshot **ret_snapshot)
 {
-    struct snapshot *snapshot = calloc(1, sizeof(*snapshot)); /* start-up only */
+    struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
     if (!snapshot)
         return -ERR_NO_MEMORY;
     snapshot->config = config;
     snapshot->worker_count = (uint32_t)config->worker_count;
-    snapshot->pools = calloc(config->pools.count, sizeof(struct pool *));                        /* start-up only */
-    snapshot->workers = calloc(config->worker_count, sizeof(*snapshot->workers));                /* start-up only */
-    snapshot->routes = calloc(config->routes.count, sizeof(*snapshot->routes));                  /* start-up only */
-    snapshot->trusted = calloc(config->forwarded.trusted.count + 1, sizeof(*snapshot->trusted)); /* start-up only */
+    snapshot->pools = calloc(config->pools.count, sizeof(struct pool *));
+    snapshot->workers = calloc(config->worker_count, sizeof(*snapshot->workers));
+    snapshot->routes = calloc(config->routes.count, sizeof(*snapshot->routes));
+    snapshot->trusted = calloc(config->forwarded.trusted.count + 1, sizeof(*snapshot->trusted));
     int error = -ERR_NO_MEMORY;
     if (snapshot->pools && snapshot->workers && snapshot->routes && snapshot->trusted)
         error = fill_pools(snapshot, config);
@@ -138,6 +140,7 @@ int snapshot_create(const struct config *config, struct snapshot **ret_snapshot)
     return 0;
 }
 
+/* start-up only: the other end of snapshot_create. */
 void snapshot_destroy(struct snapshot **destroyed)
 {
     struct snapshot *snapshot = *destroyed;
@@ -145,13 +148,13 @@ void snapshot_destroy(struct snapshot **destroyed)
     *destroyed = NULL;
     for (uint32_t i = 0; i < snapshot->pool_count; i++) {
         pool_fini(snapshot->pools[i]);
-        free(snapshot->pools[i]); /* start-up only */
+        free(snapshot->pools[i]);
     }
-    free(snapshot->pools);   /* start-up only */
-    free(snapshot->workers); /* start-up only */
-    free(snapshot->routes);  /* start-up only */
-    free(snapshot->trusted); /* start-up only */
-    free(snapshot);          /* start-up only */
+    free(snapshot->pools);
+    free(snapshot->workers);
+    free(snapshot->routes);
+    free(snapshot->trusted);
+    free(snapshot);
 }
 
 struct reactor_options snapshot_reactor_options(const struct snapshot *snapshot)

@@ -124,7 +124,8 @@ static void begin_stream(struct h1_server *server, int refused, size_t bytes)
     take_body(server);
 }
 
-/* RFC 9112 section 2.2: empty lines before a request line are no part of it. True when there is something behind them. */
+/* RFC 9112 section 2.2: empty lines before a request line are no part of it. True when there is something behind them.
+ */
 static bool skip_empty_lines(struct bufq *in)
 {
     while (bufq_front(in).n >= 2 && memcmp(bufq_front(in).p, "\r\n", 2) == 0)

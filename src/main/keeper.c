@@ -125,7 +125,7 @@ static int bind_one(const struct config_listener *listener, uint32_t reactors, u
 static int bind_all(const struct config *config, uint32_t reactors, struct keeper_sockets *ret_sockets)
 {
     uint32_t listeners = (uint32_t)config->listeners.count;
-    int *fds = calloc((size_t)reactors * listeners, sizeof(*fds)); /* start-up only */
+    int *fds = calloc((size_t)reactors * listeners, sizeof(*fds)); /* start-up only: one table of sockets */
 
     if (!fds)
         return -ERR_NO_MEMORY;

@@ -80,14 +80,14 @@ void account_add_to(const struct account *account, struct account_totals *totals
 {
     struct account_totals copy;
     size_t bytes = account->worker_count * sizeof(*workers);
-    struct account_worker *copies = malloc(bytes); /* start-up only: and once for each scrape */
+    struct account_worker *copies = malloc(bytes); /* not per request: once a scrape */
 
     ASSERT(copies);
     while (!try_copy(account, &copy, copies))
         ;
     add_words(totals, &copy, sizeof(copy));
     add_words(workers, copies, bytes);
-    free(copies); /* start-up only: see above */
+    free(copies); /* not per request: see above */
 }
 
 void account_note_begun(struct account *account)

@@ -195,11 +195,12 @@ static void on_flush(struct timer *timer)
     io_timer_set(reactor->io, &reactor->flush, io_now_ms(reactor->io) + LOG_FLUSH_MS);
 }
 
+/* start-up only: a listener for each socket. */
 static int start_listeners(struct reactor *reactor)
 {
     uint32_t count = reactor->options.listen_count;
 
-    reactor->listeners = calloc(count, sizeof(*reactor->listeners)); /* start-up only */
+    reactor->listeners = calloc(count, sizeof(*reactor->listeners));
     if (!reactor->listeners)
         return -ERR_NO_MEMORY;
     for (uint32_t i = 0; i < count; i++) {
@@ -244,9 +245,10 @@ static int start_parts(struct reactor *reactor)
     return error;
 }
 
+/* start-up only: one for each thread. */
 int reactor_create(const struct reactor_options *options, struct reactor **ret_reactor)
 {
-    struct reactor *reactor = calloc(1, sizeof(*reactor)); /* start-up only */
+    struct reactor *reactor = calloc(1, sizeof(*reactor));
     if (!reactor)
         return -ERR_NO_MEMORY;
     reactor->options = *options;
@@ -302,6 +304,7 @@ void reactor_join(struct reactor *reactor)
     pthread_join(reactor->thread, NULL);
 }
 
+/* start-up only: the other end of reactor_create. */
 void reactor_destroy(struct reactor **destroyed)
 {
     struct reactor *reactor = *destroyed;
@@ -319,8 +322,8 @@ void reactor_destroy(struct reactor **destroyed)
     slab_fini(&reactor->sessions);
     buf_pool_fini(&reactor->buffers);
     account_fini(&reactor->account);
-    free(reactor->listeners); /* start-up only */
-    free(reactor);            /* start-up only */
+    free(reactor->listeners);
+    free(reactor);
 }
 
 const struct account *reactor_account(const struct reactor *reactor)

@@ -3,6 +3,7 @@
 BALLAST_BUILD names the build directory (default: build/release), relative to the repository's root.
 """
 
+import contextlib
 import os
 import pathlib
 import sys
@@ -11,6 +12,10 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from harness.ballast import Ballast, settings  # noqa: E402
+from harness.programs import DemoWorker  # noqa: E402
+from harness.worker import Worker  # noqa: E402
 
 
 def built(name):
@@ -30,3 +35,34 @@ def ballast_path():
 @pytest.fixture(scope="session")
 def demo_worker_path():
     return built("ballast-worker")
+
+
+@pytest.fixture
+def stack():
+    """Whatever a test enters here is left, last first, when it is over."""
+    with contextlib.ExitStack() as entered:
+        yield entered
+
+
+@pytest.fixture
+def demo(stack, demo_worker_path):
+    """Starts a demo worker with these options; ended after the test."""
+    def start(*options, ports=(0,), host="127.0.0.1"):
+        return stack.enter_context(DemoWorker(demo_worker_path, *options, ports=ports, host=host))
+    return start
+
+
+@pytest.fixture
+def scripted(stack):
+    """Starts a scripted worker; ended after the test."""
+    return lambda *arguments, **options: stack.enter_context(Worker(*arguments, **options))
+
+
+@pytest.fixture
+def balance(stack, ballast_path):
+    """Starts a balancer in front of these workers and waits until all are alive; at the end its numbers must add up."""
+    def start(*workers, alive=None, ballast=Ballast, **extra):
+        balancer = stack.enter_context(ballast(ballast_path, settings(workers, **extra)))
+        stack.callback(lambda: balancer.process.poll() is None and balancer.assert_accounts())
+        return balancer.wait_alive(len(workers) if alive is None else alive)
+    return start

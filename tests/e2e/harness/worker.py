@@ -10,6 +10,7 @@ import re
 import socket
 import struct
 import threading
+import time
 
 from .client import CutShort, ProtocolError, Stream, parse_fields
 from .waiting import wait_for
@@ -68,7 +69,8 @@ class Worker:
         self.lock = threading.Lock()
         self.requests = []
         self.faults = []  # what no balancer may ever send: malformed requests
-        self.probes = 0
+        self.probes = []  # when each came, and on which connection
+        self.health_body = b"ok"
         self.scripts = collections.deque()
         self.by_target = {}
         self.default = Script()
@@ -162,9 +164,10 @@ class Worker:
             return False
         fields = self._judge(request)
         if request.target == b"/health":
-            self.probes += 1
+            self.probes.append((time.monotonic(), number))
             status = b"200 OK" if self.healthy else b"503 Unhealthy"
-            sock.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\nok")
+            length = b"\r\nContent-Length: %d\r\n\r\n" % len(self.health_body)
+            sock.sendall(b"HTTP/1.1 " + status + length + self.health_body)
             return True
         script = self._record(request)
         if not script.early:

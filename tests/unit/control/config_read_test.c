@@ -65,7 +65,7 @@ static void check_default_limits(const struct config *config)
     assert_int_equal(config->timeouts.response_head_ms, 30000);
     assert_int_equal(config->timeouts.response_idle_ms, 30000);
     assert_int_equal(config->timeouts.client_idle_ms, 60000);
-    assert_int_equal(config->timeouts.client_stall_ms, 30000);
+    assert_int_equal(config->timeouts.client_stall_ms, 60000);
     assert_int_equal(config->timeouts.worker_idle_ms, 4000);
     assert_int_equal(config->timeouts.drain_ms, 30000);
     assert_int_equal(config->timeouts.half_closed_ms, 1000);

@@ -1,0 +1,61 @@
+#!/usr/bin/python3
+"""Keeps the tables in docs/ that come from the .def files: `tools/doc_tables.py` says which are out of date,
+`tools/doc_tables.py --write` writes them."""
+
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+def rows(path, name, columns):
+    """The arguments of each NAME(...) in a .def file, quotes taken off."""
+    text = (ROOT / path).read_text()
+    one = r'\s*(?:"([^"]*)"|(\w+))\s*'
+    pattern = rf"^{name}\({','.join([one] * columns)}\)"
+    found = re.findall(pattern, text, re.M)
+    return [[quoted or bare for quoted, bare in zip(row[::2], row[1::2])] for row in found]
+
+
+def reasons():
+    yield "| reason | status | whose fault | what the client is told |"
+    yield "|---|---|---|---|"
+    for _, reason, status, fault, _, _, sentence in rows("src/base/err.def", "ERR", 7):
+        yield f"| `{reason}` | {status} | {fault.lower()} | {sentence} |"
+
+
+def series():
+    yield "| series | type | means |"
+    yield "|---|---|---|"
+    for _, name, kind, text in rows("src/control/metric.def", "METRIC", 4):
+        yield f"| `{name}` | {kind} | {text} |"
+
+
+TABLES = {("docs/access-log.md", "reasons"): reasons, ("docs/metrics.md", "series"): series}
+
+
+def current(text, marker, lines):
+    """The text with its table as it should be."""
+    begin, end = f"<!-- {marker} -->\n", f"<!-- /{marker} -->"
+    head, _, rest = text.partition(begin)
+    _, _, tail = rest.partition(end)
+    return head + begin + "".join(line + "\n" for line in lines) + end + tail
+
+
+def main(arguments):
+    stale = []
+    for (path, marker), lines in TABLES.items():
+        text = (ROOT / path).read_text()
+        wanted = current(text, marker, list(lines()))
+        if wanted != text:
+            stale.append(path)
+            if "--write" in arguments:
+                (ROOT / path).write_text(wanted)
+    for path in stale:
+        print(f"{path}: {'written' if '--write' in arguments else 'out of date: run tools/doc_tables.py --write'}")
+    return 1 if stale and "--write" not in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

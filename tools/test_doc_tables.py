@@ -1,0 +1,19 @@
+"""The tables in docs/ say what the .def files say."""
+
+import doc_tables
+
+
+def test_every_row_is_read():
+    errors = (doc_tables.ROOT / "src/base/err.def").read_text().count("\nERR(")
+    assert len(doc_tables.rows("src/base/err.def", "ERR", 7)) == errors > 40
+    metrics = (doc_tables.ROOT / "src/control/metric.def").read_text().count("\nMETRIC(")
+    assert len(doc_tables.rows("src/control/metric.def", "METRIC", 4)) == metrics > 10
+
+
+def test_docs_are_current(capsys):
+    assert doc_tables.main([]) == 0, capsys.readouterr().out
+
+
+def test_a_stale_table_is_replaced():
+    text = "a\n<!-- x -->\nold\n<!-- /x -->\nb\n"
+    assert doc_tables.current(text, "x", ["new"]) == "a\n<!-- x -->\nnew\n<!-- /x -->\nb\n"
