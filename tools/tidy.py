@@ -68,7 +68,7 @@ COVERED_ELSEWHERE = {
 # Sources that share a header of another name: file -> (the header, why).
 HEADER_ELSEWHERE = {
     "src/net/transport_plain.c": ("src/net/transport.h", "exports one ops struct, declared where all transports are"),
-    "src/balance/pick_round_robin.c": "balance/pick.h",
+    "src/balance/pick_round_robin.c": ("src/balance/pick.h", "exports one ops struct, declared where all policies are"),
 }
 
 # Raw messages are written as they stand on the wire, however long their lines.

@@ -2,6 +2,17 @@
  * so that the order is exact however many there are. A turn that falls on a worker already tried passes to the next. */
 #include "balance/pick.h"
 
+/* Looks along a whole round without taking turns. */
+static struct worker *find_untried(struct pool *pool, uint64_t turn, uint32_t round, const struct pick_tried *tried)
+{
+    for (uint32_t i = 1; i < round; i++) {
+        struct worker *worker = pool_at(pool, turn + i);
+        if (worker && !pick_was_tried(tried, worker))
+            return worker;
+    }
+    return NULL;
+}
+
 static struct worker *pick_next(struct pool *pool, const struct pick_tried *tried)
 {
     uint64_t turn = atomic_fetch_add_explicit(&pool->turn, 1, memory_order_relaxed);
@@ -9,7 +20,8 @@ static struct worker *pick_next(struct pool *pool, const struct pick_tried *trie
 
     if (!worker || !pick_was_tried(tried, worker))
         return worker;
-    /* Weighted schedules name a worker more than once; a full round sees everybody. */
+    /* Weighted schedules name a worker more than once; a full round sees everybody, unless others take turns from it
+     * meanwhile. */
     uint32_t version = atomic_load(&pool->version);
     uint32_t round = atomic_load(&pool->schedules[version & 1].count);
     for (uint32_t i = 1; i < round; i++) {
@@ -18,7 +30,7 @@ static struct worker *pick_next(struct pool *pool, const struct pick_tried *trie
         if (!worker || !pick_was_tried(tried, worker))
             return worker;
     }
-    return NULL;
+    return find_untried(pool, turn, round, tried);
 }
 
 const struct pick_ops pick_round_robin = {.name = "round-robin", .pick = pick_next};

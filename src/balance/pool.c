@@ -69,8 +69,8 @@ void pool_fini(struct pool *pool)
     }
 }
 
-/* Worker i of weight w takes the slots nearest to (k + 1/2) * total / w for k < w. A sort of all those places gives a
- * smooth order; equal weights keep the workers' order. */
+/* The m workers of weight w take the places (k + (r + 1/2) / m) / w of the round, for each k < w and their rank r among
+ * themselves. A sort of all places gives a smooth order, in which workers of one weight keep their own. */
 struct place {
     uint64_t at;
     uint32_t worker;
@@ -88,15 +88,20 @@ static int compare_places(const void *a, const void *b)
 static uint32_t fill_weighted(const struct pool *pool, struct pool_schedule *schedule, uint32_t divisor, uint32_t total)
 {
     struct place *places = malloc(total * sizeof(*places)); /* not per request: at changes of health */
+    uint64_t alike[POOL_WEIGHT_MAX + 1] = {0}, rank[POOL_WEIGHT_MAX + 1] = {0};
     uint32_t n = 0;
 
     ASSERT(places);
+    for (uint32_t i = 0; i < pool->count; i++)
+        alike[pool->workers[i].weight] += atomic_load(&pool->workers[i].alive);
     for (uint32_t i = 0; i < pool->count; i++) {
-        uint32_t weight = pool->workers[i].weight / divisor;
+        uint32_t weight = pool->workers[i].weight;
         if (!atomic_load(&pool->workers[i].alive))
             continue;
+        uint64_t parts = 2 * alike[weight], offset = 2 * rank[weight]++ + 1;
+        weight /= divisor;
         for (uint32_t k = 0; k < weight; k++)
-            places[n++] = (struct place){((2 * (uint64_t)k + 1) << 32) / (2 * (uint64_t)weight), i};
+            places[n++] = (struct place){((k * parts + offset) << 32) / (parts * weight), i};
     }
     ASSERT(n == total);
     qsort(places, n, sizeof(*places), compare_places);
@@ -123,6 +128,9 @@ void pool_publish(struct pool *pool)
     struct pool_schedule *schedule = &pool->schedules[version & 1];
     uint64_t total = weigh(pool, true, &divisor);
     uint32_t alive = pool_alive(pool);
+
+    /* The version before is seen no later than what is written now over the table before it. */
+    atomic_thread_fence(memory_order_release);
     uint32_t count =
         total == alive ? fill_equal(pool, schedule) : fill_weighted(pool, schedule, divisor, (uint32_t)total);
 

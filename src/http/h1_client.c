@@ -147,29 +147,43 @@ static void on_received(struct conn *conn)
 
 /* ---- ends ---- */
 
+/* Why the answer is not whole. Bytes that found no memory are not the worker's doing. */
+static int cut_error(const struct h1_client *client)
+{
+    if (client->end_error == -ERR_NO_MEMORY)
+        return client->end_error;
+    if (client->answer_begun)
+        return -ERR_ANSWER_CUT;
+    return client->end_error ? -ERR_CONN_RESET : -ERR_CONN_CLOSED;
+}
+
+/* The worker has ended; but what came before waits while an interim head does, or while the body has no room. */
+static void take_end(struct h1_client *client)
+{
+    struct stream *stream = client->stream;
+
+    if (client->interim_waits || (client->state != STATE_HEAD && client->state != STATE_BODY))
+        return;
+    if (client->state == STATE_BODY && bufq_bytes(&stream->body) >= STREAM_BODY_HIGH)
+        return;
+    if (client->state == STATE_BODY && client->in.kind == H1_BODY_CLOSE && !client->end_error) {
+        client->state = STATE_WHOLE;
+        stream->ended = true;
+        stream->notify(stream, STREAM_END);
+    } else {
+        fail_stream(client, cut_error(client));
+    }
+}
+
 static void on_ended(struct conn *conn, int error)
 {
     struct h1_client *client = of_conn(conn);
 
+    client->end_error = error;
     switch (client->state) {
     case STATE_CONNECTING: client->owner->ready(client->owner, client, error ? error : -ERR_CONN_CLOSED); break;
     case STATE_IDLE: client->owner->lost(client->owner, client); break;
-    case STATE_HEAD:
-        if (client->answer_begun)
-            fail_stream(client, -ERR_ANSWER_CUT);
-        else
-            fail_stream(client, error ? -ERR_CONN_RESET : -ERR_CONN_CLOSED);
-        break;
-    case STATE_BODY:
-        if (client->in.kind == H1_BODY_CLOSE && !error) {
-            client->state = STATE_WHOLE;
-            client->stream->ended = true;
-            client->stream->notify(client->stream, STREAM_END);
-        } else {
-            fail_stream(client, -ERR_ANSWER_CUT);
-        }
-        break;
-    default: break;
+    default: take_end(client); break;
     }
 }
 
@@ -311,17 +325,17 @@ static void client_consumed(struct stream *stream)
     } else if (client->state == STATE_HEAD && client->interim_waits) {
         client->interim_waits = false;
         take_head(client);
-        if (client->state == STATE_HEAD && client->session.conn.ended)
-            fail_stream(client, -ERR_ANSWER_CUT);
     }
+    if (client->session.conn.ended)
+        take_end(client);
 }
 
 static bool reusable(const struct h1_client *client)
 {
     const struct conn *conn = &client->session.conn;
 
-    return client->state == STATE_WHOLE && client->out_ended && client->keep_alive && bufq_bytes(&conn->out) == 0 &&
-           bufq_bytes(&conn->in) == 0 && !conn->send_failed && !conn_peer_ended(conn);
+    return client->state == STATE_WHOLE && client->out_ended && client->keep_alive && !client->draining &&
+           bufq_bytes(&conn->out) == 0 && bufq_bytes(&conn->in) == 0 && !conn->send_failed && !conn_peer_ended(conn);
 }
 
 static struct h1_client *detach(struct stream *stream)
@@ -365,7 +379,7 @@ static void client_drain(struct session *session)
 {
     struct h1_client *client = CONTAINER_OF(session, struct h1_client, session);
 
-    client->keep_alive = false;
+    client->draining = true;
     if (client_idle(session))
         h1_client_close(client);
 }

@@ -25,12 +25,14 @@ struct h1_client {
     struct h1_scan scan;
     struct h1_body_in in;
     struct h1_body_out out;
+    int end_error;      /* with which the worker's side ended */
     uint32_t served;    /* answers that were complete */
     uint8_t state;      /* enum of h1_client.c */
     uint8_t asked;      /* enum msg_method */
     bool answer_begun;  /* some byte of an answer to this request was there */
     bool interim_waits; /* stream->head is a 1xx not yet consumed */
     bool keep_alive;
+    bool draining; /* no request after the present one */
     bool out_ended;
     bool wants_room;
 };

@@ -195,16 +195,22 @@ static void on_received(struct conn *conn)
 
 /* ---- ends ---- */
 
+/* Bytes that found no memory are not the client's doing. */
+static int end_error(int error)
+{
+    return error == -ERR_NO_MEMORY ? error : -ERR_CLIENT_GONE;
+}
+
 static void on_ended(struct conn *conn, int error)
 {
     struct h1_server *server = of_conn(conn);
 
     if (!server->stream) {
-        if (bufq_bytes(&conn->in) > 0)
-            server->owner->head_lost(server->owner, -ERR_CLIENT_GONE);
+        if (bufq_bytes(&conn->in) > 0 || error == -ERR_NO_MEMORY)
+            server->owner->head_lost(server->owner, end_error(error));
         conn_close(conn, CONN_CLOSE_NOW);
     } else if (error || server->state == STATE_BODY) {
-        fail_stream(server, -ERR_CLIENT_GONE);
+        fail_stream(server, end_error(error));
     } else if (server->state == STATE_WHOLE) {
         server->stream->notify(server->stream, STREAM_PEER_ENDED);
     }
@@ -382,7 +388,7 @@ static void next_request(struct h1_server *server)
     wait_for_head(server);
     conn_read(conn, true);
     take_head(server);
-    if (!server->stream && conn->ended)
+    if (!server->stream && conn->ended && !conn_closing(conn))
         on_ended(conn, 0);
 }
 

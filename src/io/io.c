@@ -347,6 +347,11 @@ void io_timer_fini(struct io *io, struct timer *timer)
     timer_fini(&io->wheel, timer);
 }
 
+uint32_t io_timers(const struct io *io)
+{
+    return io->wheel.linked;
+}
+
 void io_task_init(struct io_task *task, void (*run)(struct io_task *task))
 {
     list_init(&task->link);

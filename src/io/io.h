@@ -155,6 +155,8 @@ void io_cancel(struct io_op *op);
 /* Timers of base/timer.h on this loop, in io_now_ms. */
 void io_timer_set(struct io *io, struct timer *timer, int64_t due_ms);
 void io_timer_fini(struct io *io, struct timer *timer);
+/* How many are in the wheel, set or stopped. */
+uint32_t io_timers(const struct io *io);
 
 void io_task_init(struct io_task *task, void (*run)(struct io_task *task));
 /* Queues to run in this turn; harmless if queued already. */

@@ -140,6 +140,17 @@ static int bind_all(const struct config *config, uint32_t reactors, struct keepe
     return 0;
 }
 
+/* An address is listened on until the last process closes it: while the server drains, new clients are to be refused,
+ * not to wait for nobody. */
+static void stop_listening(struct keeper_sockets *sockets)
+{
+    for (uint32_t i = 0; i < sockets->reactors * sockets->listeners; i++) {
+        if (sockets->fds[i] >= 0)
+            close(sockets->fds[i]);
+        sockets->fds[i] = -1;
+    }
+}
+
 /* ---- the server ---- */
 
 int keeper_prepare(struct config *config, struct keeper_plan *ret_plan)
@@ -215,7 +226,7 @@ static void pass_on(pid_t server, unsigned signals)
 
 /* Waits for the server's end and passes signals on meanwhile: they are let in only while sigsuspend waits, so that none
  * can slip between looking and waiting. True when it was told to stop. */
-static bool watch(pid_t server, const sigset_t *open, int *ret_status)
+static bool watch(pid_t server, struct keeper_sockets *sockets, const sigset_t *open, int *ret_status)
 {
     bool stopping = false;
 
@@ -223,6 +234,8 @@ static bool watch(pid_t server, const sigset_t *open, int *ret_status)
         unsigned signals = signal_take();
         stopping |= (signals & (SIGNAL_STOP | SIGNAL_STOP_AGAIN)) != 0;
         pass_on(server, signals);
+        if (stopping)
+            stop_listening(sockets);
         if (waitpid(server, ret_status, WNOHANG) == server)
             return stopping;
         sigsuspend(open);
@@ -292,7 +305,7 @@ int keeper_run(struct keeper_plan *plan)
             log_error("the server cannot be forked", LOG_Z("reason", strerror(errno)));
             return SERVER_EXIT_NOT_STARTED;
         }
-        bool stopping = watch(server, &open, &status);
+        bool stopping = watch(server, &plan->sockets, &open, &status);
         bool lived_well = clock_steady_ms() - began_ms >= LIVED_WELL_MS;
         bool refused = WIFEXITED(status) && WEXITSTATUS(status) == SERVER_EXIT_NOT_STARTED && !ever_well;
         ever_well |= lived_well;

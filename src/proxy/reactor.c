@@ -270,22 +270,39 @@ int reactor_create(const struct reactor_options *options, struct reactor **ret_r
     reactor->home.leases = &reactor->leases;
     reactor->home.account = &reactor->account;
     reactor->home.log = &reactor->log;
-    rand_init(&reactor->home.rand);
+    if (options->seed)
+        rand_seed(&reactor->home.rand, options->seed);
+    else
+        rand_init(&reactor->home.rand);
     io_timer_set(reactor->io, &reactor->flush, io_now_ms(reactor->io) + LOG_FLUSH_MS);
     *ret_reactor = reactor;
     return 0;
 }
 
-static bool has_stopped(const struct reactor *reactor)
+bool reactor_has_stopped(const struct reactor *reactor)
 {
     return reactor->draining && reactor->clients == 0 && reactor->leases.open == 0 && reactor->listeners_open == 0;
+}
+
+void reactor_read_use(const struct reactor *reactor, struct reactor_use *ret_use)
+{
+    *ret_use = (struct reactor_use){
+        .clients = reactor->sessions.used,
+        .exchanges = reactor->home.exchanges.used - reactor->home.spare_count,
+        .leases = reactor->leases.leases.used,
+        .chunks = reactor->buffers.chunks.used,
+        .chunks_max = reactor->buffers.chunks.used_max,
+        .slices = reactor->buffers.nodes.used,
+        .timers = io_timers(reactor->io),
+        .idle = reactor->leases.idle,
+    };
 }
 
 static void *run(void *argument)
 {
     struct reactor *reactor = argument;
 
-    while (!has_stopped(reactor))
+    while (!reactor_has_stopped(reactor))
         io_turn(reactor->io, -1);
     access_log_flush(&reactor->log);
     note_connections(reactor);

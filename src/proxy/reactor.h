@@ -11,6 +11,7 @@ struct reactor;
 
 struct reactor_options {
     uint32_t index;
+    uint64_t seed; /* of request ids; 0: from the system */
     const struct io_backend *backend;
     const struct exchange_rules *rules; /* outlives it, as everything pointed to here */
     struct h1_server_options client;
@@ -35,6 +36,18 @@ MUST_CHECK int reactor_start(struct reactor *reactor);
 void reactor_drain(struct reactor *reactor);
 /* Waits for the thread, which must be stopping. */
 void reactor_join(struct reactor *reactor);
+/* Its own thread, or whoever turns its loop in place of a thread (the simulation). Told to drain, and nothing is open or
+ * in flight any more. */
+bool reactor_has_stopped(const struct reactor *reactor);
+/* What a reactor holds at the moment; the same callers. */
+struct reactor_use {
+    size_t clients, exchanges, leases; /* exchanges: those kept warm not counted */
+    size_t chunks, chunks_max;         /* of BUF_CHUNK_BYTES; chunks_max: the most at once so far */
+    size_t slices;                     /* nodes of queues */
+    size_t timers;                     /* in the wheel, set or not */
+    uint32_t idle;                     /* worker connections that wait for a request */
+};
+void reactor_read_use(const struct reactor *reactor, struct reactor_use *ret_use);
 /* Stopped, or never started. Nulls. */
 void reactor_destroy(struct reactor **reactor);
 /* For readers on any thread. */

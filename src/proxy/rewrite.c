@@ -156,11 +156,22 @@ static struct str forwarded_element(const struct msg *msg, const struct rewrite_
     return str_slice(text, (size_t)(at - text));
 }
 
+/* Even where we add none ourselves: a worker cannot tell a stranger's word from ours. */
+static void drop_claims(struct msg *msg)
+{
+    drop_all(msg, FIELD_X_FORWARDED_FOR);
+    drop_all(msg, FIELD_X_FORWARDED_PROTO);
+    drop_all(msg, FIELD_X_FORWARDED_HOST);
+    drop_all(msg, FIELD_FORWARDED);
+}
+
 static int add_forwarding(struct msg *msg, const struct rewrite_client *client, const struct rewrite_options *options,
                           struct arena *arena)
 {
     bool trusted = is_trusted(client->conn, options);
 
+    if (!trusted)
+        drop_claims(msg);
     if (options->x_forwarded) {
         struct str chain = extend_list(msg, FIELD_X_FORWARDED_FOR, client->host, trusted, arena);
         if (!chain.p)
@@ -169,8 +180,6 @@ static int add_forwarding(struct msg *msg, const struct rewrite_client *client, 
         replace(msg, FIELD_X_FORWARDED_PROTO, client->scheme, trusted);
         if (msg->authority.n)
             replace(msg, FIELD_X_FORWARDED_HOST, msg->authority, trusted);
-        else if (!trusted)
-            drop_all(msg, FIELD_X_FORWARDED_HOST);
     }
     if (options->forwarded) {
         struct str element = forwarded_element(msg, client, arena);

@@ -66,3 +66,9 @@ def balance(stack, ballast_path):
         stack.callback(lambda: balancer.process.poll() is None and balancer.assert_accounts())
         return balancer.wait_alive(len(workers) if alive is None else alive)
     return start
+
+
+@pytest.fixture(scope="session")
+def sanitized(ballast_path):
+    """Whether the program was built with a sanitizer: then it is slow, and its memory says nothing."""
+    return b"__asan_init" in ballast_path.read_bytes() or b"__tsan_init" in ballast_path.read_bytes()

@@ -33,6 +33,7 @@ struct io_sim_limits {
     int64_t delay_ns;     /* from one end to the other */
     int64_t jitter_ns;    /* up to this much more, drawn from the seed; order within a connection is kept */
     int backlog;          /* connections that wait for an accept; more are refused */
+    uint32_t lazy_percent; /* how often a loop with work is passed over for a round: others get ahead of it */
 };
 
 /* One net at a time. Asserts that memory is there: tests only. */
@@ -49,6 +50,14 @@ bool io_sim_run(struct io_sim_net *net, io_sim_until_fn until, void *context, in
 /* One round: what has arrived is delivered and each loop with work turns once, without moving the clock. False if
  * there was nothing to do. */
 bool io_sim_step(struct io_sim_net *net);
+
+/* Calls fn when this much time has passed; between the turns of loops, as whatever arrives. It cannot be taken back. */
+typedef void (*io_sim_timer_fn)(void *context);
+void io_sim_after(struct io_sim_net *net, int64_t delay_ns, io_sim_timer_fn fn, void *context);
+/* The wall clock jumps; the steady one goes on. */
+void io_sim_wall_jump(struct io_sim_net *net, int64_t ns);
+/* While an address is dark, connects to it vanish: neither taken nor refused. */
+void io_sim_dark(struct io_sim_net *net, const struct sockaddr_storage *address, bool dark);
 
 /* A listening descriptor for io_adopt. Several may share an address: connections go to them in turn. */
 int io_sim_listen(struct io_sim_net *net, const struct sockaddr_storage *address);
@@ -93,6 +102,10 @@ void io_sim_peer_pause(struct io_sim_peer *peer, bool paused);
 enum io_sim_peer_state io_sim_peer_state(const struct io_sim_peer *peer);
 /* Runs the net until exactly these bytes are the next received, and takes them. False: others came, or none in time. */
 bool io_sim_peer_expect(struct io_sim_peer *peer, struct str bytes, int64_t max_ms);
+/* From now on nothing that either end sends arrives, its end and resets neither. */
+void io_sim_peer_dark(struct io_sim_peer *peer);
+/* The network breaks the connection: both ends see a reset. */
+void io_sim_peer_break(struct io_sim_peer *peer);
 /* Ends the sending direction once all is sent. */
 void io_sim_peer_shutdown(struct io_sim_peer *peer);
 /* Orderly, or with a reset; the peer is gone then. Unsent bytes are dropped. Nulls. */

@@ -28,13 +28,15 @@ struct sim_event {
     size_t n;
     enum sim_event_kind kind;
     struct sockaddr_storage address;
+    io_sim_timer_fn fn; /* TIMER, which has no `to` */
+    void *context;
 };
 
 static struct io_sim_net *current;
 
 static int64_t sim_clock(enum clock_kind kind)
 {
-    return kind == CLOCK_KIND_WALL ? WALL_NS + current->now_ns : current->now_ns;
+    return kind == CLOCK_KIND_WALL ? WALL_NS + current->wall_offset_ns + current->now_ns : current->now_ns;
 }
 
 struct io_sim_net *sim_net_current(void)
@@ -42,11 +44,20 @@ struct io_sim_net *sim_net_current(void)
     return current;
 }
 
+void *sim_take(size_t n)
+{
+    enum { ALIGNED = 16 };
+    size_t whole = (n + ALIGNED - 1) / ALIGNED * ALIGNED;
+    void *memory = aligned_alloc(ALIGNED, whole);
+    ASSERT(memory != NULL);
+    memset(memory, 0, whole);
+    return memory;
+}
+
 struct io_sim_net *io_sim_net_create(uint64_t seed)
 {
     ASSERT(current == NULL);
-    struct io_sim_net *net = calloc(1, sizeof(*net));
-    ASSERT(net != NULL);
+    struct io_sim_net *net = sim_take(sizeof(*net));
     net->limits = (struct io_sim_limits){.buffer_bytes = 256 * 1024, .segment_bytes = 64 * 1024, .backlog = 128};
     rand_seed(&net->rand, seed);
     net->now_ns = START_NS;
@@ -69,6 +80,13 @@ static void link_unref(struct sim_link *pair)
     free(pair);
 }
 
+static void event_free(struct sim_event *event)
+{
+    if (event->to != NULL)
+        link_unref(event->to->pair);
+    free(event);
+}
+
 void io_sim_net_destroy(struct io_sim_net **net)
 {
     struct io_sim_net *self = *net;
@@ -77,9 +95,7 @@ void io_sim_net_destroy(struct io_sim_net **net)
     ASSERT(list_empty(&self->listeners));
     ASSERT(self->open_ends == 0);
     while ((link = list_pop(&self->events)) != NULL) {
-        struct sim_event *event = CONTAINER_OF(link, struct sim_event, link);
-        link_unref(event->to->pair);
-        free(event);
+        event_free(CONTAINER_OF(link, struct sim_event, link));
     }
     free(self->fds);
     clock_set_source(NULL);
@@ -122,8 +138,7 @@ void sim_bytes_append(struct sim_bytes *bytes, const void *from, size_t n)
 {
     if (bytes->head + bytes->n + n > bytes->cap) {
         size_t cap = 2 * (bytes->n + n);
-        char *p = malloc(cap);
-        ASSERT(p != NULL);
+        char *p = sim_take(cap);
         if (bytes->n > 0)
             memcpy(p, bytes->p + bytes->head, bytes->n);
         free(bytes->p);
@@ -160,9 +175,11 @@ int sim_fd_take(struct io_sim_net *net, enum sim_fd_kind kind, void *object)
         place++;
     if (place == net->fd_count) {
         int count = net->fd_count == 0 ? 64 : 2 * net->fd_count;
-        net->fds = realloc(net->fds, (size_t)count * sizeof(*net->fds));
-        ASSERT(net->fds != NULL);
-        memset(net->fds + net->fd_count, 0, (size_t)(count - net->fd_count) * sizeof(*net->fds));
+        struct sim_fd *fds = sim_take((size_t)count * sizeof(*fds));
+        if (net->fd_count > 0)
+            memcpy(fds, net->fds, (size_t)net->fd_count * sizeof(*fds));
+        free(net->fds);
+        net->fds = fds;
         net->fd_count = count;
     }
     net->fds[place] = (struct sim_fd){.kind = kind, .object = object};
@@ -197,11 +214,22 @@ static void event_insert(struct io_sim_net *net, struct sim_event *event)
     list_insert_before(place, &event->link);
 }
 
+void io_sim_after(struct io_sim_net *net, int64_t delay_ns, io_sim_timer_fn fn, void *context)
+{
+    struct sim_event *event = sim_take(sizeof(*event));
+    list_init(&event->link);
+    event->net = net;
+    event->kind = SIM_TIMER;
+    event->due_ns = net->now_ns + delay_ns;
+    event->fn = fn;
+    event->context = context;
+    event_insert(net, event);
+}
+
 static struct sim_event *event_post(struct sim_end *to, enum sim_event_kind kind, size_t n)
 {
     struct io_sim_net *net = to->net;
-    struct sim_event *event = calloc(1, sizeof(*event));
-    ASSERT(event != NULL);
+    struct sim_event *event = sim_take(sizeof(*event));
     list_init(&event->link);
     event->net = net;
     event->to = to;
@@ -239,11 +267,37 @@ static struct sim_listener *listener_find(struct io_sim_net *net, const struct s
     return NULL;
 }
 
+/* Where an address stands among the dark ones, or their count. */
+static int dark_place(const struct io_sim_net *net, const struct sockaddr_storage *address)
+{
+    int place = 0;
+    while (place < net->dark_count && !sock_addr_equal(&net->dark[place], address))
+        place++;
+    return place;
+}
+
+void io_sim_dark(struct io_sim_net *net, const struct sockaddr_storage *address, bool dark)
+{
+    int place = dark_place(net, address);
+    bool was_dark = place < net->dark_count;
+    if (dark && !was_dark) {
+        ASSERT(net->dark_count < SIM_DARK_MAX);
+        net->dark[net->dark_count++] = *address;
+    } else if (!dark && was_dark) {
+        net->dark[place] = net->dark[--net->dark_count];
+    }
+}
+
+void io_sim_wall_jump(struct io_sim_net *net, int64_t ns)
+{
+    net->wall_offset_ns += ns;
+}
+
 static void on_syn(struct sim_event *event)
 {
     struct io_sim_net *net = event->net;
     struct sim_end *end = event->to;
-    if (!end->peer->open)
+    if (!end->peer->open || dark_place(net, &event->address) < net->dark_count)
         return;
     struct sim_listener *listener = listener_find(net, &event->address);
     if (listener == NULL) {
@@ -283,6 +337,7 @@ static void on_event_open(struct sim_event *event)
     case SIM_FIN: end->ended = true; break;
     case SIM_RST: on_reset(end); break;
     case SIM_WINDOW:
+    case SIM_TIMER:
     case SIM_SYN: break;
     }
     if (end->sock != NULL && (end->ended || end->reset))
@@ -293,7 +348,11 @@ static void on_event_open(struct sim_event *event)
 static void event_run(struct sim_event *event)
 {
     struct sim_end *end = event->to;
-    if (event->kind == SIM_SYN)
+    if (event->kind == SIM_TIMER)
+        event->fn(event->context);
+    else if (end->pair->dark)
+        return;
+    else if (event->kind == SIM_SYN)
         on_syn(event);
     else if (end->open)
         on_event_open(event);
@@ -308,8 +367,7 @@ void sim_net_deliver(struct io_sim_net *net)
     while (sim_net_next_ns(net) <= net->now_ns) {
         struct sim_event *event = CONTAINER_OF(list_pop(&net->events), struct sim_event, link);
         event_run(event);
-        link_unref(event->to->pair);
-        free(event);
+        event_free(event);
     }
     net->delivering = false;
 }
@@ -335,8 +393,7 @@ static void end_init(struct sim_end *end, struct sim_link *pair, struct io_sim_n
 
 struct sim_end *sim_end_create(struct io_sim_net *net)
 {
-    struct sim_link *pair = calloc(1, sizeof(*pair));
-    ASSERT(pair != NULL);
+    struct sim_link *pair = sim_take(sizeof(*pair));
     end_init(&pair->ends[0], pair, net, &pair->ends[1]);
     end_init(&pair->ends[1], pair, net, &pair->ends[0]);
     pair->ends[0].open = true;
@@ -428,12 +485,17 @@ void sim_end_close(struct sim_end *end, bool reset)
     link_unref(end->pair);
 }
 
+void sim_end_break(struct sim_end *end)
+{
+    event_post(end, SIM_RST, 0);
+    event_post(end->peer, SIM_RST, 0);
+}
+
 /* ---- Listeners ---- */
 
 struct sim_listener *sim_listener_create(struct io_sim_net *net, const struct sockaddr_storage *address)
 {
-    struct sim_listener *listener = calloc(1, sizeof(*listener));
-    ASSERT(listener != NULL);
+    struct sim_listener *listener = sim_take(sizeof(*listener));
     listener->net = net;
     listener->address = *address;
     listener->fd = sim_fd_take(net, SIM_FD_LISTENER, listener);
@@ -499,10 +561,11 @@ bool io_sim_step(struct io_sim_net *net)
     }
     LIST_FOREACH (node, &net->loops) {
         struct sim_loop *loop = CONTAINER_OF(node, struct sim_loop, link);
-        if (loop_has_work(loop)) {
-            busy = true;
+        if (!loop_has_work(loop))
+            continue;
+        busy = true;
+        if (net->limits.lazy_percent == 0 || rand_below(&net->rand, 100) >= net->limits.lazy_percent)
             io_turn(loop->io, 0);
-        }
     }
     return busy;
 }

@@ -8,6 +8,10 @@
 #include "base/rand.h"
 #include "tests/sim/io_sim.h"
 
+/* Zeroed memory, asserted to be there; given back by free. Not by malloc: tests that make the n-th allocation of the
+ * code under test fail do not count the net's own. */
+void *sim_take(size_t n);
+
 /* Bytes in order: appended behind, dropped in front. */
 struct sim_bytes {
     char *p;
@@ -49,6 +53,7 @@ struct sim_end {
 
 struct sim_link {
     uint32_t refs; /* open ends and events on their way */
+    bool dark;     /* what is sent from now on is lost */
     struct sim_end ends[2];
 };
 
@@ -66,6 +71,8 @@ struct sim_listener {
 };
 
 enum sim_fd_kind { SIM_FD_FREE, SIM_FD_END, SIM_FD_LISTENER };
+
+enum { SIM_DARK_MAX = 16 };
 
 struct sim_fd {
     enum sim_fd_kind kind;
@@ -89,11 +96,14 @@ struct io_sim_net {
     struct sim_fd *fds;
     int fd_count;
     uint32_t open_ends;
+    struct sockaddr_storage dark[SIM_DARK_MAX];
+    int dark_count;
+    int64_t wall_offset_ns;
     uint16_t next_port;
     bool delivering;
 };
 
-enum sim_event_kind { SIM_SYN, SIM_SYN_ACK, SIM_REFUSED, SIM_DATA, SIM_FIN, SIM_RST, SIM_WINDOW };
+enum sim_event_kind { SIM_SYN, SIM_SYN_ACK, SIM_REFUSED, SIM_DATA, SIM_FIN, SIM_RST, SIM_WINDOW, SIM_TIMER };
 
 /* The net that exists, or NULL. */
 struct io_sim_net *sim_net_current(void);
@@ -121,6 +131,8 @@ size_t sim_end_room(const struct sim_end *end);
 size_t sim_end_read(struct sim_end *end, void *out, size_t n);
 void sim_end_shutdown(struct sim_end *end);
 void sim_end_close(struct sim_end *end, bool reset);
+/* Resets both ends from between them. */
+void sim_end_break(struct sim_end *end);
 
 struct sim_listener *sim_listener_create(struct io_sim_net *net, const struct sockaddr_storage *address);
 /* The next waiting end, or NULL. */

@@ -21,8 +21,7 @@ struct io_sim_peer {
 
 static struct io_sim_peer *peer_create(struct sim_end *end)
 {
-    struct io_sim_peer *peer = calloc(1, sizeof(*peer));
-    ASSERT(peer != NULL);
+    struct io_sim_peer *peer = sim_take(sizeof(*peer));
     peer->net = end->net;
     peer->end = end;
     end->script = peer;
@@ -173,6 +172,16 @@ bool io_sim_peer_expect(struct io_sim_peer *peer, struct str bytes, int64_t max_
         return false;
     io_sim_peer_take(peer, bytes.n);
     return true;
+}
+
+void io_sim_peer_dark(struct io_sim_peer *peer)
+{
+    peer->end->pair->dark = true;
+}
+
+void io_sim_peer_break(struct io_sim_peer *peer)
+{
+    sim_end_break(peer->end);
 }
 
 void io_sim_peer_shutdown(struct io_sim_peer *peer)

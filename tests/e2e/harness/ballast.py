@@ -51,6 +51,7 @@ class Ballast:
         self.address = ("127.0.0.1", free_port())
         self.command = [*map(str, wrapper), str(program), "run", *self._arguments(config, arguments)]
         self.ready_timeout = ready_timeout
+        self.expect = 0  # how it is to end
         self.stderr_lines = []
         self.process = None
         self.reader = None
@@ -129,8 +130,9 @@ class Ballast:
         return wait_for(lambda: next((line for line in list(self.stderr_lines) if text in line), None), timeout,
                         f"{text!r} on standard error")
 
-    def stop(self, number=signal.SIGTERM, expect=0, timeout=20.0):
-        """Ask it to stop; fails unless it exits with `expect` in time, without a sanitizer's report."""
+    def stop(self, number=signal.SIGTERM, expect=None, timeout=20.0):
+        """Ask it to stop; fails unless it exits with `expect` (self.expect) in time, without a sanitizer's report."""
+        expect = self.expect if expect is None else expect
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:

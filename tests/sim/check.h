@@ -1,0 +1,37 @@
+/* What must hold, each as a check with a name. A check that fails reports, and ends the process: scenarios run in a
+ * child of ballast-sim.
+ */
+#ifndef TESTS_SIM_CHECK_H
+#define TESTS_SIM_CHECK_H
+
+#include "tests/sim/world.h"
+
+enum { CHECK_FAILED = 3, CHECK_STUCK = 4, CHECK_NAME_MAX = 32 };
+
+/* Where the name of the check that failed is left for the parent (room for CHECK_NAME_MAX); NULL: nowhere. */
+void check_set_name_place(char *place);
+/* The running scenario, for checks that are called from inside the balancer; NULL: none. */
+void check_set_world(struct world *world);
+
+/* client, request (an id): whom the report is about, or TRACE_NOBODY. */
+_Noreturn void check_fail(const char *name, int client, int request, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* After each turn of the loops. */
+void check_step(struct world *world);
+/* A worker: the head of a request, or all of it, is there. */
+void check_request_head(const struct sim_worker *worker, const struct wire_reader *reader,
+                        const struct plan_request *request);
+void check_request_whole(const struct sim_worker *worker, const struct wire_reader *reader,
+                         const struct plan_request *request);
+/* A client: an answer's head (interim ones too), a whole answer, an end without one. */
+void check_answer_head(struct sim_client *client);
+void check_answer_whole(struct sim_client *client);
+/* clean: an orderly end, not a reset. */
+void check_answer_cut(struct sim_client *client, bool clean);
+/* A connection without a request was closed by the balancer. */
+void check_idle_end(struct sim_client *client);
+/* All is over and drained, nothing is destroyed yet. */
+void check_end(struct world *world);
+
+#endif

@@ -1,0 +1,369 @@
+/* A scripted client: sends its requests as its plan says and reads what comes back, strictly, in order. It knows what
+ * each answer must be; check_answer.c says whether it is. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/sim/check.h"
+
+enum { EXPECT_WAIT_MS = 60, UNREAD_MS = 12000 };
+
+#define NS_PER_MS INT64_C(1000000)
+
+static void start(void *context);
+static void on_event(struct io_sim_peer *peer, void *context);
+
+static const struct plan_request *planned(const struct sim_client *client, uint32_t index)
+{
+    return &client->plan->requests[index];
+}
+
+static void after_ms(struct sim_client *client, int64_t ms, io_sim_timer_fn fn)
+{
+    io_sim_after(client->world->net, ms * NS_PER_MS, fn, client);
+}
+
+static void finish(struct sim_client *client)
+{
+    if (client->peer != NULL)
+        io_sim_peer_close(&client->peer, false);
+    if (client->done)
+        return;
+    client->done = true;
+    client->world->clients_done++;
+    trace_line((int)client->index, TRACE_NOBODY, "c%u is done", client->index);
+}
+
+/* ---- sending ---- */
+
+static void write_head(struct sim_bytes *out, const struct plan_request *request)
+{
+    char target[64];
+    snprintf(target, sizeof(target), "/p%u/q/%u", request->pool, request->id);
+    wire_append(out, "%s %s HTTP/1.%d\r\nHost: sim.test\r\n", plan_method_name(request->method),
+                request->metrics ? "/metrics" : target, request->old ? 0 : 1);
+    wire_append(out, "X-Sim-Id: %u\r\nX-Hop: 1\r\nConnection: x-hop%s\r\n", request->id,
+                request->last_close ? ", close" : "");
+    if (request->framing == PLAN_LENGTH)
+        wire_append(out, "Content-Length: %u\r\n", request->body_bytes);
+    if (request->framing == PLAN_CHUNKED)
+        wire_append(out, "Transfer-Encoding: chunked\r\n");
+    if (request->expect)
+        wire_append(out, "Expect: 100-continue\r\n");
+    wire_append(out, "\r\n");
+}
+
+static void write_body(struct sim_client *client, const struct plan_request *request)
+{
+    uint64_t key = world_request_key(client->world, request->id);
+    char trailers[40] = "";
+    if (request->trailers)
+        snprintf(trailers, sizeof(trailers), "X-Sim-End: %u\r\n", request->id);
+    if (request->framing == PLAN_LENGTH)
+        wire_append_body(&client->out.bytes, key, 0, request->body_bytes);
+    else if (request->framing == PLAN_CHUNKED)
+        wire_append_chunks(&client->out.bytes, key, request->body_bytes, trailers);
+}
+
+static void send_body(struct sim_client *client)
+{
+    client->body_waits = false;
+    write_body(client, planned(client, client->next - 1));
+    client->ends[client->next - 1] = client->out.sent + client->out.bytes.n;
+    pacer_kick(&client->out);
+}
+
+static void on_expect_timer(void *context)
+{
+    struct sim_client *client = context;
+    if (client->body_waits && client->peer != NULL)
+        send_body(client);
+}
+
+static void queue_request(struct sim_client *client)
+{
+    uint32_t index = client->next++;
+    const struct plan_request *request = planned(client, index);
+    client->begins[index] = client->out.sent + client->out.bytes.n;
+    if (request->hostile)
+        hostile_write(&client->out.bytes, request);
+    else
+        write_head(&client->out.bytes, request);
+    if (request->expect && !client->plan->pipelined && request->framing != PLAN_NO_BODY) {
+        client->body_waits = true;
+        client->ends[index] = UINT64_MAX;
+        after_ms(client, EXPECT_WAIT_MS, on_expect_timer);
+        return;
+    }
+    write_body(client, request);
+    client->ends[index] = client->out.sent + client->out.bytes.n;
+}
+
+/* Long bodies are not to take for ever in small pieces. */
+static void set_pace(struct sim_client *client)
+{
+    size_t least = client->out.bytes.n / 40;
+    client->out.piece = client->plan->piece > 0 && client->plan->piece < least ? least : client->plan->piece;
+    client->out.gap_ns = client->plan->gap_ms * NS_PER_MS;
+}
+
+static void send_next(struct sim_client *client)
+{
+    client->sending = true;
+    do
+        queue_request(client);
+    while (client->plan->pipelined && client->next < client->plan->count);
+    trace_line((int)client->index, (int)planned(client, client->next - 1)->id, "c%u sends up to q%u (%zu bytes)",
+               client->index, planned(client, client->next - 1)->id, client->out.bytes.n);
+    set_pace(client);
+    pacer_kick(&client->out);
+}
+
+static void on_think_timer(void *context)
+{
+    struct sim_client *client = context;
+    if (client->peer != NULL && client->next == client->awaiting && client->next < client->plan->count &&
+        !client->told_close)
+        send_next(client);
+}
+
+/* What has left so far, for whoever asks what a worker may have. */
+static void note_sent(void *context)
+{
+    struct sim_client *client = context;
+    for (uint32_t i = 0; i < client->next; i++) {
+        struct request_log *log = &client->world->logs[client->index][i];
+        if (client->out.sent > client->begins[i]) {
+            if (!log->sent_any)
+                log->first_sent_ns = world_now_ns(client->world);
+            if (!log->sent_whole)
+                log->last_sent_ns = world_now_ns(client->world);
+            log->sent_any = true;
+        }
+        log->sent_whole |= client->out.sent >= client->ends[i];
+    }
+}
+
+static void on_sent(void *context)
+{
+    struct sim_client *client = context;
+    if (client->plan->half_close && client->next == client->plan->count && !client->body_waits) {
+        trace_line((int)client->index, TRACE_NOBODY, "c%u ends its sending", client->index);
+        io_sim_peer_shutdown(client->peer);
+    }
+}
+
+static void stop(struct sim_client *client)
+{
+    trace_line((int)client->index, TRACE_NOBODY, "c%u %s", client->index,
+               client->plan->stop == STOP_RESET     ? "resets"
+               : client->plan->stop == STOP_LEAVE   ? "leaves"
+               : client->plan->stop == STOP_READING ? "stops reading"
+                                                    : "stalls");
+    if (client->plan->stop != STOP_RESET && client->plan->stop != STOP_LEAVE)
+        return;
+    io_sim_peer_close(&client->peer, client->plan->stop == STOP_RESET);
+    finish(client);
+}
+
+static void on_stop(void *context)
+{
+    struct sim_client *client = context;
+    stop(client);
+}
+
+/* ---- reading ---- */
+
+static void answer_is_whole(struct sim_client *client)
+{
+    check_answer_whole(client);
+    trace_line((int)client->index, (int)planned(client, client->awaiting)->id, "c%u has its answer of %d to q%u",
+               client->index, client->reader.status, planned(client, client->awaiting)->id);
+    client->answered_ns = world_now_ns(client->world);
+    client->awaiting++;
+    client->interims = 0;
+    client->body_waits = false;
+    wire_reader_start(&client->reader);
+    if (client->told_close)
+        return;
+    if (client->awaiting == client->plan->count && !client->plan->lingers && !client->plan->half_close)
+        finish(client);
+    else if (client->awaiting == client->next && client->next < client->plan->count)
+        after_ms(client, client->plan->think_ms, on_think_timer);
+}
+
+static void head_is_whole(struct sim_client *client)
+{
+    struct wire_reader *reader = &client->reader;
+    const struct plan_request *request = planned(client, client->awaiting);
+    struct str value;
+    check_answer_head(client);
+    if (reader->status < 200) {
+        trace_line((int)client->index, (int)request->id, "c%u gets an interim %d", client->index, reader->status);
+        client->interims++;
+        wire_reader_start(reader);
+        if (client->body_waits)
+            send_body(client);
+        return;
+    }
+    if (wire_reader_field(reader, "Connection", &value) == 1 && str_ieq(value, STR("close")))
+        client->told_close = true;
+    bool bodiless = request->method == PLAN_HEAD || reader->status == 204 || reader->status == 304;
+    wire_reader_body(reader, true, bodiless && !request->hostile);
+}
+
+static void read_bytes(struct sim_client *client)
+{
+    while (client->peer != NULL && !client->not_reading) {
+        struct str got = io_sim_peer_received(client->peer);
+        if (got.n == 0)
+            return;
+        if (client->awaiting == client->next)
+            check_fail("one-answer", (int)client->index, TRACE_NOBODY, "c%u gets bytes that it did not ask for: %.60s",
+                       client->index, got.p);
+        size_t used = wire_reader_feed(&client->reader, got, true);
+        io_sim_peer_take(client->peer, used);
+        client->received += used;
+        if (client->reader.bad != NULL)
+            check_fail("one-answer", (int)client->index, (int)planned(client, client->awaiting)->id,
+                       "c%u gets %s: %.*s", client->index, client->reader.bad, (int)client->reader.head_n,
+                       client->reader.head);
+        if (client->reader.state == WIRE_READY)
+            head_is_whole(client);
+        if (client->reader.state == WIRE_DONE)
+            answer_is_whole(client);
+    }
+}
+
+/* The connection is over: what was asked and not answered is lost, what was not asked yet goes on another one. */
+static void on_end(struct sim_client *client, bool clean)
+{
+    bool idle = client->awaiting == client->next;
+    trace_line((int)client->index, TRACE_NOBODY, "c%u sees the end (%s)", client->index, clean ? "orderly" : "reset");
+    if (clean && client->reader.state == WIRE_OPEN) {
+        check_answer_whole(client);
+        client->awaiting++;
+    } else if (idle) {
+        check_idle_end(client);
+    }
+    for (; client->awaiting < client->next; client->awaiting++)
+        check_answer_cut(client, clean);
+    io_sim_peer_close(&client->peer, false);
+    for (uint32_t i = 0; i < client->next; i++)
+        if (client->ends[i] > client->out.sent)
+            client->ends[i] = UINT64_MAX; /* its rest is never sent */
+    sim_bytes_drop(&client->out.bytes, client->out.bytes.n);
+    if (client->next == client->plan->count || client->out.stopped) {
+        finish(client);
+        return;
+    }
+    client->told_close = false;
+    client->sending = false;
+    client->body_waits = false;
+    client->interims = 0;
+    wire_reader_start(&client->reader);
+    after_ms(client, 1, start);
+}
+
+static void on_read_again(void *context)
+{
+    struct sim_client *client = context;
+    client->paused = false;
+    if (client->peer == NULL)
+        return;
+    io_sim_peer_pause(client->peer, false);
+    on_event(client->peer, client);
+}
+
+static void on_unread_timer(void *context)
+{
+    struct sim_client *client = context;
+    client->not_reading = false;
+    on_read_again(client);
+}
+
+static bool stop_was_reached(struct sim_client *client)
+{
+    if (!client->plan->stop_on_received || client->plan->stop == STOP_NONE || client->out.stopped ||
+        client->received < client->plan->stop_at)
+        return false;
+    client->out.stopped = client->plan->stop != STOP_READING;
+    stop(client);
+    if (client->plan->stop == STOP_READING && !client->paused) {
+        client->not_reading = true;
+        client->paused = true;
+        io_sim_peer_pause(client->peer, true);
+        after_ms(client, UNREAD_MS, on_unread_timer);
+    }
+    return client->peer == NULL;
+}
+
+static void refuse(struct sim_client *client)
+{
+    if (!client->world->draining)
+        check_fail("one-answer", (int)client->index, TRACE_NOBODY, "c%u is refused", client->index);
+    for (uint32_t i = client->next; i < client->plan->count; i++)
+        client->world->logs[client->index][i].outcome = OUTCOME_NEVER_SENT;
+    finish(client);
+}
+
+static void on_event(struct io_sim_peer *peer, void *context)
+{
+    struct sim_client *client = context;
+    enum io_sim_peer_state state = io_sim_peer_state(peer);
+    if (state == IO_SIM_PEER_CONNECTING)
+        return;
+    if (state == IO_SIM_PEER_REFUSED) {
+        refuse(client);
+        return;
+    }
+    if (!client->sending && state == IO_SIM_PEER_OPEN)
+        send_next(client);
+    if (client->peer == NULL)
+        return;
+    read_bytes(client);
+    if (client->peer == NULL || stop_was_reached(client))
+        return;
+    state = io_sim_peer_state(client->peer);
+    if (state == IO_SIM_PEER_ENDED || state == IO_SIM_PEER_RESET) {
+        on_end(client, state == IO_SIM_PEER_ENDED);
+    } else if (client->plan->pause_ms > 0 && !client->paused && client->received > 0) {
+        client->paused = true;
+        io_sim_peer_pause(client->peer, true);
+        after_ms(client, client->plan->pause_ms, on_read_again);
+    }
+}
+
+/* ---- life ---- */
+
+static void start(void *context)
+{
+    struct sim_client *client = context;
+    trace_line((int)client->index, TRACE_NOBODY, "c%u connects", client->index);
+    client->peer = io_sim_peer_connect(client->world->net, &client->world->address);
+    io_sim_peer_on_event(client->peer, on_event, client);
+}
+
+void client_init(struct sim_client *client, struct world *world, uint32_t index)
+{
+    client->world = world;
+    client->plan = &world->plan->client[index];
+    client->index = index;
+    pacer_init(&client->out, world, &client->peer, client);
+    client->out.on_sent = on_sent;
+    client->out.on_progress = note_sent;
+    client->out.on_stop = on_stop;
+    wire_reader_start(&client->reader);
+    if (client->plan->stop != STOP_NONE && !client->plan->stop_on_received)
+        client->out.stop_at = client->plan->stop_at;
+    if (!client->plan->there)
+        return;
+    world->clients_there++;
+    after_ms(client, client->plan->start_ms, start);
+}
+
+void client_fini(struct sim_client *client)
+{
+    if (client->peer != NULL)
+        io_sim_peer_close(&client->peer, true);
+    sim_bytes_free(&client->out.bytes);
+}

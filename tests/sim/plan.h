@@ -1,0 +1,176 @@
+/* A scenario, written down before it runs: everything that clients, workers and the network are going to do, drawn from
+ * one seed.
+ *
+ * Each family of faults and each client draws from a stream of its own, so that leaving one out (a cut) does not change
+ * what the others do: that is how a failing scenario is shrunk and still replays.
+ */
+#ifndef TESTS_SIM_PLAN_H
+#define TESTS_SIM_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tests/sim/io_sim.h"
+
+enum plan_family {
+#define FAMILY(id, name, percent, what) FAMILY_##id,
+#include "tests/sim/family.def"
+#undef FAMILY
+    FAMILY_COUNT
+};
+
+enum { PLAN_CLIENTS = 10, PLAN_REQUESTS = 8, PLAN_WORKERS = 5, PLAN_POOLS = 2, PLAN_WINDOWS = 3, PLAN_BREAKS = 3 };
+
+enum plan_method { PLAN_GET, PLAN_HEAD, PLAN_POST, PLAN_PUT, PLAN_DELETE, PLAN_METHODS };
+enum plan_framing { PLAN_NO_BODY, PLAN_LENGTH, PLAN_CHUNKED, PLAN_CLOSE };
+enum plan_answer_kind {
+    ANSWER_RIGHT,
+    ANSWER_HANG,    /* never begins */
+    ANSWER_STALL,   /* stops at at_byte */
+    ANSWER_CUT,     /* orderly end at at_byte */
+    ANSWER_RESET,   /* reset at at_byte */
+    ANSWER_GARBAGE, /* no answer at all, or a framing nobody may pass on */
+};
+enum { PLAN_GARBAGE_KINDS = 6, PLAN_HOSTILE_KINDS = 20 };
+
+struct plan_answer {
+    enum plan_answer_kind kind;
+    enum plan_framing framing;
+    uint16_t status;
+    uint8_t interims;
+    uint8_t garbage;
+    bool early;
+    bool close_after;
+    bool old; /* HTTP/1.0 */
+    bool trailers;
+    bool extra;     /* a whole answer more behind this one */
+    bool cut_first; /* on the first try: closed before any byte, then as kind says */
+    bool cut_resets;
+    uint32_t body_bytes;
+    uint32_t at_byte;
+    uint32_t pieces;
+    uint32_t gap_ms;
+    uint32_t delay_ms;
+};
+
+struct plan_request {
+    uint32_t id;
+    enum plan_method method;
+    enum plan_framing framing;
+    uint32_t body_bytes;
+    uint8_t hostile; /* 0: none, else the kind */
+    uint8_t pool;
+    bool expect;
+    bool old; /* HTTP/1.0 without keep-alive; the last one only */
+    bool last_close;
+    bool metrics;
+    bool trailers;
+    struct plan_answer answer;
+};
+
+enum plan_stop { STOP_NONE, STOP_RESET, STOP_LEAVE, STOP_STALL, STOP_READING };
+
+struct plan_client {
+    bool there;
+    uint32_t count;
+    int64_t start_ms;
+    bool pipelined;
+    uint32_t piece; /* bytes sent at once; 0: all */
+    uint32_t gap_ms;
+    uint32_t think_ms;
+    uint32_t pause_ms; /* reads, pauses, reads; 0: reads always */
+    bool half_close;
+    bool lingers; /* stays until the balancer closes */
+    enum plan_stop stop;
+    bool stop_on_received; /* counts received bytes instead of sent ones */
+    uint32_t stop_at;
+    struct plan_request requests[PLAN_REQUESTS];
+};
+
+enum plan_window_kind { WINDOW_STATUS, WINDOW_HANG, WINDOW_CUT, WINDOW_GARBAGE, WINDOW_DIE, WINDOW_DIE_POLITELY, WINDOW_DARK };
+
+struct plan_window {
+    enum plan_window_kind kind;
+    int64_t from_ms, to_ms;
+};
+
+struct plan_worker {
+    uint32_t weight;
+    uint32_t pool;
+    uint32_t idle_close_ms;        /* 0: never */
+    uint32_t close_on_request_per; /* of 100 requests on a used connection */
+    bool closes_by_reset;
+    uint32_t windows;
+    struct plan_window window[PLAN_WINDOWS];
+};
+
+struct plan_timeouts {
+    uint32_t connect_ms, request_head_ms, request_body_ms, response_head_ms, response_idle_ms, client_idle_ms,
+        client_stall_ms, worker_idle_ms, half_closed_ms;
+};
+
+struct plan_health {
+    uint32_t interval_ms, doubt_ms, timeout_ms, rise, fall;
+};
+
+struct plan_memory {
+    int64_t from_ms, to_ms;
+    uint32_t every; /* each n-th allocation in that time fails */
+    bool chunks_only;
+};
+
+struct plan {
+    uint64_t seed;
+    bool calm;
+    bool equal_weights;
+    uint32_t families; /* bits 1 << FAMILY_x that are on */
+    uint32_t reactors, pools, workers, clients;
+    uint32_t tries, idle_per_worker, connections;
+    struct plan_timeouts timeouts;
+    struct plan_health health;
+    struct io_sim_limits net;
+    struct plan_worker worker[PLAN_WORKERS];
+    struct plan_client client[PLAN_CLIENTS];
+    struct plan_memory memory;
+    struct {
+        int64_t at_ms, by_ms;
+    } wall[2];
+    struct {
+        int64_t at_ms;
+        uint32_t client;
+    } breaks[PLAN_BREAKS];
+    int64_t drain_ms; /* 0: when all is over */
+};
+
+/* What is left out of a seed's scenario. */
+struct plan_cuts {
+    uint32_t families;
+    uint32_t clients;               /* bits */
+    uint8_t requests[PLAN_CLIENTS]; /* requests kept by this client are less by that many, from its end */
+};
+
+void plan_make(struct plan *plan, uint64_t seed, const struct plan_cuts *cuts);
+static inline bool plan_has(const struct plan *plan, enum plan_family family)
+{
+    return plan->families & (1u << family);
+}
+const char *plan_family_name(enum plan_family family);
+const char *plan_family_what(enum plan_family family);
+const char *plan_method_name(enum plan_method method);
+bool plan_method_repeatable(enum plan_method method);
+
+/* Why this request need not get its right answer, or NULL: then nothing stands in its way and anything else is a
+ * violation. */
+const char *plan_excuse(const struct plan *plan, uint32_t client, uint32_t request);
+/* For a request that is known by its id; NULL: no such request. */
+const struct plan_request *plan_find(const struct plan *plan, uint32_t id);
+
+/* "abort,c3,c0r2": without a family, a client, the last two requests of client 0. False: not understood. */
+bool plan_cuts_parse(struct plan_cuts *cuts, const char *text);
+/* The same text; empty without cuts. */
+void plan_cuts_print(const struct plan_cuts *cuts, char *out, size_t n);
+/* The scenario for people. */
+void plan_print(const struct plan *plan);
+
+#endif

@@ -1,0 +1,259 @@
+/* What a plan says in words: its configuration, its cuts, its summary; and which of its requests nothing excuses.
+ * Apart from plan.c, which only draws. */
+#include "tests/sim/plan_text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+
+/* ---- excuses ---- */
+
+enum { REPLAY_SAFE_BYTES = 60000, SMALL_BODY_BYTES = 20000 };
+
+static const char *world_excuse(const struct plan *plan, uint32_t client)
+{
+    if (plan_has(plan, FAMILY_OUTAGE) || plan_has(plan, FAMILY_DARK))
+        return "workers are away";
+    if (plan_has(plan, FAMILY_MEMORY))
+        return "no memory";
+    if (plan_has(plan, FAMILY_DRAIN))
+        return "told to stop";
+    for (int i = 0; i < PLAN_BREAKS; i++)
+        if (plan->breaks[i].at_ms > 0 && plan->breaks[i].client == client)
+            return "its connection breaks";
+    return NULL;
+}
+
+static uint32_t workers_of(const struct plan *plan, uint32_t pool)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < plan->workers; i++)
+        count += plan->worker[i].pool == pool;
+    return count;
+}
+
+static const char *try_excuse(const struct plan *plan, const struct plan_request *request)
+{
+    bool repeatable = plan_method_repeatable(request->method) && request->body_bytes < REPLAY_SAFE_BYTES;
+    uint32_t steady = workers_of(plan, request->pool);
+    if (plan_has(plan, FAMILY_HEALTH))
+        steady = 1;
+    if (request->answer.cut_first && (!repeatable || plan->tries < 3 || steady < 2))
+        return "its first try is cut";
+    if (plan_has(plan, FAMILY_IDLE_CLOSE) && (!repeatable || plan->tries < 2))
+        return "its worker closes idle connections";
+    return NULL;
+}
+
+static const char *client_excuse(const struct plan *plan, const struct plan_client *client, uint32_t index)
+{
+    const struct plan_request *request = &client->requests[index];
+    bool last = index + 1 == client->count;
+    if (client->stop != STOP_NONE)
+        return "its client stops";
+    if (!client->half_close || (!client->pipelined && !last))
+        return NULL;
+    if (plan->timeouts.half_closed_ms < 200 || plan_has(plan, FAMILY_SLOW_WORKER) || plan_has(plan, FAMILY_TIGHT) ||
+        plan_has(plan, FAMILY_SLOW_READER) || client->pipelined || request->body_bytes > SMALL_BODY_BYTES)
+        return "its client has ended its sending";
+    return NULL;
+}
+
+static const char *own_excuse(const struct plan *plan, uint32_t client, uint32_t index)
+{
+    const struct plan_request *request = &plan->client[client].requests[index];
+    const struct plan_answer *answer = &request->answer;
+    const char *excuse = world_excuse(plan, client);
+    if (excuse == NULL)
+        excuse = client_excuse(plan, &plan->client[client], index);
+    if (excuse != NULL || request->metrics)
+        return excuse;
+    if (request->hostile)
+        return "hostile";
+    if (answer->kind != ANSWER_RIGHT)
+        return "its answer is faulty";
+    if (answer->early && answer->close_after)
+        return "its worker closes before it was read";
+    return try_excuse(plan, request);
+}
+
+const char *plan_excuse(const struct plan *plan, uint32_t client, uint32_t request)
+{
+    const struct plan_client *from = &plan->client[client];
+    for (uint32_t i = 0; from->pipelined && i < request; i++)
+        if (from->requests[i].answer.early || own_excuse(plan, client, i) != NULL)
+            return "behind another on its connection";
+    return own_excuse(plan, client, request);
+}
+
+/* ---- cuts ---- */
+
+static bool parse_cut(struct plan_cuts *cuts, const char *word)
+{
+    unsigned client, requests;
+    char rest;
+    for (uint32_t f = 0; f < FAMILY_COUNT; f++)
+        if (strcmp(word, plan_family_name((enum plan_family)f)) == 0) {
+            cuts->families |= 1u << f;
+            return true;
+        }
+    if (sscanf(word, "c%ur%u%c", &client, &requests, &rest) == 2 && client < PLAN_CLIENTS && requests < PLAN_REQUESTS) {
+        cuts->requests[client] = (uint8_t)requests;
+        return true;
+    }
+    if (sscanf(word, "c%u%c", &client, &rest) != 1 || client >= PLAN_CLIENTS)
+        return false;
+    cuts->clients |= 1u << client;
+    return true;
+}
+
+bool plan_cuts_parse(struct plan_cuts *cuts, const char *text)
+{
+    while (*text != 0) {
+        char word[32];
+        size_t n = strcspn(text, ",");
+        if (n >= sizeof(word))
+            return false;
+        memcpy(word, text, n);
+        word[n] = 0;
+        if (n > 0 && !parse_cut(cuts, word))
+            return false;
+        text += n + (text[n] == ',');
+    }
+    return true;
+}
+
+struct text {
+    char *out;
+    size_t room;
+};
+
+__attribute__((format(printf, 2, 3))) static void put(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int n = vsnprintf(text->out, text->room, format, arguments);
+    va_end(arguments);
+    ASSERT(n >= 0 && (size_t)n < text->room);
+    text->out += n;
+    text->room -= (size_t)n;
+}
+
+void plan_cuts_print(const struct plan_cuts *cuts, char *out, size_t n)
+{
+    struct text text = {out, n};
+    const char *comma = "";
+    *out = 0;
+    for (uint32_t f = 0; f < FAMILY_COUNT; f++)
+        if (cuts->families & 1u << f) {
+            put(&text, "%s%s", comma, plan_family_name((enum plan_family)f));
+            comma = ",";
+        }
+    for (uint32_t c = 0; c < PLAN_CLIENTS; c++) {
+        if (cuts->clients & 1u << c)
+            put(&text, "%sc%u", comma, c);
+        else if (cuts->requests[c] > 0)
+            put(&text, "%sc%ur%u", comma, c, cuts->requests[c]);
+        else
+            continue;
+        comma = ",";
+    }
+}
+
+/* ---- the configuration ---- */
+
+static void put_pool(struct text *text, const struct plan *plan, uint32_t pool, const uint16_t *ports)
+{
+    put(text, "  p%u:\n    workers:\n", pool);
+    for (uint32_t i = 0; i < plan->workers; i++)
+        if (plan->worker[i].pool == pool)
+            put(text, "      - { address: \"127.0.0.1:%u\", name: w%u, weight: %u }\n", ports[1 + i], i,
+                plan->worker[i].weight);
+    put(text, "    health: { interval: %ums, interval_doubt: %ums, timeout: %ums, rise: %u, fall: %u }\n",
+        plan->health.interval_ms, plan->health.doubt_ms, plan->health.timeout_ms, plan->health.rise, plan->health.fall);
+}
+
+void plan_yaml(const struct plan *plan, const uint16_t *ports, char *out, size_t n)
+{
+    struct text text = {out, n};
+    const struct plan_timeouts *timeouts = &plan->timeouts;
+    put(&text, "listeners: [ \"127.0.0.1:%u\" ]\npools:\n", ports[0]);
+    for (uint32_t i = 0; i < plan->pools; i++)
+        put_pool(&text, plan, i, ports);
+    put(&text, "routes:\n");
+    for (uint32_t i = 0; i < plan->pools; i++)
+        put(&text, "  - { path: /p%u/, pool: p%u }\n", i, i);
+    put(&text, "limits: { tries: %u, idle_per_worker: %u }\n", plan->tries, plan->idle_per_worker);
+    put(&text,
+        "timeouts: { connect: %ums, request_head: %ums, request_body: %ums, response_head: %ums, response_idle: %ums,\n"
+        "  client_idle: %ums, client_stall: %ums, worker_idle: %ums, half_closed: %ums }\n",
+        timeouts->connect_ms, timeouts->request_head_ms, timeouts->request_body_ms, timeouts->response_head_ms,
+        timeouts->response_idle_ms, timeouts->client_idle_ms, timeouts->client_stall_ms, timeouts->worker_idle_ms,
+        timeouts->half_closed_ms);
+}
+
+/* ---- for people ---- */
+
+static void print_client(const struct plan *plan, uint32_t index)
+{
+    static const char *const stops[] = {"", " then resets", " then leaves", " then stalls", " then stops reading"};
+    static const char *const kinds[] = {"", " hangs", " stalls", " cut", " reset", " garbage"};
+    const struct plan_client *client = &plan->client[index];
+    printf("  c%u at %lld ms, %u requests%s%s%s", index, (long long)client->start_ms, client->count,
+           client->pipelined ? ", pipelined" : "", client->half_close ? ", half-closes" : "", stops[client->stop]);
+    if (client->stop != STOP_NONE)
+        printf(" after %u bytes %s", client->stop_at, client->stop_on_received ? "received" : "sent");
+    printf("\n");
+    for (uint32_t i = 0; i < client->count; i++) {
+        const struct plan_request *request = &client->requests[i];
+        const struct plan_answer *answer = &request->answer;
+        const char *excuse = plan_excuse(plan, index, i);
+        printf("    q%u %s%s", request->id, request->metrics ? "metrics" : plan_method_name(request->method),
+               request->hostile ? " (hostile)" : "");
+        printf(" body %u%s%s -> %u body %u%s%s%s%s", request->body_bytes,
+               request->framing == PLAN_CHUNKED ? " chunked" : "", request->expect ? " expect" : "", answer->status,
+               answer->body_bytes,
+               answer->framing == PLAN_CHUNKED ? " chunked"
+               : answer->framing == PLAN_CLOSE ? " till the end"
+                                               : "",
+               kinds[answer->kind], answer->early ? " early" : "", answer->cut_first ? " first try cut" : "");
+        printf("%s%s%s\n", answer->extra ? " and more" : "", excuse ? "; excused: " : "", excuse ? excuse : "");
+    }
+}
+
+static void print_worker(const struct plan *plan, uint32_t index)
+{
+    static const char *const kinds[] = {"unwell by status", "hangs when asked",     "cuts when asked", "garbles when asked",
+                                        "dies",             "stops as if restarted", "cannot be reached"};
+    const struct plan_worker *worker = &plan->worker[index];
+    printf("  w%u of p%u, weight %u", index, worker->pool, worker->weight);
+    if (worker->idle_close_ms > 0)
+        printf(", closes after %u ms", worker->idle_close_ms);
+    if (worker->close_on_request_per > 0)
+        printf(", closes on %u %% of requests", worker->close_on_request_per);
+    for (uint32_t i = 0; i < worker->windows; i++)
+        printf(", %s from %lld to %lld ms", kinds[worker->window[i].kind], (long long)worker->window[i].from_ms,
+               (long long)worker->window[i].to_ms);
+    printf("\n");
+}
+
+void plan_print(const struct plan *plan)
+{
+    printf("scenario of seed %llu:%s", (unsigned long long)plan->seed, plan->calm ? " calm" : "");
+    for (uint32_t f = 0; f < FAMILY_COUNT; f++)
+        if (plan_has(plan, (enum plan_family)f))
+            printf(" %s", plan_family_name((enum plan_family)f));
+    printf("\n  %u reactors, %u tries, %u idle; segments of %zu, buffers of %zu, delay %lld + %lld us\n", plan->reactors,
+           plan->tries, plan->idle_per_worker, plan->net.segment_bytes, plan->net.buffer_bytes,
+           (long long)plan->net.delay_ns / 1000, (long long)plan->net.jitter_ns / 1000);
+    for (uint32_t i = 0; i < plan->workers; i++)
+        print_worker(plan, i);
+    for (uint32_t i = 0; i < plan->clients; i++)
+        if (plan->client[i].there)
+            print_client(plan, i);
+    if (plan->drain_ms > 0)
+        printf("  told to stop at %lld ms\n", (long long)plan->drain_ms);
+}

@@ -1,0 +1,425 @@
+/* A scripted worker: takes requests on its connections and answers each as the request's plan says, right or wrong;
+ * answers probes by its windows; dies, comes back, closes what idles. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/sim/check.h"
+
+#define NS_PER_MS INT64_C(1000000)
+
+struct conn_script {
+    struct list link; /* the worker's */
+    struct sim_worker *worker;
+    struct io_sim_peer *peer; /* NULL: closed */
+    struct wire_reader reader;
+    struct pacer out;
+    const struct plan_request *request; /* of a client; NULL: a probe */
+    struct request_log *log;
+    uint32_t served;
+    uint32_t timers; /* counts what an idle timer was set for */
+    bool busy;       /* a request is here and its answer is not gone */
+    bool answered;   /* the answer was begun */
+};
+
+static int64_t now_ms(const struct sim_worker *worker)
+{
+    return (world_now_ns(worker->world) - worker->world->start_ns) / NS_PER_MS;
+}
+
+static int id_of(const struct conn_script *conn)
+{
+    return conn->request != NULL ? (int)conn->request->id : TRACE_NOBODY;
+}
+
+static int client_of(const struct conn_script *conn)
+{
+    return conn->request != NULL ? (int)(conn->request->id - 1000) / 100 : TRACE_NOBODY;
+}
+
+static void note(const struct conn_script *conn, const char *what)
+{
+    if (conn->request != NULL)
+        trace_line(client_of(conn), id_of(conn), "w%u %s q%u", conn->worker->index, what, conn->request->id);
+}
+
+static void drop(struct conn_script *conn, bool reset)
+{
+    if (conn->peer != NULL)
+        io_sim_peer_close(&conn->peer, reset);
+}
+
+static const struct plan_window *window_at(const struct sim_worker *worker, int64_t ms)
+{
+    for (uint32_t i = 0; i < worker->plan->windows; i++)
+        if (ms >= worker->plan->window[i].from_ms && ms < worker->plan->window[i].to_ms)
+            return &worker->plan->window[i];
+    return NULL;
+}
+
+/* ---- what is answered ---- */
+
+static const char garbage_wish[] = "nonsense and more of it\r\n\r\n";
+
+static void write_fields(struct sim_bytes *out, const struct conn_script *conn, const struct plan_answer *answer)
+{
+    wire_append(out, "X-Sim: %u.%u\r\nX-Hop: 1\r\nConnection: X-Hop%s\r\n", conn->request->id, conn->worker->index,
+                answer->close_after ? ", close" : "");
+    if (answer->status == 204 || answer->status == 304)
+        return;
+    if (answer->framing == PLAN_LENGTH)
+        wire_append(out, "Content-Length: %u\r\n", answer->body_bytes);
+    if (answer->framing == PLAN_CHUNKED)
+        wire_append(out, "Transfer-Encoding: chunked\r\n");
+}
+
+static void write_answer(struct sim_bytes *out, const struct conn_script *conn)
+{
+    const struct plan_answer *answer = &conn->request->answer;
+    uint64_t key = world_answer_key(conn->worker->world, conn->request->id);
+    char trailers[40] = "";
+    wire_append(out, "HTTP/1.%d %u Said\r\n", answer->old ? 0 : 1, answer->status);
+    write_fields(out, conn, answer);
+    wire_append(out, "\r\n");
+    if (conn->request->method == PLAN_HEAD || answer->status == 204 || answer->status == 304)
+        return;
+    if (answer->trailers)
+        snprintf(trailers, sizeof(trailers), "X-Sim-End: %u\r\n", conn->request->id);
+    if (answer->framing == PLAN_CHUNKED)
+        wire_append_chunks(out, key, answer->body_bytes, trailers);
+    else
+        wire_append_body(out, key, 0, answer->body_bytes);
+}
+
+static void write_garbage(struct sim_bytes *out, const struct conn_script *conn)
+{
+    uint64_t key = world_answer_key(conn->worker->world, conn->request->id);
+    switch (conn->request->answer.garbage) {
+    case 0: wire_append(out, "%s", garbage_wish); break;
+    case 1: wire_append(out, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd"); break;
+    case 2: wire_append(out, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"); break;
+    case 3:
+        wire_append(out, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Sim: %u.%u\r\n\r\n5\r\n",
+                    conn->request->id, conn->worker->index);
+        wire_append_body(out, key, 0, 5);
+        wire_append(out, "\r\nzz\r\n");
+        break;
+    case 4: wire_append(out, "HTTP/1.1 99 Low\r\n\r\n"); break;
+    default: wire_append(out, "HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n"); break;
+    }
+}
+
+/* A whole answer that nobody asked for: whoever gets it was given another's. */
+static void write_extra(struct sim_bytes *out)
+{
+    wire_append(out, "HTTP/1.1 200 Extra\r\nX-Sim: 9.9\r\nContent-Length: 4\r\n\r\nmore");
+}
+
+static void begin_answer(struct conn_script *conn)
+{
+    const struct plan_answer *answer = &conn->request->answer;
+    struct sim_bytes *out = &conn->out.bytes;
+    conn->answered = true;
+    if (answer->kind == ANSWER_HANG) {
+        note(conn, "says nothing to");
+        return;
+    }
+    for (uint8_t i = 0; i < answer->interims; i++)
+        wire_append(out, "HTTP/1.1 %d Early\r\nX-Sim-Hint: %u\r\n\r\n", i % 2 ? 102 : 103, conn->request->id);
+    size_t head_at = out->n;
+    if (answer->kind == ANSWER_GARBAGE)
+        write_garbage(out, conn);
+    else
+        write_answer(out, conn);
+    if (answer->extra)
+        write_extra(out);
+    if (answer->kind == ANSWER_STALL || answer->kind == ANSWER_CUT || answer->kind == ANSWER_RESET) {
+        size_t at = head_at + answer->at_byte;
+        conn->out.stop_at = conn->out.sent + (at < out->n ? at : out->n - 1);
+    }
+    conn->out.piece = answer->pieces > 1 ? out->n / answer->pieces + 1 : 0;
+    conn->out.gap_ns = answer->gap_ms * NS_PER_MS;
+    note(conn, "answers");
+    pacer_kick(&conn->out);
+}
+
+static void on_delay(void *context)
+{
+    struct conn_script *conn = context;
+    if (conn->peer != NULL && conn->busy && !conn->answered)
+        begin_answer(conn);
+}
+
+static void answer_later(struct conn_script *conn)
+{
+    uint32_t delay = conn->request->answer.delay_ms;
+    if (delay > 0)
+        io_sim_after(conn->worker->world->net, delay * NS_PER_MS, on_delay, conn);
+    else
+        begin_answer(conn);
+}
+
+static void answer_probe(struct conn_script *conn)
+{
+    struct sim_worker *worker = conn->worker;
+    const struct plan_window *window = window_at(worker, now_ms(worker));
+    if (window == NULL || window->kind > WINDOW_GARBAGE) {
+        worker->good_answers++;
+        wire_append(&conn->out.bytes, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    } else if (window->kind == WINDOW_STATUS) {
+        wire_append(&conn->out.bytes, "HTTP/1.1 503 No\r\nContent-Length: 2\r\n\r\nno");
+    } else if (window->kind == WINDOW_GARBAGE) {
+        wire_append(&conn->out.bytes, "%s", garbage_wish);
+    } else if (window->kind == WINDOW_CUT) {
+        drop(conn, false);
+    }
+    pacer_kick(&conn->out);
+}
+
+/* ---- what comes in ---- */
+
+/* The worst moment: the connection goes away as a request comes in on it. True when it did. */
+static bool close_on_request(struct conn_script *conn)
+{
+    const struct plan_worker *plan = conn->worker->plan;
+    const struct plan_answer *answer = &conn->request->answer;
+    if (conn->served > 0 && plan->close_on_request_per > 0 &&
+        rand_below(&conn->worker->rand, 100) < plan->close_on_request_per) {
+        note(conn, "closes its idle connection on");
+        drop(conn, plan->closes_by_reset);
+        return true;
+    }
+    if (!answer->cut_first || conn->log->begun > 1)
+        return false;
+    if (conn->served == 0)
+        conn->log->failed_on |= 1u << conn->worker->index;
+    note(conn, "cuts the first try of");
+    drop(conn, answer->cut_resets);
+    return true;
+}
+
+static bool identify(struct conn_script *conn)
+{
+    struct world *world = conn->worker->world;
+    unsigned pool = 0, id = 0;
+    char target[64];
+    struct str path = conn->reader.target;
+    conn->request = NULL;
+    conn->log = NULL;
+    if (str_eq(path, STR("/health")))
+        return false;
+    snprintf(target, sizeof(target), "%.*s", STR_ARG(path));
+    if (sscanf(target, "/p%u/q/%u", &pool, &id) == 2)
+        conn->request = plan_find(world->plan, id);
+    if (conn->request == NULL)
+        check_fail("strict", TRACE_NOBODY, TRACE_NOBODY, "w%u gets a request that nobody sent: %.*s",
+                   conn->worker->index, (int)conn->reader.head_n, conn->reader.head);
+    conn->log = world_log(world, id);
+    return true;
+}
+
+static void head_is_whole(struct conn_script *conn)
+{
+    struct wire_reader *reader = &conn->reader;
+    struct str value;
+    conn->busy = true;
+    conn->answered = false;
+    if (!identify(conn)) {
+        wire_reader_body(reader, false, false);
+        return;
+    }
+    conn->log->begun++;
+    note(conn, "gets the head of");
+    check_request_head(conn->worker, reader, conn->request);
+    reader->key = world_request_key(conn->worker->world, conn->request->id);
+    wire_reader_body(reader, false, false);
+    if (close_on_request(conn))
+        return;
+    const struct plan_answer *answer = &conn->request->answer;
+    if (answer->early && !hostile_in_body(conn->request->hostile))
+        answer_later(conn);
+    else if (wire_reader_field(reader, "Expect", &value) == 1 && answer->kind == ANSWER_RIGHT)
+        io_sim_peer_send(conn->peer, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+}
+
+static void request_is_whole(struct conn_script *conn)
+{
+    if (conn->request == NULL) {
+        answer_probe(conn);
+        return;
+    }
+    conn->log->handled++;
+    conn->log->whole_ns = world_now_ns(conn->worker->world);
+    note(conn, "has all of");
+    check_request_whole(conn->worker, &conn->reader, conn->request);
+    if (!conn->request->answer.early)
+        answer_later(conn);
+}
+
+static void read_bytes(struct conn_script *conn)
+{
+    while (conn->peer != NULL) {
+        struct str got = io_sim_peer_received(conn->peer);
+        if (got.n == 0)
+            return;
+        if (conn->reader.state == WIRE_DONE && conn->busy)
+            check_fail("no-mixing", client_of(conn), id_of(conn),
+                       "w%u gets bytes behind q%d, whose answer is not over: %.60s", conn->worker->index, id_of(conn),
+                       got.p);
+        if (conn->reader.state == WIRE_DONE)
+            wire_reader_start(&conn->reader);
+        size_t used = wire_reader_feed(&conn->reader, got, false);
+        io_sim_peer_take(conn->peer, used);
+        if (conn->reader.bad != NULL)
+            check_fail("strict", client_of(conn), id_of(conn), "w%u gets %s: %.*s", conn->worker->index,
+                       conn->reader.bad, (int)conn->reader.head_n, conn->reader.head);
+        if (conn->reader.state == WIRE_READY)
+            head_is_whole(conn);
+        if (conn->peer != NULL && conn->reader.state == WIRE_DONE)
+            request_is_whole(conn);
+    }
+}
+
+static void on_event(struct io_sim_peer *peer, void *context)
+{
+    struct conn_script *conn = context;
+    read_bytes(conn);
+    if (conn->peer == NULL)
+        return;
+    enum io_sim_peer_state state = io_sim_peer_state(peer);
+    if (state == IO_SIM_PEER_ENDED || state == IO_SIM_PEER_RESET) {
+        if (conn->busy)
+            note(conn, state == IO_SIM_PEER_ENDED ? "sees the end inside" : "is reset inside");
+        drop(conn, false);
+    }
+}
+
+/* ---- after an answer ---- */
+
+struct idle_timer {
+    struct conn_script *conn;
+    uint32_t timer;
+};
+
+static void on_idle(void *context)
+{
+    struct idle_timer *timer = context;
+    struct conn_script *conn = timer->conn;
+    if (conn->peer != NULL && !conn->busy && conn->timers == timer->timer)
+        drop(conn, conn->worker->plan->closes_by_reset);
+    free(timer);
+}
+
+static void on_answer_sent(void *context)
+{
+    struct conn_script *conn = context;
+    struct sim_worker *worker = conn->worker;
+    if (!conn->busy)
+        return; /* an answer to nothing: an interim one */
+    conn->busy = conn->reader.state != WIRE_DONE;
+    conn->served++;
+    conn->timers++;
+    if (conn->request != NULL && conn->request->answer.kind == ANSWER_RIGHT && conn->request->answer.close_after)
+        drop(conn, false);
+    if (conn->peer == NULL || worker->plan->idle_close_ms == 0)
+        return;
+    struct idle_timer *timer = sim_take(sizeof(*timer));
+    *timer = (struct idle_timer){conn, conn->timers};
+    io_sim_after(worker->world->net, worker->plan->idle_close_ms * NS_PER_MS, on_idle, timer);
+}
+
+static void on_answer_stop(void *context)
+{
+    struct conn_script *conn = context;
+    const struct plan_answer *answer = &conn->request->answer;
+    conn->log->stalled_ns = world_now_ns(conn->worker->world);
+    note(conn, answer->kind == ANSWER_STALL ? "stalls inside its answer to"
+               : answer->kind == ANSWER_CUT ? "cuts its answer to"
+                                            : "resets inside its answer to");
+    if (conn->served == 0 && conn->out.sent == 0 && answer->kind != ANSWER_STALL)
+        conn->log->failed_on |= 1u << conn->worker->index;
+    if (answer->kind != ANSWER_STALL)
+        drop(conn, answer->kind == ANSWER_RESET);
+}
+
+/* ---- life ---- */
+
+static void on_accept(struct io_sim_peer *peer, void *context)
+{
+    struct sim_worker *worker = context;
+    struct conn_script *conn = sim_take(sizeof(*conn));
+    conn->worker = worker;
+    conn->peer = peer;
+    wire_reader_start(&conn->reader);
+    pacer_init(&conn->out, worker->world, &conn->peer, conn);
+    conn->out.on_sent = on_answer_sent;
+    conn->out.on_stop = on_answer_stop;
+    list_init(&conn->link);
+    list_append(&worker->conns, &conn->link);
+    io_sim_peer_on_event(peer, on_event, conn);
+}
+
+static void open_door(struct sim_worker *worker)
+{
+    worker->listener = io_sim_peer_listen(worker->world->net, &worker->address, on_accept, worker);
+}
+
+static void on_window_begin(void *context)
+{
+    struct sim_worker *worker = context;
+    const struct plan_window *window = window_at(worker, now_ms(worker));
+    trace_line(TRACE_NOBODY, TRACE_NOBODY, "w%u goes away", worker->index);
+    if (window->kind != WINDOW_DARK && worker->listener >= 0) {
+        io_sim_peer_unlisten(worker->world->net, worker->listener);
+        worker->listener = -1;
+    } else if (window->kind == WINDOW_DARK) {
+        io_sim_dark(worker->world->net, &worker->address, true);
+    }
+    LIST_FOREACH (link, &worker->conns) {
+        struct conn_script *conn = CONTAINER_OF(link, struct conn_script, link);
+        if (conn->peer != NULL && window->kind == WINDOW_DARK)
+            io_sim_peer_dark(conn->peer);
+        else
+            drop(conn, window->kind == WINDOW_DIE);
+    }
+}
+
+static void on_window_end(void *context)
+{
+    struct sim_worker *worker = context;
+    const struct plan_window *window = window_at(worker, now_ms(worker));
+    if (window != NULL && window->kind >= WINDOW_DIE)
+        return; /* another one goes on */
+    trace_line(TRACE_NOBODY, TRACE_NOBODY, "w%u comes back", worker->index);
+    io_sim_dark(worker->world->net, &worker->address, false);
+    if (worker->listener < 0)
+        open_door(worker);
+}
+
+void worker_init(struct sim_worker *worker, struct world *world, uint32_t index)
+{
+    worker->world = world;
+    worker->plan = &world->plan->worker[index];
+    worker->index = index;
+    rand_seed(&worker->rand, world->plan->seed ^ (index + 77));
+    list_init(&worker->conns);
+    open_door(worker);
+    for (uint32_t i = 0; i < worker->plan->windows; i++) {
+        if (worker->plan->window[i].kind < WINDOW_DIE)
+            continue;
+        io_sim_after(world->net, worker->plan->window[i].from_ms * NS_PER_MS, on_window_begin, worker);
+        io_sim_after(world->net, worker->plan->window[i].to_ms * NS_PER_MS, on_window_end, worker);
+    }
+}
+
+void worker_fini(struct sim_worker *worker)
+{
+    struct list *link;
+    if (worker->listener >= 0)
+        io_sim_peer_unlisten(worker->world->net, worker->listener);
+    while ((link = list_pop(&worker->conns)) != NULL) {
+        struct conn_script *conn = CONTAINER_OF(link, struct conn_script, link);
+        drop(conn, true);
+        sim_bytes_free(&conn->out.bytes);
+        free(conn);
+    }
+}

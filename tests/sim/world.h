@@ -1,0 +1,150 @@
+/* One scenario under way: the real balancer (configuration, reactors, prober, accounts, metrics) over the simulated net,
+ * scripted clients in front of it and scripted workers behind it.
+ *
+ * One thread. Everything lives from world_run's start to its end; scripts are never freed in between, so that a timer
+ * of theirs may come late.
+ */
+#ifndef TESTS_SIM_WORLD_H
+#define TESTS_SIM_WORLD_H
+
+#include "balance/probe.h"
+#include "control/metric_text.h"
+#include "control/snapshot.h"
+#include "tests/sim/plan.h"
+#include "tests/sim/trace.h"
+#include "tests/sim/wire.h"
+
+enum { WORLD_REACTORS = 4 };
+
+struct world;
+
+/* Sends bytes on a peer: all at once or in pieces, and stops where it is told to. */
+struct pacer {
+    struct world *world;
+    struct io_sim_peer **peer; /* NULL in there: closed */
+    struct sim_bytes bytes;    /* still to be sent */
+    uint64_t sent;             /* of all that was ever queued */
+    uint64_t stop_at;          /* UINT64_MAX: never */
+    size_t piece;              /* 0: all at once */
+    int64_t gap_ns;
+    bool waiting; /* a timer is on its way */
+    bool stopped;
+    void (*on_progress)(void *context); /* some bytes were sent; may be NULL */
+    void (*on_sent)(void *context);     /* nothing is left */
+    void (*on_stop)(void *context);
+    void *context;
+};
+
+void pacer_init(struct pacer *pacer, struct world *world, struct io_sim_peer **peer, void *context);
+/* After bytes were appended: sends what is due. */
+void pacer_kick(struct pacer *pacer);
+
+enum outcome { OUTCOME_NONE, OUTCOME_RIGHT, OUTCOME_OURS, OUTCOME_CUT, OUTCOME_NEVER_SENT };
+
+/* What became of a request, as its client and the workers saw it. */
+struct request_log {
+    uint32_t begun;     /* heads of it that reached a worker */
+    uint32_t handled;   /* times it was whole there */
+    uint32_t failed_on; /* bits: workers that cut it on a fresh connection */
+    bool sent_any;      /* its client sent some byte of it */
+    bool sent_whole;
+    enum outcome outcome;
+    int status;
+    int64_t first_sent_ns; /* its first byte */
+    int64_t last_sent_ns;  /* its last byte so far */
+    int64_t whole_ns;      /* when a worker had it whole */
+    int64_t stalled_ns;    /* when a worker stopped inside its answer */
+};
+
+struct sim_client {
+    struct world *world;
+    const struct plan_client *plan;
+    uint32_t index;
+    struct io_sim_peer *peer;
+    struct pacer out;
+    struct wire_reader reader;
+    uint32_t next;     /* the first request that was not queued yet */
+    uint32_t awaiting; /* the request whose answer is read */
+    uint64_t begins[PLAN_REQUESTS], ends[PLAN_REQUESTS]; /* in out.sent */
+    uint64_t received;
+    uint32_t interims;
+    int64_t answered_ns; /* the last answer was whole */
+    bool sending;    /* connected, and the first bytes were queued */
+    bool body_waits; /* for 100 */
+    bool told_close;
+    bool own_answer; /* the answer that is read was made by the balancer */
+    bool not_reading;
+    bool paused;
+    bool done;
+};
+
+struct sim_worker {
+    struct world *world;
+    const struct plan_worker *plan;
+    uint32_t index;
+    struct sockaddr_storage address;
+    int listener; /* -1: none */
+    struct rand_gen rand;
+    struct list conns;
+    uint64_t good_answers; /* to probes */
+    /* health as checks see it */
+    uint64_t probes, good;
+    enum health_state state;
+    uint32_t streak;
+};
+
+struct world {
+    const struct plan *plan;
+    struct io_sim_net *net;
+    int64_t start_ns;
+    struct sockaddr_storage address;
+    struct config *config;
+    struct snapshot *snapshot;
+    struct io *control;
+    struct buf_pool buffers;
+    struct prober *prober;
+    struct reactor *reactors[WORLD_REACTORS];
+    const struct account *accounts[WORLD_REACTORS];
+    struct metric_sources metrics;
+    bool draining;
+    uint64_t steps;
+    uint64_t baseline[PLAN_WORKERS]; /* dispatches when all workers had come up */
+    bool baseline_known[PLAN_POOLS];
+    uint32_t clients_done, clients_there;
+    struct sim_client clients[PLAN_CLIENTS];
+    struct sim_worker workers[PLAN_WORKERS];
+    struct request_log logs[PLAN_CLIENTS][PLAN_REQUESTS];
+};
+
+/* Counts that a run leaves for the summary. */
+struct world_result {
+    uint64_t requests, right, ours, cut;
+    int64_t virtual_ms;
+};
+
+/* Runs it to its end. Does not return when a check fails: check_fail reports and ends the process. */
+void world_run(const struct plan *plan, enum trace_mode trace, struct world_result *ret_result);
+
+static inline int64_t world_now_ns(const struct world *world)
+{
+    return io_sim_now_ns(world->net);
+}
+struct request_log *world_log(struct world *world, uint32_t id);
+/* What bodies are made of. */
+uint64_t world_request_key(const struct world *world, uint32_t id);
+uint64_t world_answer_key(const struct world *world, uint32_t id);
+void world_drain(struct world *world);
+
+/* client.c */
+void client_init(struct sim_client *client, struct world *world, uint32_t index);
+void client_fini(struct sim_client *client);
+/* hostile.c: the bytes of a hostile request. */
+void hostile_write(struct sim_bytes *out, const struct plan_request *request);
+/* Only its body is malformed: a worker may see its head. */
+bool hostile_in_body(uint8_t kind);
+
+/* worker.c */
+void worker_init(struct sim_worker *worker, struct world *world, uint32_t index);
+void worker_fini(struct sim_worker *worker);
+
+#endif

@@ -1,0 +1,20 @@
+/* Shared by the tests of floor balance; linked into each. */
+#include "balance_helper.h"
+
+void helper_pool_init(struct helper_pool *helper, uint32_t count, const uint32_t *weights)
+{
+    memset(helper, 0, sizeof(*helper));
+    for (uint32_t i = 0; i < count; i++) {
+        helper->workers[i].index = i;
+        helper->workers[i].weight = weights ? weights[i] : 1;
+        helper->workers[i].pool = &helper->pool;
+    }
+    assert_int_equal(pool_init(&helper->pool, helper->workers, count), 0);
+}
+
+void helper_set_alive(struct helper_pool *helper, uint32_t alive)
+{
+    for (uint32_t i = 0; i < helper->pool.count; i++)
+        atomic_store(&helper->workers[i].alive, ((alive >> i) & 1) != 0);
+    pool_publish(&helper->pool);
+}

@@ -1,0 +1,27 @@
+/* What the tests of this floor share: cmocka with its prerequisites, and a pool to choose from.
+ */
+#ifndef UNIT_BALANCE_HELPER_H
+#define UNIT_BALANCE_HELPER_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "balance/pool.h"
+
+enum { HELPER_WORKERS = 32 };
+
+struct helper_pool {
+    struct pool pool;
+    struct worker workers[HELPER_WORKERS];
+};
+
+/* weights NULL: all 1. Nobody is alive. */
+void helper_pool_init(struct helper_pool *helper, uint32_t count, const uint32_t *weights);
+/* Bit i of alive: worker i lives. Publishes. */
+void helper_set_alive(struct helper_pool *helper, uint32_t alive);
+
+#endif

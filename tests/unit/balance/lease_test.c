@@ -1,0 +1,300 @@
+/* Idle worker connections over the simulated net: who is leased, how long they are kept, what ends them. */
+#include "balance/lease.h"
+
+#include "alloc_fail.h"
+#include "balance_helper.h"
+#include "scripted_worker.h"
+
+enum { WORKERS = 2, IDLE_MAX = 2, IDLE_MS = 4000, SESSIONS_MAX = 6 };
+
+struct fixture {
+    struct io_sim_net *net;
+    struct buf_pool buffers;
+    struct io *io;
+    struct lease_book book;
+    struct worker workers[WORKERS];
+    struct scripted_worker far[WORKERS];
+    struct session *session; /* what ready told last */
+    int error;
+    uint32_t told;
+};
+
+static void setup(struct fixture *f)
+{
+    memset(f, 0, sizeof(*f));
+    f->net = io_sim_net_create(1);
+    buf_pool_init(&f->buffers, 1 << 20);
+    struct io_options io = {.backend = &io_sim_backend, .buffers = &f->buffers};
+    assert_int_equal(io_create(&io, &f->io), 0);
+    struct lease_options options = {
+        .io = f->io,
+        .limits = {.head_bytes = 16384, .fields = 100, .target_bytes = 8192},
+        .worker_idle_ms = IDLE_MS,
+        .idle_max = IDLE_MAX,
+        .workers = WORKERS,
+        .max_sessions = SESSIONS_MAX,
+    };
+    assert_int_equal(lease_book_init(&f->book, &options), 0);
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        scripted_worker_start(&f->far[i], f->net);
+        f->workers[i].index = i;
+        f->workers[i].addr.storage = f->far[i].address;
+    }
+}
+
+static bool all_closed(void *context)
+{
+    return ((struct fixture *)context)->book.open == 0;
+}
+
+static void teardown(struct fixture *f)
+{
+    lease_book_drain(&f->book);
+    assert_true(io_sim_run(f->net, all_closed, f, 1000));
+    assert_int_equal(f->book.idle, 0);
+    lease_book_fini(&f->book);
+    for (uint32_t i = 0; i < WORKERS; i++)
+        scripted_worker_stop(&f->far[i]);
+    io_sim_run(f->net, NULL, NULL, 10);
+    assert_int_equal(io_sim_open_count(f->net), 0);
+    io_destroy(&f->io);
+    buf_pool_fini(&f->buffers);
+    io_sim_net_destroy(&f->net);
+}
+
+static void on_ready(void *context, struct session *session, int error)
+{
+    struct fixture *f = context;
+    f->session = session;
+    f->error = error;
+    f->told++;
+}
+
+static bool is_told(void *context)
+{
+    return ((struct fixture *)context)->told > 0;
+}
+
+/* A new session to this worker, or NULL with f->error. */
+static struct session *connect_to(struct fixture *f, uint32_t worker)
+{
+    struct lease *lease;
+    f->told = 0;
+    assert_int_equal(lease_connect(&f->book, &f->workers[worker], on_ready, f, &lease), 0);
+    assert_int_equal(f->told, 0);
+    assert_true(io_sim_run(f->net, is_told, f, 1000));
+    return f->session;
+}
+
+static void settle(struct fixture *f)
+{
+    io_sim_run(f->net, NULL, NULL, 10);
+}
+
+static void lease_takes_the_newest_first(void **state)
+{
+    struct fixture f;
+    setup(&f);
+    assert_null(lease_take(&f.book, &f.workers[0]));
+    struct session *a = connect_to(&f, 0), *b = connect_to(&f, 0), *c = connect_to(&f, 1);
+    assert_int_equal(f.book.open, 3);
+    assert_int_equal(f.book.idle, 0);
+    lease_return(&f.book, a);
+    lease_return(&f.book, b);
+    lease_return(&f.book, c);
+    assert_int_equal(f.book.idle, 3);
+    assert_int_equal(f.book.shelves[0].count, 2);
+    assert_int_equal(f.book.shelves[1].count, 1);
+    assert_ptr_equal(lease_take(&f.book, &f.workers[0]), b);
+    assert_ptr_equal(lease_take(&f.book, &f.workers[0]), a);
+    assert_null(lease_take(&f.book, &f.workers[0]));
+    assert_ptr_equal(lease_take(&f.book, &f.workers[1]), c);
+    assert_int_equal(f.book.idle, 0);
+    assert_int_equal(f.book.shelves[0].count, 0);
+    lease_return(&f.book, a);
+    lease_return(&f.book, b);
+    lease_return(&f.book, c);
+    teardown(&f);
+}
+
+static void lease_keeps_so_many(void **state)
+{
+    struct fixture f;
+    struct session *sessions[IDLE_MAX + 1];
+    setup(&f);
+    for (int i = 0; i <= IDLE_MAX; i++)
+        sessions[i] = connect_to(&f, 0);
+    for (int i = 0; i <= IDLE_MAX; i++)
+        lease_return(&f.book, sessions[i]);
+    assert_int_equal(f.book.shelves[0].count, IDLE_MAX);
+    settle(&f);
+    assert_int_equal(f.book.open, IDLE_MAX);
+    assert_int_equal(f.book.idle, IDLE_MAX);
+    assert_int_equal(scripted_worker_open(&f.far[0]), IDLE_MAX);
+    teardown(&f);
+}
+
+static void lease_keeps_so_long(void **state)
+{
+    struct fixture f;
+    setup(&f);
+    struct session *session = connect_to(&f, 0);
+    lease_return(&f.book, session);
+    io_sim_run(f.net, NULL, NULL, IDLE_MS - 10);
+    assert_ptr_equal(lease_take(&f.book, &f.workers[0]), session);
+    lease_return(&f.book, session); /* the time begins anew */
+    io_sim_run(f.net, NULL, NULL, IDLE_MS - 10);
+    assert_int_equal(f.book.idle, 1);
+    io_sim_run(f.net, NULL, NULL, 20);
+    assert_int_equal(f.book.idle, 0);
+    assert_int_equal(f.book.shelves[0].count, 0);
+    assert_int_equal(f.book.open, 0);
+    assert_null(lease_take(&f.book, &f.workers[0]));
+    teardown(&f);
+}
+
+/* A worker that ends, resets or talks on an idle connection: it is never leased again. */
+static void lease_drops_what_the_worker_ended(void **state)
+{
+    struct fixture f;
+    setup(&f);
+    for (int how = 0; how < 3; how++) {
+        lease_return(&f.book, connect_to(&f, 0));
+        if (how < 2)
+            scripted_worker_close(&f.far[0], (uint32_t)how, how == 1);
+        else
+            scripted_worker_send(&f.far[0], "HTTP/1.1 408 Request Timeout\r\n\r\n");
+        settle(&f);
+        assert_int_equal(f.book.idle, 0);
+        assert_int_equal(f.book.shelves[0].count, 0);
+        assert_null(lease_take(&f.book, &f.workers[0]));
+    }
+    settle(&f);
+    assert_int_equal(f.book.open, 0);
+    teardown(&f);
+}
+
+/* The end is known to the socket and not yet told: seen when it is to be leased. */
+static void lease_passes_over_the_ended(void **state)
+{
+    struct fixture f;
+    setup(&f);
+    struct session *good = connect_to(&f, 0), *ended = connect_to(&f, 0);
+    lease_return(&f.book, good);
+    lease_return(&f.book, ended);
+    ended->conn.sock.peer_ended = true;
+    assert_ptr_equal(lease_take(&f.book, &f.workers[0]), good);
+    assert_int_equal(f.book.idle, 0);
+    settle(&f);
+    assert_int_equal(f.book.open, 1);
+    lease_return(&f.book, good);
+    teardown(&f);
+}
+
+static void lease_cancels(void **state)
+{
+    struct fixture f;
+    struct lease *lease;
+    setup(&f);
+    io_sim_limits(f.net)->delay_ns = 5000000;
+    for (int turns = 0; turns < 3; turns++) {
+        f.told = 0;
+        assert_int_equal(lease_connect(&f.book, &f.workers[0], on_ready, &f, &lease), 0);
+        for (int i = 0; i < turns; i++)
+            io_sim_step(f.net);
+        lease_cancel(lease);
+        assert_true(io_sim_run(f.net, all_closed, &f, 1000));
+        assert_int_equal(f.told, 0);
+    }
+    teardown(&f);
+}
+
+static void lease_tells_of_a_refusal(void **state)
+{
+    struct fixture f;
+    setup(&f);
+    scripted_worker_refuse(&f.far[1]);
+    assert_null(connect_to(&f, 1));
+    assert_int_equal(f.error, -ERR_CONNECT_REFUSED);
+    settle(&f);
+    assert_int_equal(f.book.open, 0);
+    teardown(&f);
+}
+
+static void lease_has_a_limit(void **state)
+{
+    struct fixture f;
+    struct lease *leases[SESSIONS_MAX + 1];
+    setup(&f);
+    for (int i = 0; i < SESSIONS_MAX; i++)
+        assert_int_equal(lease_connect(&f.book, &f.workers[0], on_ready, &f, &leases[i]), 0);
+    leases[SESSIONS_MAX] = NULL;
+    assert_int_equal(lease_connect(&f.book, &f.workers[0], on_ready, &f, &leases[SESSIONS_MAX]), -ERR_FULL);
+    assert_null(leases[SESSIONS_MAX]);
+    for (int i = 0; i < SESSIONS_MAX; i++)
+        lease_cancel(leases[i]);
+    assert_true(io_sim_run(f.net, all_closed, &f, 1000));
+    lease_return(&f.book, connect_to(&f, 0));
+    teardown(&f);
+}
+
+/* Draining ends the idle at once, the leased when they are returned, and lets those that connect be used. */
+static void lease_drains(void **state)
+{
+    struct fixture f;
+    struct lease *lease;
+    setup(&f);
+    struct session *idle = connect_to(&f, 0), *leased = connect_to(&f, 1);
+    lease_return(&f.book, idle);
+    f.told = 0;
+    assert_int_equal(lease_connect(&f.book, &f.workers[1], on_ready, &f, &lease), 0);
+    lease_book_drain(&f.book);
+    assert_int_equal(f.book.idle, 0);
+    assert_null(lease_take(&f.book, &f.workers[0]));
+    assert_true(io_sim_run(f.net, is_told, &f, 1000));
+    assert_non_null(f.session);
+    settle(&f);
+    assert_int_equal(f.book.open, 2);
+    lease_return(&f.book, leased);
+    lease_return(&f.book, f.session);
+    assert_int_equal(f.book.idle, 0);
+    settle(&f);
+    assert_int_equal(f.book.open, 0);
+    teardown(&f);
+}
+
+static void lease_survives_no_memory(void **state)
+{
+    struct fixture f;
+    struct lease_book book;
+    struct lease *lease = NULL;
+    struct lease_options options = {.workers = 1, .max_sessions = 1};
+    alloc_fail_at(1);
+    assert_int_equal(lease_book_init(&book, &options), -ERR_NO_MEMORY);
+    assert_true(alloc_fail_stop());
+    setup(&f);
+    alloc_fail_at(1);
+    assert_true(lease_connect(&f.book, &f.workers[0], on_ready, &f, &lease) < 0);
+    assert_true(alloc_fail_stop());
+    assert_null(lease);
+    assert_int_equal(f.book.open, 0);
+    lease_return(&f.book, connect_to(&f, 0));
+    teardown(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lease_takes_the_newest_first),
+        cmocka_unit_test(lease_keeps_so_many),
+        cmocka_unit_test(lease_keeps_so_long),
+        cmocka_unit_test(lease_drops_what_the_worker_ended),
+        cmocka_unit_test(lease_passes_over_the_ended),
+        cmocka_unit_test(lease_cancels),
+        cmocka_unit_test(lease_tells_of_a_refusal),
+        cmocka_unit_test(lease_has_a_limit),
+        cmocka_unit_test(lease_drains),
+        cmocka_unit_test(lease_survives_no_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

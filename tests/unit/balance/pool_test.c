@@ -1,0 +1,208 @@
+/* The schedule: who is on it, how often and how evenly, with readers while it changes. */
+#include "balance/pool.h"
+
+#include <pthread.h>
+
+#include "alloc_fail.h"
+#include "balance_helper.h"
+
+static void pool_begins_with_nobody(void **state)
+{
+    struct helper_pool helper;
+    helper_pool_init(&helper, 3, NULL);
+    assert_int_equal(pool_alive(&helper.pool), 0);
+    for (uint64_t i = 0; i < 5; i++)
+        assert_null(pool_at(&helper.pool, i));
+    helper_set_alive(&helper, 0);
+    assert_null(pool_at(&helper.pool, 7));
+    pool_fini(&helper.pool);
+}
+
+static void pool_equal_weights_keep_the_order(void **state)
+{
+    struct helper_pool helper;
+    helper_pool_init(&helper, 5, NULL);
+    for (uint32_t alive = 1; alive < 32; alive++) {
+        uint32_t living[5], count = 0;
+        helper_set_alive(&helper, alive);
+        for (uint32_t i = 0; i < 5; i++)
+            if ((alive >> i) & 1)
+                living[count++] = i;
+        assert_int_equal(pool_alive(&helper.pool), count);
+        for (uint64_t position = 0; position < 12; position++)
+            assert_ptr_equal(pool_at(&helper.pool, position), &helper.workers[living[position % count]]);
+        assert_ptr_equal(pool_at(&helper.pool, UINT64_MAX), &helper.workers[living[UINT64_MAX % count]]);
+    }
+    pool_fini(&helper.pool);
+}
+
+static const struct {
+    uint32_t weights[HELPER_WORKERS]; /* up to the first 0 */
+    uint32_t alive;
+    uint32_t round; /* slots in the schedule */
+} weighted[] = {
+    {{1, 2, 3}, 7, 6},
+    {{5, 1, 1}, 7, 7},
+    {{5, 1, 1}, 6, 2},
+    {{4, 2}, 3, 3},
+    {{100, 100}, 3, 2},
+    {{256, 1}, 3, 257},
+    {{256, 256, 128}, 7, 5},
+    {{7}, 1, 1},
+    {{10, 20, 30, 40}, 0xd, 8},
+    {{16, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, 0x1ffff, 32},
+    {{3, 3, 3, 1, 1, 1, 9}, 0x7f, 21},
+};
+
+static uint32_t count_weights(const uint32_t *weights)
+{
+    uint32_t count = 0;
+    while (count < HELPER_WORKERS && weights[count])
+        count++;
+    return count;
+}
+
+/* Over a round each living worker has exactly its share, and at every place in it no worker is more than two turns away
+ * from what it should have had by then. */
+static void check_round(struct helper_pool *helper, uint32_t round, uint64_t sum)
+{
+    uint32_t had[HELPER_WORKERS] = {0};
+    for (uint32_t position = 0; position < round; position++) {
+        const struct worker *worker = pool_at(&helper->pool, position);
+        assert_non_null(worker);
+        assert_true(atomic_load(&worker->alive));
+        had[worker->index]++;
+        for (uint32_t i = 0; i < helper->pool.count; i++) {
+            double share = helper->workers[i].alive ? (double)helper->workers[i].weight / (double)sum : 0;
+            double off = had[i] - share * (position + 1);
+            if (off > 2 || off < -2)
+                fail_msg("worker %u of weight %u is %g off after %u turns", i, helper->workers[i].weight, off,
+                         position + 1);
+        }
+    }
+    for (uint32_t i = 0; i < helper->pool.count; i++)
+        assert_int_equal((uint64_t)had[i] * sum,
+                         helper->workers[i].alive ? (uint64_t)round * helper->workers[i].weight : 0);
+    assert_ptr_equal(pool_at(&helper->pool, 0), pool_at(&helper->pool, round));
+}
+
+static void pool_weights_are_exact_and_smooth(void **state)
+{
+    for (size_t c = 0; c < ARRAY_SIZE(weighted); c++) {
+        struct helper_pool helper;
+        uint64_t sum = 0;
+        helper_pool_init(&helper, count_weights(weighted[c].weights), weighted[c].weights);
+        helper_set_alive(&helper, weighted[c].alive);
+        for (uint32_t i = 0; i < helper.pool.count; i++)
+            sum += helper.workers[i].alive ? helper.workers[i].weight : 0;
+        assert_int_equal(helper.pool.schedules[helper.pool.version & 1].count, weighted[c].round);
+        check_round(&helper, weighted[c].round, sum);
+        pool_fini(&helper.pool);
+    }
+}
+
+/* Seen as the endless row it is, a heavy worker's turns have the light ones' between them. */
+static void pool_weights_make_no_bursts(void **state)
+{
+    static const struct {
+        uint32_t weights[HELPER_WORKERS];
+        uint32_t longest; /* turns in a row of one worker */
+    } cases[] = {
+        {{5, 1, 1}, 3}, {{2, 1, 1}, 1}, {{4, 4, 1}, 1}, {{16, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, 1},
+        {{3, 1}, 3},
+    };
+    for (size_t c = 0; c < ARRAY_SIZE(cases); c++) {
+        struct helper_pool helper;
+        uint32_t longest = 0, run = 0;
+        const struct worker *before = NULL;
+        helper_pool_init(&helper, count_weights(cases[c].weights), cases[c].weights);
+        helper_set_alive(&helper, UINT32_MAX);
+        for (uint64_t position = 0; position < 200; position++) {
+            const struct worker *worker = pool_at(&helper.pool, position);
+            run = worker == before ? run + 1 : 1;
+            before = worker;
+            longest = run > longest ? run : longest;
+        }
+        if (longest > cases[c].longest)
+            fail_msg("case %zu: %u turns in a row", c, longest);
+        pool_fini(&helper.pool);
+    }
+}
+
+enum { MANY = POOL_SLOTS_MAX / POOL_WEIGHT_MAX + 1 };
+static struct worker many[MANY];
+
+static void pool_refuses_too_long_a_schedule(void **state)
+{
+    static struct pool pool;
+    for (uint32_t i = 0; i < MANY; i++)
+        many[i] = (struct worker){.index = i, .weight = POOL_WEIGHT_MAX, .pool = &pool};
+    assert_int_equal(pool_init(&pool, many, MANY), 0); /* equal ones need a slot each */
+    pool_fini(&pool);
+    many[0].weight = POOL_WEIGHT_MAX - 1;
+    assert_int_equal(pool_init(&pool, many, MANY), -ERR_FULL);
+    assert_int_equal(pool_init(&pool, many, MANY - 1), 0);
+    pool_fini(&pool);
+}
+
+static void pool_survives_no_memory(void **state)
+{
+    static struct pool pool;
+    struct worker workers[2] = {{.weight = 1, .pool = &pool}, {.weight = 2, .pool = &pool, .index = 1}};
+    for (unsigned n = 1; n <= 2; n++) {
+        alloc_fail_at(n);
+        assert_int_equal(pool_init(&pool, workers, 2), -ERR_NO_MEMORY);
+        assert_true(alloc_fail_stop());
+        assert_null(pool.schedules[0].slots);
+    }
+    assert_int_equal(pool_init(&pool, workers, 2), 0);
+    pool_fini(&pool);
+}
+
+/* ---- readers while it changes ---- */
+
+enum { READERS = 4, CHANGES = 20000 };
+
+static struct helper_pool shared;
+static _Atomic bool done;
+
+static void *read_on(void *context)
+{
+    uint64_t position = 0, strangers = 0;
+    while (!atomic_load(&done)) {
+        const struct worker *worker = pool_at(&shared.pool, position++);
+        strangers += !worker || worker < shared.workers || worker >= shared.workers + shared.pool.count;
+    }
+    *(uint64_t *)context = strangers;
+    return NULL;
+}
+
+static void pool_is_read_while_published(void **state)
+{
+    static const uint32_t weights[] = {1, 3, 2, 5, 1, 1};
+    pthread_t readers[READERS];
+    uint64_t strangers[READERS] = {0};
+    helper_pool_init(&shared, ARRAY_SIZE(weights), weights);
+    helper_set_alive(&shared, 1);
+    for (int i = 0; i < READERS; i++)
+        assert_int_equal(pthread_create(&readers[i], NULL, read_on, &strangers[i]), 0);
+    for (uint32_t i = 0; i < CHANGES; i++)
+        helper_set_alive(&shared, 1 | (i * 2654435761U >> 16));
+    atomic_store(&done, true);
+    for (int i = 0; i < READERS; i++) {
+        pthread_join(readers[i], NULL);
+        assert_int_equal(strangers[i], 0);
+    }
+    pool_fini(&shared.pool);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pool_begins_with_nobody),           cmocka_unit_test(pool_equal_weights_keep_the_order),
+        cmocka_unit_test(pool_weights_are_exact_and_smooth), cmocka_unit_test(pool_weights_make_no_bursts),
+        cmocka_unit_test(pool_refuses_too_long_a_schedule),  cmocka_unit_test(pool_survives_no_memory),
+        cmocka_unit_test(pool_is_read_while_published),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,159 @@
+/* A reactor's own business over the simulated net: how many it lets in, how it drains, what it leaves behind. */
+#include "proxy/reactor.h"
+
+#include "alloc_fail.h"
+#include "world.h"
+
+#define GET "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+
+/* At the limit the listener waits: the next client is let in when one has left, and loses nothing. */
+static void reactor_waits_at_its_limit(void **state)
+{
+    enum { MOST = 3, CLIENTS = 7 };
+    struct world w;
+    struct io_sim_peer *clients[CLIENTS];
+    world_init(&w, 1);
+    w.options.connections = MOST;
+    world_start(&w);
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = world_client(&w);
+        world_send(clients[i], GET);
+    }
+    world_run(&w, 200);
+    for (int i = 0; i < CLIENTS; i++) {
+        for (int k = 0; k < CLIENTS; k++)
+            assert_int_equal(k < i || *world_received(clients[k]) != '\0', k < i || k < i + MOST);
+        world_count(&w);
+        assert_int_equal(w.totals.clients_open, CLIENTS - i < MOST ? CLIENTS - i : MOST);
+        io_sim_peer_close(&clients[i], false);
+        world_run(&w, 200);
+    }
+    world_count(&w);
+    assert_int_equal(w.totals.ok, CLIENTS);
+    assert_int_equal(w.totals.clients_accepted, CLIENTS);
+    assert_int_equal(w.totals.accepts_refused, 0);
+    world_stop(&w);
+}
+
+static void reactor_counts_connections(void **state)
+{
+    struct world w;
+    world_init(&w, 2);
+    world_start(&w);
+    struct io_sim_peer *a = world_client(&w), *b = world_client(&w);
+    world_send(a, GET GET);
+    world_run(&w, 200);
+    world_count(&w);
+    assert_int_equal(w.totals.clients_open, 2);
+    assert_int_equal(w.totals.workers_open, 2);
+    assert_int_equal(w.totals.workers_idle, 2);
+    world_send(b, "GET / HT");
+    world_run(&w, 10);
+    io_sim_peer_close(&b, false);
+    world_run(&w, 200);
+    world_count(&w);
+    assert_int_equal(w.totals.heads_lost, 1);
+    assert_int_equal(w.totals.clients_open, 1);
+    assert_int_equal(w.totals.total, 2);
+    io_sim_peer_close(&a, false);
+    world_stop(&w);
+}
+
+/* Idle clients go, those with a request get their answer and are told that it is the last, nobody new comes in. */
+static void reactor_drains(void **state)
+{
+    struct world w;
+    world_init(&w, 1);
+    world_start(&w);
+    struct io_sim_peer *idle = world_client(&w), *busy = world_client(&w), *upload = world_client(&w);
+    world_send(idle, GET);
+    world_run(&w, 10);
+    w.far[0].answer = NULL;
+    world_send(busy, GET);
+    world_send(upload, "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nso");
+    world_run(&w, 10);
+    reactor_drain(w.reactor);
+    reactor_drain(w.reactor);
+    world_run(&w, 10);
+    assert_int_equal(io_sim_peer_state(idle), IO_SIM_PEER_ENDED);
+    assert_int_equal(io_sim_peer_state(busy), IO_SIM_PEER_OPEN);
+    struct io_sim_peer *late = world_client(&w);
+    world_run(&w, 10);
+    assert_int_equal(io_sim_peer_state(late), IO_SIM_PEER_REFUSED);
+    w.far[0].answer = "HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 0\r\n\r\n";
+    world_send(upload, "me");
+    world_run(&w, 10);
+    assert_string_equal(world_received(upload), "HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 0\r\n"
+                                                "Connection: close\r\n\r\n");
+    assert_int_equal(io_sim_peer_state(upload), IO_SIM_PEER_ENDED);
+    world_run(&w, w.rules.response_head_ms); /* the silent worker's time */
+    assert_begins(world_received(busy), "HTTP/1.1 504 ");
+    assert_holds(world_received(busy), "\r\nConnection: close\r\n");
+    io_sim_peer_close(&idle, false);
+    io_sim_peer_close(&busy, false);
+    io_sim_peer_close(&upload, false);
+    io_sim_peer_close(&late, false);
+    world_run(&w, 10);
+    world_stop(&w);
+}
+
+static void reactor_ends_idle_clients(void **state)
+{
+    struct world w;
+    world_init(&w, 1);
+    world_start(&w);
+    struct io_sim_peer *quiet = world_client(&w), *slow = world_client(&w);
+    world_send(slow, "GET / HTTP/1.1\r\nHos");
+    world_run(&w, w.options.client.request_head_ms - 50);
+    assert_int_equal(io_sim_peer_state(slow), IO_SIM_PEER_OPEN);
+    world_run(&w, 100);
+    assert_begins(world_received(slow), "HTTP/1.1 408 Request Timeout\r\n");
+    world_run(&w, w.options.client.client_idle_ms - w.options.client.request_head_ms);
+    assert_int_equal(io_sim_peer_state(quiet), IO_SIM_PEER_ENDED);
+    assert_string_equal(world_received(quiet), "");
+    io_sim_peer_close(&quiet, false);
+    io_sim_peer_close(&slow, false);
+    world_run(&w, 10);
+    world_count(&w);
+    assert_int_equal(w.totals.total, 1);
+    assert_int_equal(w.totals.by_reason[ERR_REQUEST_HEAD_TIMEOUT], 1);
+    world_stop(&w);
+}
+
+static void reactor_survives_no_memory_at_start(void **state)
+{
+    bool failed = true;
+    for (unsigned n = 1; failed; n++) {
+        struct world w;
+        struct reactor *reactor = NULL;
+        world_init(&w, 1);
+        w.door_fd = io_sim_listen(w.net, &w.door);
+        w.options.listen_fds = &w.door_fd;
+        alloc_fail_at(n);
+        int error = reactor_create(&w.options, &reactor);
+        failed = alloc_fail_stop();
+        assert_int_equal(error, failed ? -ERR_NO_MEMORY : 0);
+        if (!failed) {
+            w.reactor = reactor;
+            world_stop(&w);
+            break;
+        }
+        assert_null(reactor);
+        io_sim_peer_unlisten(w.net, w.door_fd); /* it stayed the caller's */
+        scripted_worker_stop(&w.far[0]);
+        pool_fini(&w.helper.pool);
+        io_sim_net_destroy(&w.net);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reactor_waits_at_its_limit),
+        cmocka_unit_test(reactor_counts_connections),
+        cmocka_unit_test(reactor_drains),
+        cmocka_unit_test(reactor_ends_idle_clients),
+        cmocka_unit_test(reactor_survives_no_memory_at_start),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
