@@ -106,7 +106,7 @@ struct session *lease_take(struct lease_book *book, const struct worker *worker)
     LIST_FOREACH_SAFE (link, &book->shelves[worker->index].idle) {
         struct lease *lease = CONTAINER_OF(link, struct lease, client.session.link);
         unshelve(lease);
-        if (!conn_peer_ended(&lease->client.session.conn))
+        if (conn_quiet(&lease->client.session.conn))
             return &lease->client.session;
         h1_client_close(&lease->client);
     }

@@ -30,6 +30,13 @@ static uint64_t weigh(const struct pool *pool, bool living_only, uint32_t *ret_d
     return sum / *ret_divisor;
 }
 
+/* The m workers of weight w take the places (k + (r + 1/2) / m) / w of the round, for each k < w and their rank r among
+ * themselves. A sort of all places gives a smooth order, in which workers of one weight keep their own. */
+struct place {
+    uint64_t at;
+    uint32_t worker;
+};
+
 int pool_init(struct pool *pool, struct worker *workers, uint32_t count)
 {
     uint32_t divisor;
@@ -49,6 +56,9 @@ int pool_init(struct pool *pool, struct worker *workers, uint32_t count)
         most = count;
     if (most > POOL_SLOTS_MAX)
         return -ERR_FULL;
+    pool->scratch = slots == count ? NULL : calloc(most, sizeof(struct place)); /* start-up only: as the schedules */
+    if (slots != count && !pool->scratch)
+        return -ERR_NO_MEMORY;
     for (int i = 0; i < 2; i++) {
         pool->schedules[i].slots =
             calloc(most, sizeof(_Atomic uint32_t)); /* start-up only: lives as long as the pool */
@@ -62,19 +72,14 @@ int pool_init(struct pool *pool, struct worker *workers, uint32_t count)
 
 void pool_fini(struct pool *pool)
 {
+    free(pool->scratch); /* start-up only: see pool_init */
+    pool->scratch = NULL;
     for (int i = 0; i < 2; i++) {
         free(pool->schedules[i].slots); /* start-up only: see pool_init */
         pool->schedules[i].slots = NULL;
         atomic_store(&pool->schedules[i].count, 0);
     }
 }
-
-/* The m workers of weight w take the places (k + (r + 1/2) / m) / w of the round, for each k < w and their rank r among
- * themselves. A sort of all places gives a smooth order, in which workers of one weight keep their own. */
-struct place {
-    uint64_t at;
-    uint32_t worker;
-};
 
 static int compare_places(const void *a, const void *b)
 {
@@ -87,7 +92,7 @@ static int compare_places(const void *a, const void *b)
 
 static uint32_t fill_weighted(const struct pool *pool, struct pool_schedule *schedule, uint32_t divisor, uint32_t total)
 {
-    struct place *places = malloc(total * sizeof(*places)); /* not per request: at changes of health */
+    struct place *places = pool->scratch;
     uint64_t alike[POOL_WEIGHT_MAX + 1] = {0}, rank[POOL_WEIGHT_MAX + 1] = {0};
     uint32_t n = 0;
 
@@ -107,7 +112,6 @@ static uint32_t fill_weighted(const struct pool *pool, struct pool_schedule *sch
     qsort(places, n, sizeof(*places), compare_places);
     for (uint32_t k = 0; k < n; k++)
         atomic_store_explicit(&schedule->slots[k], places[k].worker, memory_order_relaxed);
-    free(places); /* not per request: see above */
     return n;
 }
 

@@ -47,6 +47,7 @@ struct pool {
     struct str health_path;
     struct worker *workers;
     uint32_t count;
+    void *scratch; /* control thread: for weighted schedules; NULL when all weights are equal */
     /* shared: written by the control thread, read by reactors. A reader takes schedules[version & 1] and checks
      * afterwards that version has moved by less than 2: the other one is being written. */
     struct pool_schedule schedules[2];

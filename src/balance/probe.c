@@ -106,6 +106,12 @@ static void enter_result(struct probe *probe, const struct probe_result *result)
     prober->options.on_change(prober->options.context, worker, change, result);
 }
 
+/* What Ballast itself is short of says nothing of the worker. */
+static bool is_our_shortage(int error)
+{
+    return error == -ERR_NO_MEMORY || error == -ERR_NO_DESCRIPTORS;
+}
+
 static void end_probe(struct probe *probe, int error)
 {
     int64_t took_ns = io_now_ns(probe->prober->options.io) - probe->began_ns;
@@ -125,7 +131,8 @@ static void end_probe(struct probe *probe, int error)
         drop_session(probe);
     stream_fini(&probe->stream);
     arena_reset(&probe->arena);
-    enter_result(probe, &result);
+    if (!is_our_shortage(error))
+        enter_result(probe, &result);
     schedule_next(probe);
 }
 

@@ -122,6 +122,21 @@ static void bufq_put(struct bufq *queue, struct bufq_slice slice, struct bufq_no
     queue->bytes += slice.n;
 }
 
+/* A small slice behind others gets a fresh chunk, which further small ones join: many of them, each from a chunk of its
+ * own, must not pin all those. Without a chunk for it, the slice keeps its own. */
+static void bufq_put_small(struct bufq *queue, struct bufq_slice slice, struct bufq_node **spare)
+{
+    struct buf *fresh = queue->bytes > 0 && slice.buf ? buf_take(queue->pool) : NULL;
+    if (!fresh) {
+        bufq_put(queue, slice, spare);
+        return;
+    }
+    memcpy(fresh->data, slice.p, slice.n);
+    fresh->used = (uint32_t)slice.n;
+    bufq_put(queue, (struct bufq_slice){fresh, fresh->data, slice.n}, spare);
+    buf_unref(fresh);
+}
+
 static int bufq_push_slice(struct bufq *queue, struct bufq_slice slice)
 {
     struct bufq_node *spare = NULL;
@@ -223,6 +238,19 @@ static size_t bufq_count_slices(const struct bufq *queue, size_t n)
     return count;
 }
 
+/* Puts a slice of another queue behind this one's end, in the way that pins least. */
+static void bufq_place(struct bufq *queue, struct bufq_slice slice, struct bufq_node **spare)
+{
+    if (bufq_merge(queue, slice))
+        return;
+    if (slice.n > BUFQ_JOIN_BYTES)
+        bufq_put(queue, slice, spare);
+    else if (slice.n <= bufq_slice_room(bufq_tail_slice(queue)))
+        bufq_join(queue, slice.p, slice.n);
+    else
+        bufq_put_small(queue, slice, spare);
+}
+
 int bufq_move(struct bufq *dst, struct bufq *src, size_t n)
 {
     ASSERT(dst != src && dst->pool == src->pool && n <= src->bytes);
@@ -237,12 +265,7 @@ int bufq_move(struct bufq *dst, struct bufq *src, size_t n)
     while (n > 0) {
         struct bufq_slice part = src->head->slices[src->head->first];
         part.n = n < part.n ? n : part.n;
-        if (!bufq_merge(dst, part)) {
-            if (part.n <= BUFQ_JOIN_BYTES && part.n <= bufq_slice_room(bufq_tail_slice(dst)))
-                bufq_join(dst, part.p, part.n);
-            else
-                bufq_put(dst, part, &spare);
-        }
+        bufq_place(dst, part, &spare);
         bufq_consume(src, part.n);
         n -= part.n;
     }
@@ -258,10 +281,8 @@ int bufq_share(struct bufq *dst, const struct bufq *src)
     if (code != 0)
         return code;
     for (const struct bufq_node *node = src->head; node; node = node->next) {
-        for (uint32_t i = node->first; i < node->end; i++) {
-            if (!bufq_merge(dst, node->slices[i]))
-                bufq_put(dst, node->slices[i], &spare);
-        }
+        for (uint32_t i = node->first; i < node->end; i++)
+            bufq_place(dst, node->slices[i], &spare);
     }
     bufq_spare_give(dst, spare);
     return 0;

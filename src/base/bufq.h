@@ -1,7 +1,7 @@
 /* A queue of slices over chunks: how bytes wait and move without being copied.
  *
  * An empty queue holds no memory, so that an idle connection costs none. Small slices are joined into the tail's
- * chunk when it has room: a peer that sends byte by byte does not pin a chunk for each.
+ * chunk when it has room, or else into a fresh one: a peer that sends byte by byte does not pin a chunk for each.
  */
 #ifndef BASE_BUFQ_H
 #define BASE_BUFQ_H

@@ -254,22 +254,34 @@ static struct timespec sink_timespec(int64_t ms)
     return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
 }
 
+/* True when the thread has written everything and ended; `leave`: one that has not is to free the sink itself. */
+static bool sink_stop_thread(struct sink *sink, bool leave)
+{
+    int64_t now_ms = sink_now_ms();
+    struct timespec until = sink_timespec(now_ms + SINK_LEAVE_MS);
+    atomic_store(&sink->give_up_ms, now_ms + SINK_GIVE_UP_MS);
+    pthread_mutex_lock(&sink->lock);
+    sink->stop = true;
+    pthread_cond_signal(&sink->work);
+    while (!sink->ended && pthread_cond_timedwait(&sink->end, &sink->lock, &until) == 0)
+        continue;
+    bool ended = sink->ended;
+    sink->left = leave && !ended;
+    pthread_mutex_unlock(&sink->lock);
+    return ended;
+}
+
+void sink_finish(struct sink *sink)
+{
+    (void)sink_stop_thread(sink, false);
+}
+
 void sink_destroy(struct sink **sink)
 {
     struct sink *own = *sink;
-    int64_t now_ms = sink_now_ms();
-    struct timespec until = sink_timespec(now_ms + SINK_LEAVE_MS);
     pthread_t thread = own->thread;
     *sink = NULL;
-    atomic_store(&own->give_up_ms, now_ms + SINK_GIVE_UP_MS);
-    pthread_mutex_lock(&own->lock);
-    own->stop = true;
-    pthread_cond_signal(&own->work);
-    while (!own->ended && pthread_cond_timedwait(&own->end, &own->lock, &until) == 0)
-        continue;
-    bool ended = own->ended;
-    own->left = !ended;
-    pthread_mutex_unlock(&own->lock);
+    bool ended = sink_stop_thread(own, true);
     if (!ended) {
         pthread_detach(thread);
         return;

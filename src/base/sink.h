@@ -18,6 +18,8 @@ struct sink;
 MUST_CHECK int sink_create(const char *path, struct sink **ret_sink);
 /* Writes what was handed over (waiting at most 2 s for a blocked reader), stops the thread, frees, nulls. */
 void sink_destroy(struct sink **sink);
+/* Before _exit, while others may still write: writes what was handed over (at most 2 s), and frees nothing. */
+void sink_finish(struct sink *sink);
 /* Any thread. Copies bytes[0..n), which are whole lines. 0, or -ERR_FULL: over 4 MiB wait, the batch is dropped
  * (`lines` of them are added to the dropped count). */
 int sink_write(struct sink *sink, const char *bytes, size_t n, uint32_t lines);

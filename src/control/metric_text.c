@@ -250,11 +250,12 @@ int metric_text_write(const struct metric_sources *sources, struct bufq *out)
 {
     struct page page = {.sources = sources, .out = out};
 
-    page.workers = calloc(sources->snapshot->worker_count, sizeof(*page.workers)); /* not per request: once a scrape */
+    size_t count = sources->snapshot->worker_count;
+    page.workers = calloc(2 * count, sizeof(*page.workers)); /* not per request: once a scrape */
     if (!page.workers)
         return -ERR_NO_MEMORY;
     for (uint32_t i = 0; i < sources->account_count; i++)
-        account_add_to(sources->accounts[i], &page.totals, page.workers);
+        account_add_to(sources->accounts[i], &page.totals, page.workers, page.workers + count);
     put_page(&page);
     free(page.workers); /* not per request: see above */
     return page.error;

@@ -212,7 +212,7 @@ static int start(struct server *server)
         error = start_control(server);
     }
     if (!error) {
-        signal_install(server->io);
+        signal_install(server->io, server->options.role);
         error = open_access_log(server);
     }
     if (!error)
@@ -260,7 +260,7 @@ static void clean_up(struct server *server)
     free(server->accounts);
     prober_destroy(&server->prober);
     io_timer_fini(server->io, &server->drain_timer);
-    signal_install(NULL);
+    signal_install(NULL, server->options.role);
     io_destroy(&server->io);
     buf_pool_fini(&server->buffers);
     if (server->access_sink)
@@ -276,12 +276,13 @@ enum server_exit server_run(const struct server_options *options)
     if (start(&server))
         return SERVER_EXIT_NOT_STARTED; /* the process ends here: the system takes back what was made */
     say_ready(&server);
+    atomic_store(options->ready, true);
     prober_start(server.prober);
     while (!finished(&server))
         io_turn(server.io, -1);
     if (server.forced) {
         if (server.access_sink)
-            sink_destroy(&server.access_sink); /* reactors still run: only what they handed over is written */
+            sink_finish(server.access_sink); /* reactors still run: only what they handed over is written */
         return SERVER_EXIT_FORCED;
     }
     clean_up(&server);

@@ -7,11 +7,14 @@
 #define CONTROL_SERVER_H
 
 #include "control/config.h"
+#include "control/signal.h"
 
 enum server_exit { SERVER_EXIT_STOPPED = 0, SERVER_EXIT_NOT_STARTED = 1, SERVER_EXIT_FORCED = 2 };
 
 struct server_options {
     const struct config *config;
+    enum signal_role role;
+    _Atomic bool *ready;  /* set once the server is */
     uint32_t connections; /* client connections at most, over all reactors */
     uint32_t reactors;
     /* fds[reactor * listeners + listener], each listening already; closed with the process. */

@@ -49,6 +49,8 @@ struct field *h1_take_fields(struct stream *stream, struct bufq *in, uint32_t ca
 
     buf_unref(stream->head_buf); /* of an interim answer before this one */
     stream->head_buf = buf ? buf_ref(buf) : NULL;
+    if (stream->head.fields && stream->head.cap >= cap)
+        return stream->head.fields; /* of an interim answer before this one */
     return arena_take(stream->arena, (cap ? cap : 1) * sizeof(struct field));
 }
 

@@ -132,13 +132,23 @@ static void take_head(struct h1_client *client)
     }
 }
 
+/* What came before any byte of the request had left answers nothing: it belongs to whoever had the connection before,
+ * and must not become this client's answer. */
+static void take_answer(struct h1_client *client)
+{
+    if (client->stream->sent_bytes)
+        take_head(client);
+    else
+        fail_stream(client, -ERR_CONN_RESET);
+}
+
 static void on_received(struct conn *conn)
 {
     struct h1_client *client = of_conn(conn);
 
     switch (client->state) {
     case STATE_IDLE: client->owner->lost(client->owner, client); break;
-    case STATE_HEAD: take_head(client); break;
+    case STATE_HEAD: take_answer(client); break;
     case STATE_BODY: take_body(client); break;
     case STATE_WHOLE: conn_read(conn, false); break; /* bytes behind the answer: seen at finish */
     default: bufq_clear(&conn->in); break;
@@ -216,8 +226,7 @@ static void on_ready(struct conn *conn)
 {
     struct h1_client *client = of_conn(conn);
 
-    client->state = STATE_IDLE;
-    conn_read(conn, true);
+    client->state = STATE_IDLE; /* nothing is read yet: it is leased already, and cannot be lost before it is opened */
     client->owner->ready(client->owner, client, 0);
 }
 
@@ -255,6 +264,7 @@ static int client_open(struct session *session, struct stream *stream)
 
     ASSERT(client->state == STATE_IDLE && !client->stream && !stream->session);
     conn_set_deadline(&session->conn, TIMER_NEVER);
+    conn_read(&session->conn, true);
     memset(&client->scan, 0, sizeof(client->scan));
     client->state = STATE_HEAD;
     client->answer_begun = false;

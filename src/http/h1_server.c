@@ -128,7 +128,7 @@ static void begin_stream(struct h1_server *server, int refused, size_t bytes)
  */
 static bool skip_empty_lines(struct bufq *in)
 {
-    while (bufq_front(in).n >= 2 && memcmp(bufq_front(in).p, "\r\n", 2) == 0)
+    while (bufq_bytes(in) >= 2 && bufq_gather(in, 2, BUF_CHUNK_CAP) == 0 && memcmp(bufq_front(in).p, "\r\n", 2) == 0)
         bufq_consume(in, 2);
     return bufq_bytes(in) > 1 || (bufq_bytes(in) == 1 && bufq_front(in).p[0] != '\r');
 }

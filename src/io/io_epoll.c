@@ -187,6 +187,10 @@ static int connect_code(int system_errno)
     case EAGAIN:     /* a Unix socket whose backlog is full */
     case ECONNRESET: /* before it was established: nothing can have been sent */
     case EPIPE: return -ERR_CONNECT_REFUSED;
+    case EACCES: /* a Unix socket's mode, or a firewall's word */
+    case EPERM:
+    case EADDRINUSE: /* no local port is left towards this worker */
+    case EADDRNOTAVAIL: return -ERR_CONNECT_UNREACHABLE;
     default: return err_from_errno(system_errno);
     }
 }

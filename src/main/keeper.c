@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -26,6 +27,7 @@ enum {
     CONNECTIONS_LEAST = 16,
     BACKOFF_FIRST_MS = 100,
     BACKOFF_MAX_MS = 10000,
+    NOT_FORKED = -1,       /* no status that waitpid gives */
     LIVED_WELL_MS = 10000, /* a server that ran this long is started again at once */
 };
 
@@ -174,10 +176,12 @@ void keeper_release(struct keeper_plan *plan)
     plan->sockets.fds = NULL;
 }
 
-int keeper_run_alone(const struct keeper_plan *plan)
+static int run_server(const struct keeper_plan *plan, enum signal_role role, _Atomic bool *ready)
 {
     struct server_options options = {
         .config = plan->config,
+        .role = role,
+        .ready = ready,
         .connections = plan->connections,
         .reactors = plan->sockets.reactors,
         .listen_fds = plan->sockets.fds,
@@ -190,20 +194,27 @@ int keeper_run_alone(const struct keeper_plan *plan)
     return (int)code;
 }
 
+int keeper_run_alone(const struct keeper_plan *plan)
+{
+    _Atomic bool ready = false;
+
+    return run_server(plan, SIGNAL_ALONE, &ready);
+}
+
 /* The child ends with its keeper: a killed keeper must not leave a server behind that nobody can stop. It has a process
  * group of its own, so that a terminal's interrupt reaches it once, through the keeper. Signals are blocked on entry.
  */
-_Noreturn static void be_the_server(struct keeper_plan *plan, pid_t keeper, const sigset_t *open)
+_Noreturn static void be_the_server(struct keeper_plan *plan, pid_t keeper, const sigset_t *open, _Atomic bool *ready)
 {
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     setpgid(0, 0);
     if (getppid() != keeper)
         _exit(SERVER_EXIT_NOT_STARTED);
     signal(SIGCHLD, SIG_DFL);
-    signal_install(NULL);
     signal_take(); /* what came before the fork is the keeper's */
+    signal_install(NULL, SIGNAL_KEPT);
     sigprocmask(SIG_SETMASK, open, NULL);
-    int code = keeper_run_alone(plan);
+    int code = run_server(plan, SIGNAL_KEPT, ready);
     keeper_release(plan);
     exit(code);
 }
@@ -213,15 +224,14 @@ static void pass_on(pid_t server, unsigned signals)
     static const struct {
         unsigned word;
         int number;
-    } numbers[] = {{SIGNAL_STOP, SIGTERM},
-                   {SIGNAL_STOP_AGAIN, SIGTERM},
-                   {SIGNAL_RELOAD, SIGHUP},
-                   {SIGNAL_REOPEN_LOGS, SIGUSR1},
-                   {SIGNAL_UPGRADE, SIGUSR2}};
+    } numbers[] = {
+        {SIGNAL_STOP, SIGTERM}, {SIGNAL_RELOAD, SIGHUP}, {SIGNAL_REOPEN_LOGS, SIGUSR1}, {SIGNAL_UPGRADE, SIGUSR2}};
 
     for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
         if (signals & numbers[i].word)
             kill(server, numbers[i].number);
+    if (signals & SIGNAL_STOP_AGAIN)
+        signal_pass_stop_again(server);
 }
 
 /* Waits for the server's end and passes signals on meanwhile: they are let in only while sigsuspend waits, so that none
@@ -281,41 +291,61 @@ static void take_signals(sigset_t *ret_open)
     struct sigaction child_ends = {.sa_handler = on_child};
     sigset_t all;
 
-    signal_install(NULL);
+    signal_install(NULL, SIGNAL_ALONE);
     sigaction(SIGCHLD, &child_ends, NULL);
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, ret_open);
 }
 
-int keeper_run(struct keeper_plan *plan)
+/* One server from its fork to its end. True when that is the keeper's end too. */
+static bool keep_one(struct keeper_plan *plan, const sigset_t *open, _Atomic bool *ever_ready, int *ret_status)
 {
     pid_t keeper = getpid();
-    int64_t wait_ms = 0;
-    bool ever_well = false;
-    sigset_t open;
+    pid_t server = fork();
 
-    take_signals(&open);
+    if (server == 0)
+        be_the_server(plan, keeper, open, ever_ready);
+    if (server < 0) {
+        log_error("the server cannot be forked", LOG_Z("reason", strerror(errno)));
+        return false;
+    }
+    bool stopping = watch(server, &plan->sockets, open, ret_status);
+    bool refused = WIFEXITED(*ret_status) && WEXITSTATUS(*ret_status) == SERVER_EXIT_NOT_STARTED;
+    return stopping || (refused && !atomic_load(ever_ready));
+}
+
+static int keep(struct keeper_plan *plan, const sigset_t *open, _Atomic bool *ever_ready)
+{
+    int64_t wait_ms = 0;
+
     for (;;) {
         int64_t began_ms = clock_steady_ms();
-        int status = 0;
-        pid_t server = fork();
-        if (server == 0)
-            be_the_server(plan, keeper, &open);
-        if (server < 0) {
-            log_error("the server cannot be forked", LOG_Z("reason", strerror(errno)));
-            return SERVER_EXIT_NOT_STARTED;
-        }
-        bool stopping = watch(server, &plan->sockets, &open, &status);
-        bool lived_well = clock_steady_ms() - began_ms >= LIVED_WELL_MS;
-        bool refused = WIFEXITED(status) && WEXITSTATUS(status) == SERVER_EXIT_NOT_STARTED && !ever_well;
-        ever_well |= lived_well;
-        if (stopping || refused)
+        int status = NOT_FORKED;
+        if (keep_one(plan, open, ever_ready, &status))
             return exit_code_of(status);
-        wait_ms = lived_well ? 0 : wait_ms;
-        log_death(status, wait_ms);
-        pause_ms(wait_ms, &open);
+        if (clock_steady_ms() - began_ms >= LIVED_WELL_MS)
+            wait_ms = 0;
+        if (status != NOT_FORKED)
+            log_death(status, wait_ms);
+        pause_ms(wait_ms, open);
         wait_ms = longer(wait_ms);
-        if (signal_take() & (SIGNAL_STOP | SIGNAL_STOP_AGAIN))
+        if (signal_take() & SIGNAL_STOP)
             return SERVER_EXIT_STOPPED;
     }
+}
+
+int keeper_run(struct keeper_plan *plan)
+{
+    sigset_t open;
+    /* Shared with the servers: whether one was ever ready. One that never was is not tried again. */
+    _Atomic bool *ever_ready =
+        mmap(NULL, sizeof(*ever_ready), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (ever_ready == MAP_FAILED)
+        return SERVER_EXIT_NOT_STARTED;
+    take_signals(&open);
+    int code = keep(plan, &open, ever_ready);
+    sigprocmask(SIG_SETMASK, &open, NULL);
+    munmap(ever_ready, sizeof(*ever_ready));
+    return code;
 }

@@ -18,7 +18,7 @@ static void receive_more(struct conn *conn)
 {
     if (conn->sock.rx || conn->ended || !conn->ready)
         return;
-    if (conn->reading || conn->state == CONN_LINGERING)
+    if (conn->reading || conn->state == CONN_FLUSHING || conn->state == CONN_LINGERING)
         conn->transport->receive(conn);
 }
 
@@ -182,7 +182,7 @@ void conn_note_received(struct conn *conn, int result)
         bufq_clear(&conn->in);
         linger_on(conn);
     }
-    if (conn->state == CONN_OPEN || conn->state == CONN_LINGERING)
+    if (conn->state < CONN_CLOSING)
         receive_more(conn);
 }
 
@@ -199,6 +199,7 @@ void conn_note_sent(struct conn *conn, int result)
             linger_on(conn);
         return;
     }
+    conn->sent += (uint32_t)result;
     if (bufq_bytes(&conn->out) > 0)
         conn->transport->send(conn);
     if (conn->state == CONN_OPEN)
@@ -249,6 +250,7 @@ void conn_close(struct conn *conn, enum conn_close_how how)
     io_timer_set(conn->io, &conn->timer, io_now_ms(conn->io) + CONN_LINGER_MS);
     /* From a task: the owner may be in the middle of its own end, and events never come from inside a call. */
     io_task_queue(conn->io, &conn->flush);
+    receive_more(conn);
 }
 
 bool conn_closing(const struct conn *conn)
@@ -259,6 +261,13 @@ bool conn_closing(const struct conn *conn)
 bool conn_peer_ended(const struct conn *conn)
 {
     return conn->ended || conn->sock.peer_ended;
+}
+
+bool conn_quiet(const struct conn *conn)
+{
+    bool news = conn->sock.rx && conn->sock.rx->completed;
+
+    return !conn_peer_ended(conn) && !news && bufq_bytes(&conn->in) == 0;
 }
 
 struct str conn_peer_host(const struct conn *conn, char *out)

@@ -54,6 +54,7 @@ struct conn {
     struct io_task flush;
     struct timer timer;
     uint32_t lingered; /* bytes read and dropped while lingering */
+    uint64_t sent;     /* bytes that left: progress, for whoever is about to lose patience */
     union {
         struct sockaddr any;
         struct sockaddr_in in4;
@@ -80,6 +81,8 @@ void conn_close(struct conn *conn, enum conn_close_how how);
 bool conn_closing(const struct conn *conn);
 /* The peer's end or reset is known, read or not: an idle connection like that must not be used. */
 bool conn_peer_ended(const struct conn *conn);
+/* Nothing has come that was not looked at, and no end is known: what an idle connection must be to be used again. */
+bool conn_quiet(const struct conn *conn);
 /* The peer's address for people, without the port. out has room for SOCK_TEXT_MAX. */
 struct str conn_peer_host(const struct conn *conn, char *out);
 

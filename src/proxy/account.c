@@ -76,18 +76,15 @@ static bool try_copy(const struct account *account, struct account_totals *total
     return atomic_load_explicit(&account->sequence, memory_order_relaxed) == sequence;
 }
 
-void account_add_to(const struct account *account, struct account_totals *totals, struct account_worker *workers)
+void account_add_to(const struct account *account, struct account_totals *totals, struct account_worker *workers,
+                    struct account_worker *scratch)
 {
     struct account_totals copy;
-    size_t bytes = account->worker_count * sizeof(*workers);
-    struct account_worker *copies = malloc(bytes); /* not per request: once a scrape */
 
-    ASSERT(copies);
-    while (!try_copy(account, &copy, copies))
+    while (!try_copy(account, &copy, scratch))
         ;
     add_words(totals, &copy, sizeof(copy));
-    add_words(workers, copies, bytes);
-    free(copies); /* not per request: see above */
+    add_words(workers, scratch, account->worker_count * sizeof(*workers));
 }
 
 void account_note_begun(struct account *account)

@@ -59,8 +59,10 @@ void account_fini(struct account *account);
 void account_begin(struct account *account);
 void account_end(struct account *account);
 
-/* Any thread: adds a whole state of this account to *totals and workers[0..worker_count). */
-void account_add_to(const struct account *account, struct account_totals *totals, struct account_worker *workers);
+/* Any thread: adds a whole state of this account to *totals and workers[0..worker_count). scratch[0..worker_count): the
+ * caller's memory for the time of the call. */
+void account_add_to(const struct account *account, struct account_totals *totals, struct account_worker *workers,
+                    struct account_worker *scratch);
 
 /* What an exchange came to, once, at its only exit. */
 struct account_record {

@@ -8,7 +8,7 @@
 #include "http/target.h"
 #include "proxy/reply.h"
 
-enum { EXCHANGE_MAGIC = 0x65786368, EXCHANGE_ARENA_BYTES = 262144 };
+enum { EXCHANGE_MAGIC = 0x65786368, EXCHANGE_ARENA_BYTES = 262144, EXCHANGE_REPLY_BYTES = 16384 };
 
 /* Ended exchanges kept with their arena's first block, so that a small request allocates nothing. None where the
  * sanitizer is to see each lifetime. */
@@ -45,13 +45,15 @@ struct exchange {
     bool answering; /* the answer's head was sent to the client */
     bool own_answer;
     bool half_closed;
+    bool interim;    /* a 1xx head waits to be passed on */
+    bool continued;  /* one was: a client that asked for it goes on with its body */
     bool fresh_only; /* an idle connection failed: the next try connects */
     bool reused;
     uint32_t tries;
     int status;
     int error;
+    uint64_t read; /* read_so_far when the deadline was set */
     int64_t connected_ns, first_byte_ns;
-    struct io_reap reap;
     struct exchange *next_spare; /* of the home's, once ended */
 };
 
@@ -175,7 +177,7 @@ static enum exchange_step lease(struct exchange *x)
     if (!x->entered)
         return start_lease(x);
     if (x->error)
-        return client_gone(x) ? fail(x, -ERR_CLIENT_GONE, EXCHANGE_ACCOUNT) : EXCHANGE_RETRY;
+        return EXCHANGE_RETRY;
     if (!x->connecting)
         return EXCHANGE_FORWARD;
     if (!client_gone(x) && !x->timed_out)
@@ -220,32 +222,60 @@ static enum exchange_step cut(struct exchange *x, int error)
     return fail(x, error, x->answering || error == -ERR_CLIENT_GONE ? EXCHANGE_ACCOUNT : EXCHANGE_REPLY);
 }
 
-/* How long the side that is waited for may be silent. */
-static int64_t patience_ms(const struct exchange *x)
+/* Who is waited for, and what its silence comes to. */
+struct wait {
+    int64_t ms;
+    int error;
+};
+
+static struct wait waiting_for(const struct exchange *x)
 {
     const struct exchange_rules *rules = x->home->rules;
+    bool client_waits = x->client.head.expect_continue && !x->continued && x->up.bytes == 0;
 
-    if (!x->answering)
-        return x->up.done ? rules->response_head_ms : x->up.blocked ? rules->response_idle_ms : rules->request_body_ms;
-    return x->down.done || x->down.blocked ? rules->client_stall_ms : rules->response_idle_ms;
+    if (x->half_closed && !x->answering)
+        return (struct wait){rules->half_closed_ms, -ERR_CLIENT_GONE};
+    if (x->answering && (x->down.done || x->down.blocked || x->own_answer))
+        return (struct wait){rules->client_stall_ms, -ERR_CLIENT_STALLED};
+    if (x->answering)
+        return (struct wait){rules->response_idle_ms, -ERR_ANSWER_STALLED};
+    if (x->up.blocked)
+        return (struct wait){rules->response_idle_ms, -ERR_SEND_TIMEOUT};
+    if (x->up.done || client_waits)
+        return (struct wait){rules->response_head_ms, -ERR_ANSWER_TIMEOUT};
+    return (struct wait){rules->request_body_ms, -ERR_REQUEST_BODY_TIMEOUT};
 }
 
-static enum exchange_step run_out_of_patience(struct exchange *x)
+/* What the side that is waited for to read has taken so far; 0 when nobody is waited for to read. */
+static uint64_t read_so_far(const struct exchange *x)
 {
-    if (x->half_closed && !x->answering)
-        return fail(x, -ERR_CLIENT_GONE, EXCHANGE_ACCOUNT);
-    if (!x->answering)
-        return fail(x,
-                    x->up.done      ? -ERR_ANSWER_TIMEOUT
-                    : x->up.blocked ? -ERR_SEND_TIMEOUT
-                                    : -ERR_REQUEST_BODY_TIMEOUT,
-                    EXCHANGE_REPLY);
-    return fail(x, x->down.done || x->down.blocked ? -ERR_CLIENT_STALLED : -ERR_ANSWER_STALLED, EXCHANGE_ACCOUNT);
+    if (x->answering)
+        return x->down.done || x->down.blocked || x->own_answer ? x->client.session->conn.sent : 0;
+    return x->up.blocked && !x->half_closed ? x->worker.session->conn.sent : 0;
+}
+
+/* A reader may take bytes without an event up here: it is slow then, not silent. */
+static bool is_silent(const struct exchange *x)
+{
+    return read_so_far(x) == x->read;
+}
+
+/* A client that has ended its sending may have gone: it is waited for only so long, whatever else moves. */
+static void set_patience(struct exchange *x, unsigned client_events)
+{
+    bool counting_down = x->half_closed && !x->answering && x->entered && !(client_events & STREAM_PEER_ENDED);
+
+    if (counting_down)
+        return;
+    x->read = read_so_far(x);
+    set_deadline_in(x, waiting_for(x).ms);
 }
 
 /* A 1xx is passed on and the next head waited for. */
 static int pass_interim(struct exchange *x)
 {
+    x->interim = false;
+    x->continued = true;
     rewrite_answer(&x->worker.head, STR("1.1 ballast"), STR_NONE, &x->home->rules->rewrite);
     int error = session_send_head(&x->client, &x->worker.head);
     session_consumed(&x->worker);
@@ -269,7 +299,8 @@ static int pass_answer(struct exchange *x, unsigned events)
 {
     int error = 0;
 
-    if (events & STREAM_INTERIM)
+    x->interim |= (events & STREAM_INTERIM) != 0;
+    if (x->interim && session_room(&x->client) > 0)
         error = pass_interim(x);
     if (!error && (events & STREAM_HEAD))
         error = pass_head(x);
@@ -278,23 +309,12 @@ static int pass_answer(struct exchange *x, unsigned events)
     return error;
 }
 
-/* A client that has ended its sending may have gone: it is waited for only so long, whatever else moves. */
-static void set_patience(struct exchange *x, unsigned client_events)
-{
-    if (!x->half_closed || x->answering)
-        set_deadline_in(x, patience_ms(x));
-    else if (!x->entered || (client_events & STREAM_PEER_ENDED))
-        set_deadline_in(x, x->home->rules->half_closed_ms);
-}
-
 static enum exchange_step relay(struct exchange *x)
 {
     unsigned client_events = x->client_events, worker_events = x->worker_events;
 
     if (client_gone(x))
         return fail(x, -ERR_CLIENT_GONE, EXCHANGE_ACCOUNT);
-    if (x->timed_out)
-        return run_out_of_patience(x);
     x->half_closed |= (client_events & STREAM_PEER_ENDED) != 0;
     x->client_events &= STREAM_SENT; /* told once, and maybe before the flow was done */
     x->worker_events = 0;
@@ -310,6 +330,9 @@ static enum exchange_step relay(struct exchange *x)
         return cut(x, x->client.error);
     if (x->down.done && (x->client_events & STREAM_SENT))
         return EXCHANGE_ACCOUNT;
+    /* Only now: after a pause of the whole process a deadline may have passed beside data that is there. */
+    if (x->timed_out && is_silent(x))
+        return cut(x, waiting_for(x).error);
     set_patience(x, client_events);
     return EXCHANGE_RELAY;
 }
@@ -331,7 +354,9 @@ static enum exchange_step retry(struct exchange *x)
 {
     bool stale = x->reused && err_retry(x->error) == ERR_RETRY_REPEAT;
 
-    if (!may_repeat(x) || x->tries >= x->home->rules->tries_max || client_gone(x))
+    if (client_gone(x))
+        return fail(x, -ERR_CLIENT_GONE, EXCHANGE_ACCOUNT);
+    if (!may_repeat(x) || x->tries >= x->home->rules->tries_max)
         return EXCHANGE_REPLY;
     if (x->worker.session)
         session_abort(&x->worker);
@@ -413,15 +438,20 @@ static enum exchange_step reply(struct exchange *x)
         if (x->worker.session)
             session_abort(&x->worker);
         x->client_events = 0;
+        x->arena.max_bytes += EXCHANGE_REPLY_BYTES; /* what used the arena up is to be answered all the same */
         int error = send_reply(x);
-        set_deadline_in(x, x->home->rules->client_stall_ms);
+        set_patience(x, 0);
         return error ? fail(x, error, EXCHANGE_ACCOUNT) : EXCHANGE_REPLY;
     }
     if (x->client_events & STREAM_SENT)
         return EXCHANGE_ACCOUNT;
     if (x->client_events & STREAM_FAILED)
         return fail(x, -ERR_CLIENT_GONE, EXCHANGE_ACCOUNT);
-    return x->timed_out ? fail(x, -ERR_CLIENT_STALLED, EXCHANGE_ACCOUNT) : EXCHANGE_REPLY;
+    if (x->timed_out && is_silent(x))
+        return fail(x, -ERR_CLIENT_STALLED, EXCHANGE_ACCOUNT);
+    if (x->timed_out)
+        set_patience(x, 0);
+    return EXCHANGE_REPLY;
 }
 
 /* ---- ACCOUNT ---- */
@@ -496,9 +526,8 @@ static void release_worker(struct exchange *x)
         lease_return(x->home->leases, session);
 }
 
-static void free_exchange(struct io_reap *reap)
+static void free_exchange(struct exchange *x)
 {
-    struct exchange *x = CONTAINER_OF(reap, struct exchange, reap);
     struct exchange_home *home = x->home;
 
     if (home->spare_count < home->spare_max) {
@@ -532,8 +561,7 @@ static enum exchange_step account(struct exchange *x)
         session_abort(&x->client);
     stream_fini(&x->client);
     x->magic = 0;
-    x->reap.reap = free_exchange;
-    io_reap_queue(home->io, &x->reap);
+    free_exchange(x); /* only the driver stands above, and it looks no more */
     return EXCHANGE_ACCOUNT;
 }
 
@@ -606,6 +634,7 @@ static struct exchange *take_exchange(struct exchange_home *home)
         home->spare = x->next_spare;
         home->spare_count--;
         arena = x->arena;
+        arena.max_bytes = EXCHANGE_ARENA_BYTES;
     } else {
         x = slab_take(&home->exchanges);
         arena_init(&arena, EXCHANGE_ARENA_BYTES);

@@ -195,6 +195,14 @@ static void on_flush(struct timer *timer)
     io_timer_set(reactor->io, &reactor->flush, io_now_ms(reactor->io) + LOG_FLUSH_MS);
 }
 
+static void close_listeners(struct reactor *reactor, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        listener_stop(&reactor->listeners[i]);
+    while (reactor->listeners_open > 0)
+        io_turn(reactor->io, 0);
+}
+
 /* start-up only: a listener for each socket. */
 static int start_listeners(struct reactor *reactor)
 {
@@ -206,8 +214,10 @@ static int start_listeners(struct reactor *reactor)
     for (uint32_t i = 0; i < count; i++) {
         int fd = reactor->options.listen_fds[i];
         int error = listener_start(&reactor->listeners[i], reactor->io, fd, &listener_events, reactor);
-        if (error)
+        if (error) {
+            close_listeners(reactor, i);
             return error;
+        }
         reactor->listeners_open++;
     }
     accept_if_room(reactor);
@@ -229,7 +239,8 @@ static int start_parts(struct reactor *reactor)
         .worker_idle_ms = options->worker_idle_ms,
         .idle_max = options->idle_per_worker,
         .workers = options->workers,
-        .max_sessions = options->connections + (size_t)options->idle_per_worker * options->workers,
+        /* Twice: a session that closes is still there when the next try takes another. */
+        .max_sessions = 2 * (size_t)options->connections + (size_t)options->idle_per_worker * options->workers,
     };
     int error = io_create(&io, &reactor->io);
 
@@ -256,8 +267,11 @@ int reactor_create(const struct reactor_options *options, struct reactor **ret_r
     list_init(&reactor->open);
     timer_init(&reactor->flush, on_flush);
     buf_pool_init(&reactor->buffers, ((size_t)options->connections + 64) * CONNECTION_BYTES_MAX);
-    slab_init(&reactor->sessions, sizeof(struct client_session), options->connections, options->connections / 4);
-    exchange_home_init(&reactor->home, options->connections);
+    /* One connection may be on its way from each listener when the last place is taken. */
+    size_t most = (size_t)options->connections + options->listen_count;
+    slab_init(&reactor->sessions, sizeof(struct client_session), most, most / 4);
+    /* While one exchange ends, a pipelined request may begin the next. */
+    exchange_home_init(&reactor->home, most + 1);
     int error = start_parts(reactor);
     if (!error)
         error = start_listeners(reactor);

@@ -36,8 +36,8 @@ MUST_CHECK int reactor_start(struct reactor *reactor);
 void reactor_drain(struct reactor *reactor);
 /* Waits for the thread, which must be stopping. */
 void reactor_join(struct reactor *reactor);
-/* Its own thread, or whoever turns its loop in place of a thread (the simulation). Told to drain, and nothing is open or
- * in flight any more. */
+/* Its own thread, or whoever turns its loop in place of a thread (the simulation). Told to drain, and nothing is open
+ * or in flight any more. */
 bool reactor_has_stopped(const struct reactor *reactor);
 /* What a reactor holds at the moment; the same callers. */
 struct reactor_use {

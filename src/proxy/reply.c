@@ -94,7 +94,7 @@ int reply_error(struct reply *ret_reply, int error, struct str id, struct str da
                 int64_t retry_after_s, struct arena *arena)
 {
     const struct reply_form *form = choose_form(accept);
-    int status = err_http_status(error);
+    int status = err_http_status(error) ? err_http_status(error) : 500; /* codes that no client should ever meet */
     struct msg *head = &ret_reply->head;
 
     if (begin(ret_reply, status, str_of(form->content_type), date, arena))
@@ -133,17 +133,29 @@ static bool may_hold_secrets(const struct field *field)
            field->id == FIELD_PROXY_AUTHORIZATION;
 }
 
+static char *put(char *at, struct str text)
+{
+    memcpy(at, text.p, text.n);
+    return at + text.n;
+}
+
 int reply_trace(struct reply *ret_reply, const struct msg *request, struct str date, struct arena *arena)
 {
-    struct str text = arena_print(arena, "TRACE %.*s HTTP/1.%u\r\nHost: %.*s\r\n", STR_ARG(request->target),
-                                  (unsigned)request->minor, STR_ARG(request->authority));
+    enum { AROUND = 64 }; /* method, version, Host and the ends of lines */
+    size_t room = request->target.n + request->authority.n + AROUND;
 
-    for (uint32_t i = 0; text.p && i < request->count; i++) {
+    for (uint32_t i = 0; i < request->count; i++)
+        room += request->fields[i].name.n + request->fields[i].value.n + 4;
+    char *text = arena_take(arena, room);
+    if (!text)
+        return -ERR_NO_MEMORY;
+    char *at = put(put(text, STR("TRACE ")), request->target);
+    at = put(at, request->minor ? STR(" HTTP/1.1\r\nHost: ") : STR(" HTTP/1.0\r\nHost: "));
+    at = put(put(at, request->authority), STR("\r\n"));
+    for (uint32_t i = 0; i < request->count; i++) {
         const struct field *field = &request->fields[i];
         if (!field->dropped && !may_hold_secrets(field))
-            text = arena_print(arena, "%.*s%.*s: %.*s\r\n", STR_ARG(text), STR_ARG(field->name), STR_ARG(field->value));
+            at = put(put(put(put(at, field->name), STR(": ")), field->value), STR("\r\n"));
     }
-    if (!text.p)
-        return -ERR_NO_MEMORY;
-    return reply_text(ret_reply, text, STR("message/http"), date, arena);
+    return reply_text(ret_reply, str_slice(text, (size_t)(at - text)), STR("message/http"), date, arena);
 }

@@ -87,20 +87,39 @@ static void drop_all(struct msg *msg, enum field_id id)
             msg->fields[i].dropped = true;
 }
 
+static bool has_elements(const struct field *field, enum field_id id)
+{
+    return field->id == id && !field->dropped && field->value.n > 0;
+}
+
+static char *put(char *at, struct str text)
+{
+    memcpy(at, text.p, text.n);
+    return at + text.n;
+}
+
 /* The values of all lines of a list field, joined, and one element more; the lines are dropped. */
 static struct str extend_list(struct msg *msg, enum field_id id, struct str element, bool keep, struct arena *arena)
 {
-    struct str joined = STR_NONE;
+    size_t room = element.n;
 
-    for (uint32_t i = 0; keep && i < msg->count; i++) {
-        const struct field *field = &msg->fields[i];
-        if (field->id != id || field->dropped || field->value.n == 0)
-            continue;
-        joined =
-            joined.n == 0 ? field->value : arena_print(arena, "%.*s, %.*s", STR_ARG(joined), STR_ARG(field->value));
+    for (uint32_t i = 0; keep && i < msg->count; i++)
+        if (has_elements(&msg->fields[i], id))
+            room += msg->fields[i].value.n + 2;
+    if (room == element.n) {
+        drop_all(msg, id);
+        return element;
     }
+    char *text = arena_take(arena, room);
+    if (!text)
+        return STR_NONE;
+    char *at = text;
+    for (uint32_t i = 0; i < msg->count; i++)
+        if (has_elements(&msg->fields[i], id))
+            at = put(put(at, msg->fields[i].value), STR(", "));
+    put(at, element);
     drop_all(msg, id);
-    return joined.n == 0 ? element : arena_print(arena, "%.*s, %.*s", STR_ARG(joined), STR_ARG(element));
+    return str_slice(text, room);
 }
 
 static void add(struct msg *msg, enum field_id id, struct str value)
@@ -115,12 +134,6 @@ static void replace(struct msg *msg, enum field_id id, struct str value, bool ke
         return;
     drop_all(msg, id);
     add(msg, id, value);
-}
-
-static char *put(char *at, struct str text)
-{
-    memcpy(at, text.p, text.n);
-    return at + text.n;
 }
 
 /* `"text"` when quoting is asked for. Hosts and addresses hold no quote or backslash. */

@@ -37,7 +37,7 @@ static const struct hostile kinds[PLAN_HOSTILE_KINDS] = {
 
 bool hostile_in_body(uint8_t kind)
 {
-    return kinds[kind - 1].in_body;
+    return kind > 0 && kinds[kind - 1].in_body;
 }
 
 void hostile_write(struct sim_bytes *out, const struct plan_request *request)

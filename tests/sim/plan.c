@@ -212,7 +212,8 @@ static void draw_answer_faults(struct plan *plan, uint32_t id, struct plan_answe
     uint32_t at = chance(&gen, 40) ? between(&gen, 0, 200) : between(&gen, 0, answer->body_bytes + 200);
     uint8_t garbage = (uint8_t)rand_below(&gen, PLAN_GARBAGE_KINDS);
     if (plan_has(plan, FAMILY_ANSWERS) && faulty) {
-        answer->kind = kind;
+        /* An answer that ends with its connection, ended orderly: nobody can tell that it was cut. */
+        answer->kind = kind == ANSWER_CUT && answer->framing == PLAN_CLOSE ? ANSWER_RESET : kind;
         answer->at_byte = at;
         answer->garbage = garbage;
     }
@@ -234,7 +235,7 @@ static void draw_answer(struct plan *plan, const struct plan_request *request, s
     if (plan_has(plan, FAMILY_SLOW_WORKER) && chance(&gen, 60) && !answer->extra) {
         answer->delay_ms = between(&gen, 0, plan->timeouts.response_head_ms / 3);
         answer->pieces = between(&gen, 1, 5);
-        answer->gap_ms = between(&gen, 0, plan->timeouts.response_idle_ms / 4);
+        answer->gap_ms = between(&gen, 0, plan->timeouts.response_head_ms / 15); /* its head may come in pieces too */
     }
     gen = stream(plan->seed, FAMILY_INTERIM, request->id);
     if (plan_has(plan, FAMILY_INTERIM) && chance(&gen, 50))
@@ -261,7 +262,7 @@ static void draw_request(struct plan *plan, uint32_t client, uint32_t index)
     if (request->method == PLAN_POST || request->method == PLAN_PUT) {
         request->framing = chance(&gen, 60) ? PLAN_LENGTH : PLAN_CHUNKED;
         request->body_bytes = fitting_body(plan, body_size(&gen));
-        request->expect = chance(&gen, 25);
+        request->expect = chance(&gen, 25) && (request->body_bytes > 0 || request->framing == PLAN_CHUNKED);
         request->trailers = request->framing == PLAN_CHUNKED && chance(&gen, 20);
     }
     draw_answer(plan, request, &request->answer);

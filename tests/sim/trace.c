@@ -1,43 +1,38 @@
-/* The lines of the running scenario. One scenario at a time, so the state is the file's; memory is not from malloc, whose
- * failures belong to the code under test. */
+/* The lines of the running scenario. One scenario at a time, so the state is the file's, and its memory too: taking and
+ * failing to take memory is what is being watched. */
 #include "tests/sim/trace.h"
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "tests/sim/io_sim_net.h"
+#include "tests/sim/io_sim.h"
 
-enum { TRACE_LINES_MAX = 60000, TRACE_REPORT_LINES = 400 };
+enum { TRACE_LINES_MAX = 60000, TRACE_BYTES_MAX = 6 << 20, TRACE_REPORT_LINES = 400 };
 
 struct trace_entry {
     int client, request;
-    char *text;
+    const char *text;
 };
 
 static enum trace_mode mode;
 static const struct io_sim_net *net;
 static int64_t start_ns;
-static struct trace_entry *entries;
-static size_t count;
+static struct trace_entry entries[TRACE_LINES_MAX];
+static char texts[TRACE_BYTES_MAX];
+static size_t count, used;
 
 void trace_start(enum trace_mode wanted, const struct io_sim_net *of)
 {
     mode = wanted;
     net = of;
     start_ns = io_sim_now_ns(of);
-    if (mode == TRACE_KEEP)
-        entries = sim_take(TRACE_LINES_MAX * sizeof(*entries));
+    count = 0;
+    used = 0;
 }
 
 void trace_stop(void)
 {
-    for (size_t i = 0; i < count; i++)
-        free(entries[i].text);
-    free(entries);
-    entries = NULL;
-    count = 0;
     mode = TRACE_OFF;
 }
 
@@ -60,11 +55,12 @@ void trace_line(int client, int request, const char *format, ...)
         printf("%s\n", line);
         return;
     }
-    if (count == TRACE_LINES_MAX)
-        return;
     size_t bytes = strlen(line) + 1;
-    entries[count] = (struct trace_entry){client, request, sim_take(bytes)};
-    memcpy(entries[count++].text, line, bytes);
+    if (count == TRACE_LINES_MAX || used + bytes > sizeof(texts))
+        return;
+    entries[count++] = (struct trace_entry){client, request, texts + used};
+    memcpy(texts + used, line, bytes);
+    used += bytes;
 }
 
 static bool concerns(const struct trace_entry *entry, int client, int request)

@@ -16,9 +16,11 @@ struct conn_script {
     const struct plan_request *request; /* of a client; NULL: a probe */
     struct request_log *log;
     uint32_t served;
-    uint32_t timers; /* counts what an idle timer was set for */
-    bool busy;       /* a request is here and its answer is not gone */
-    bool answered;   /* the answer was begun */
+    int64_t idle_due_ns;
+    bool busy;     /* a request is here, and not all of it or of its answer is gone */
+    bool answered; /* the answer was begun */
+    bool gone;     /* and was sent */
+    bool leaving;  /* closes when it has left */
 };
 
 static int64_t now_ms(const struct sim_worker *worker)
@@ -48,12 +50,21 @@ static void drop(struct conn_script *conn, bool reset)
         io_sim_peer_close(&conn->peer, reset);
 }
 
-static const struct plan_window *window_at(const struct sim_worker *worker, int64_t ms)
+/* The first window of these kinds that is open at this time. */
+static const struct plan_window *window_at(const struct sim_worker *worker, int64_t ms, enum plan_window_kind low,
+                                           enum plan_window_kind high)
 {
-    for (uint32_t i = 0; i < worker->plan->windows; i++)
-        if (ms >= worker->plan->window[i].from_ms && ms < worker->plan->window[i].to_ms)
-            return &worker->plan->window[i];
+    for (uint32_t i = 0; i < worker->plan->windows; i++) {
+        const struct plan_window *window = &worker->plan->window[i];
+        if (ms >= window->from_ms && ms < window->to_ms && window->kind >= low && window->kind <= high)
+            return window;
+    }
     return NULL;
+}
+
+static const struct plan_window *away_at(const struct sim_worker *worker, int64_t ms)
+{
+    return window_at(worker, ms, WINDOW_DIE, WINDOW_DARK);
 }
 
 /* ---- what is answered ---- */
@@ -161,8 +172,8 @@ static void answer_later(struct conn_script *conn)
 static void answer_probe(struct conn_script *conn)
 {
     struct sim_worker *worker = conn->worker;
-    const struct plan_window *window = window_at(worker, now_ms(worker));
-    if (window == NULL || window->kind > WINDOW_GARBAGE) {
+    const struct plan_window *window = window_at(worker, now_ms(worker), WINDOW_STATUS, WINDOW_GARBAGE);
+    if (window == NULL) {
         worker->good_answers++;
         wire_append(&conn->out.bytes, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     } else if (window->kind == WINDOW_STATUS) {
@@ -223,6 +234,7 @@ static void head_is_whole(struct conn_script *conn)
     struct str value;
     conn->busy = true;
     conn->answered = false;
+    conn->gone = false;
     if (!identify(conn)) {
         wire_reader_body(reader, false, false);
         return;
@@ -253,6 +265,8 @@ static void request_is_whole(struct conn_script *conn)
     check_request_whole(conn->worker, &conn->reader, conn->request);
     if (!conn->request->answer.early)
         answer_later(conn);
+    else if (conn->gone)
+        conn->busy = false;
 }
 
 static void read_bytes(struct conn_script *conn)
@@ -279,10 +293,18 @@ static void read_bytes(struct conn_script *conn)
     }
 }
 
+static void leave_when_sent(struct conn_script *conn)
+{
+    if (conn->leaving && io_sim_peer_unsent(conn->peer) == 0)
+        drop(conn, false);
+}
+
 static void on_event(struct io_sim_peer *peer, void *context)
 {
     struct conn_script *conn = context;
     read_bytes(conn);
+    if (conn->peer != NULL)
+        leave_when_sent(conn);
     if (conn->peer == NULL)
         return;
     enum io_sim_peer_state state = io_sim_peer_state(peer);
@@ -295,18 +317,12 @@ static void on_event(struct io_sim_peer *peer, void *context)
 
 /* ---- after an answer ---- */
 
-struct idle_timer {
-    struct conn_script *conn;
-    uint32_t timer;
-};
-
 static void on_idle(void *context)
 {
-    struct idle_timer *timer = context;
-    struct conn_script *conn = timer->conn;
-    if (conn->peer != NULL && !conn->busy && conn->timers == timer->timer)
+    struct conn_script *conn = context;
+    if (conn->peer != NULL && !conn->busy && world_now_ns(conn->worker->world) >= conn->idle_due_ns &&
+        io_sim_peer_unsent(conn->peer) == 0)
         drop(conn, conn->worker->plan->closes_by_reset);
-    free(timer);
 }
 
 static void on_answer_sent(void *context)
@@ -316,15 +332,16 @@ static void on_answer_sent(void *context)
     if (!conn->busy)
         return; /* an answer to nothing: an interim one */
     conn->busy = conn->reader.state != WIRE_DONE;
+    conn->gone = true;
     conn->served++;
-    conn->timers++;
-    if (conn->request != NULL && conn->request->answer.kind == ANSWER_RIGHT && conn->request->answer.close_after)
-        drop(conn, false);
+    if (conn->request != NULL && conn->request->answer.kind == ANSWER_RIGHT && conn->request->answer.close_after) {
+        conn->leaving = true;
+        leave_when_sent(conn);
+    }
     if (conn->peer == NULL || worker->plan->idle_close_ms == 0)
         return;
-    struct idle_timer *timer = sim_take(sizeof(*timer));
-    *timer = (struct idle_timer){conn, conn->timers};
-    io_sim_after(worker->world->net, worker->plan->idle_close_ms * NS_PER_MS, on_idle, timer);
+    conn->idle_due_ns = world_now_ns(worker->world) + worker->plan->idle_close_ms * NS_PER_MS;
+    io_sim_after(worker->world->net, worker->plan->idle_close_ms * NS_PER_MS, on_idle, conn);
 }
 
 static void on_answer_stop(void *context)
@@ -366,7 +383,7 @@ static void open_door(struct sim_worker *worker)
 static void on_window_begin(void *context)
 {
     struct sim_worker *worker = context;
-    const struct plan_window *window = window_at(worker, now_ms(worker));
+    const struct plan_window *window = away_at(worker, now_ms(worker));
     trace_line(TRACE_NOBODY, TRACE_NOBODY, "w%u goes away", worker->index);
     if (window->kind != WINDOW_DARK && worker->listener >= 0) {
         io_sim_peer_unlisten(worker->world->net, worker->listener);
@@ -379,15 +396,14 @@ static void on_window_begin(void *context)
         if (conn->peer != NULL && window->kind == WINDOW_DARK)
             io_sim_peer_dark(conn->peer);
         else
-            drop(conn, window->kind == WINDOW_DIE);
+            drop(conn, window->kind == WINDOW_DIE || conn->busy || conn->leaving);
     }
 }
 
 static void on_window_end(void *context)
 {
     struct sim_worker *worker = context;
-    const struct plan_window *window = window_at(worker, now_ms(worker));
-    if (window != NULL && window->kind >= WINDOW_DIE)
+    if (away_at(worker, now_ms(worker)) != NULL)
         return; /* another one goes on */
     trace_line(TRACE_NOBODY, TRACE_NOBODY, "w%u comes back", worker->index);
     io_sim_dark(worker->world->net, &worker->address, false);

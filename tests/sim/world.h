@@ -133,6 +133,8 @@ struct request_log *world_log(struct world *world, uint32_t id);
 /* What bodies are made of. */
 uint64_t world_request_key(const struct world *world, uint32_t id);
 uint64_t world_answer_key(const struct world *world, uint32_t id);
+/* The script behind a worker: they are numbered by pool in the balancer, and as planned here. */
+struct sim_worker *world_worker_of(struct world *world, const struct worker *worker);
 void world_drain(struct world *world);
 
 /* client.c */

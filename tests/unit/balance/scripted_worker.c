@@ -30,7 +30,13 @@ static size_t whole_request(struct str text)
         return 0;
     struct str fields = str_slice(text.p, head);
     if (find(fields, "Transfer-Encoding: chunked") < fields.n) {
-        size_t end = head + find(str_slice(text.p + head, text.n - head), "0\r\n\r\n") + 5;
+        struct str body = str_slice(text.p + head - 2, text.n - head + 2);
+        size_t last = find(body, "\r\n0\r\n");
+        if (last == body.n)
+            return 0;
+        /* The last chunk's line end may be the first half of the end, when no trailers come. */
+        struct str rest = str_slice(body.p + last + 3, body.n - last - 3);
+        size_t end = (size_t)(rest.p - text.p) + find(rest, "\r\n\r\n") + 4;
         return end > text.n ? 0 : end;
     }
     size_t length = find(fields, "Content-Length: ");

@@ -190,7 +190,7 @@ static void goes_on_while_the_client_reads(void **state)
 /* At each moment of an exchange of an upload, its answer and the connections' delays. */
 static void ends_wherever_the_client_leaves(void **state)
 {
-    uint64_t aborted = 0, ok = 0, lost = 0;
+    uint64_t aborted = 0, ok = 0;
     for (int64_t ms = 1; ms < 80; ms++) {
         struct world w;
         world_init(&w, 1);
@@ -212,10 +212,9 @@ static void ends_wherever_the_client_leaves(void **state)
         assert_true(w.totals.total <= 1);
         aborted += w.totals.aborted;
         ok += w.totals.ok;
-        lost += w.totals.heads_lost;
         world_stop(&w);
     }
-    assert_true(aborted > 10 && ok > 5 && lost > 0);
+    assert_true(aborted > 10 && ok > 5); /* it did leave in the middle, and at the end */
 }
 
 /* While connecting, with no answer yet, and inside the answer: the worker's side is aborted at once. */

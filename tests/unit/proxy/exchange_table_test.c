@@ -8,25 +8,21 @@
 enum { TEXT_MAX = 1 << 20 };
 static const char begin_mark[] = "<!-- exchange -->\n", end_mark[] = "<!-- /exchange -->\n";
 
-static size_t put(char *out, size_t room, size_t n, const char *format, const char *a, const char *b)
-{
-    int more = snprintf(out + n, room - n, format, a, b);
-    assert_true(more >= 0 && n + (size_t)more < room);
-    return n + (size_t)more;
-}
-
 /* The ways between the steps as a picture, and what each step does as a table. */
-static void print_diagram(char *out, size_t room)
+static void print_diagram(char *text, size_t room)
 {
-    size_t n = put(out, room, 0, "```mermaid\nstateDiagram-v2\n    %s --> %s\n", "[*]", exchange_step_name(0));
+    FILE *out = fmemopen(text, room, "w");
+    assert_non_null(out);
+    (void)fprintf(out, "```mermaid\nstateDiagram-v2\n    [*] --> %s\n", exchange_step_name(0));
     for (unsigned from = 0; from < EXCHANGE_STEPS; from++)
         for (unsigned to = 0; to < EXCHANGE_STEPS; to++)
             if (exchange_step_next(from) & (1U << to))
-                n = put(out, room, n, "    %s --> %s\n", exchange_step_name(from), exchange_step_name(to));
-    n = put(out, room, n, "    %s --> %s\n```\n\n", exchange_step_name(EXCHANGE_ACCOUNT), "[*]");
-    n = put(out, room, n, "| %s | %s |\n|---|---|\n", "step", "what it does");
+                (void)fprintf(out, "    %s --> %s\n", exchange_step_name(from), exchange_step_name(to));
+    (void)fprintf(out, "    %s --> [*]\n```\n\n", exchange_step_name(EXCHANGE_ACCOUNT));
+    (void)fprintf(out, "| step | what it does |\n|---|---|\n");
     for (unsigned step = 0; step < EXCHANGE_STEPS; step++)
-        n = put(out, room, n, "| %s | %s |\n", exchange_step_name(step), exchange_step_what(step));
+        (void)fprintf(out, "| %s | %s |\n", exchange_step_name(step), exchange_step_what(step));
+    assert_int_equal(fclose(out), 0);
 }
 
 static char *read_page(void)

@@ -1,0 +1,276 @@
+/* The checks on the balancer's own state, after each turn and at the end; and how a failed check is reported. What
+ * clients and workers see is judged in check_wire.c. */
+#include "tests/sim/check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/sim/memory.h"
+
+/* Chunks that a connection may pin: four queues of 64 KiB, each with a partly used chunk at both ends, and as many again
+ * for what is split into slices of different chunks. */
+enum { CHUNKS_PER_CONNECTION = 60, CHUNKS_BASE = 16 };
+
+static char *name_place;
+static struct world *current;
+
+void check_set_name_place(char *place)
+{
+    name_place = place;
+}
+
+void check_set_world(struct world *world)
+{
+    current = world;
+}
+
+_Noreturn void check_fail(const char *name, int client, int request, const char *format, ...)
+{
+    va_list arguments;
+    memory_stop();
+    if (trace_on()) {
+        trace_report(client, request);
+        printf("check %s failed at step %llu: ", name, current ? (unsigned long long)current->steps : 0);
+        va_start(arguments, format);
+        vprintf(format, arguments);
+        va_end(arguments);
+        printf("\n");
+        fflush(stdout);
+    }
+    if (name_place != NULL)
+        snprintf(name_place, CHECK_NAME_MAX, "%s", name);
+    _exit(CHECK_FAILED);
+}
+
+/* ---- from inside the balancer: the linker puts these in the place of its own ---- */
+
+_Noreturn void __wrap_assert_fail(const char *condition, const char *file, int line, const char *function);
+_Noreturn void __wrap_assert_fail(const char *condition, const char *file, int line, const char *function)
+{
+    check_fail("assertion", TRACE_NOBODY, TRACE_NOBODY, "%s:%d: %s: %s", file, line, function, condition);
+}
+
+void __real_account_note_dispatch(struct account *account, const struct worker *worker);
+void __wrap_account_note_dispatch(struct account *account, const struct worker *worker);
+void __wrap_account_note_dispatch(struct account *account, const struct worker *worker)
+{
+    if (!atomic_load(&worker->alive))
+        check_fail("no-dead-dispatch", TRACE_NOBODY, TRACE_NOBODY, "%.*s gets a request although it is known to be down",
+                   STR_ARG(worker->name));
+    trace_line(TRACE_NOBODY, TRACE_NOBODY, "a request is for %.*s", STR_ARG(worker->name));
+    __real_account_note_dispatch(account, worker);
+}
+
+void __real_account_note_retry(struct account *account, const struct worker *worker, int error);
+void __wrap_account_note_retry(struct account *account, const struct worker *worker, int error);
+void __wrap_account_note_retry(struct account *account, const struct worker *worker, int error)
+{
+    trace_line(TRACE_NOBODY, TRACE_NOBODY, "it is tried again after %.*s: %s", STR_ARG(worker->name),
+               err_reason(error));
+    __real_account_note_retry(account, worker, error);
+}
+
+/* ---- accounted ---- */
+
+static void add_up(const struct world *world, struct account_totals *totals, uint64_t *dispatches)
+{
+    memset(totals, 0, sizeof(*totals));
+    for (uint32_t r = 0; r < world->plan->reactors; r++) {
+        const struct account_totals *one = &world->accounts[r]->totals;
+        if (one->total != one->ok + one->failed + one->aborted + one->active)
+            check_fail("accounted", TRACE_NOBODY, TRACE_NOBODY,
+                       "reactor %u: total %llu is not ok %llu + failed %llu + aborted %llu + active %llu", r,
+                       (unsigned long long)one->total, (unsigned long long)one->ok, (unsigned long long)one->failed,
+                       (unsigned long long)one->aborted, (unsigned long long)one->active);
+        uint64_t sum = 0;
+        for (uint32_t w = 0; w < world->plan->workers; w++) {
+            uint32_t index = world->snapshot->workers[w].index;
+            dispatches[index] += world->accounts[r]->workers[index].dispatches;
+            sum += world->accounts[r]->workers[index].dispatches;
+        }
+        if (sum != one->dispatches)
+            check_fail("accounted", TRACE_NOBODY, TRACE_NOBODY, "reactor %u: dispatches %llu, its workers' %llu", r,
+                       (unsigned long long)one->dispatches, (unsigned long long)sum);
+        totals->total += one->total;
+        totals->ok += one->ok;
+        totals->failed += one->failed;
+        totals->aborted += one->aborted;
+        totals->active += one->active;
+        totals->dispatches += one->dispatches;
+    }
+}
+
+/* ---- health-by-probes ---- */
+
+/* The rule, once more: the first good probe brings in, then so many against the state in a row turn it. */
+static void enter_probe(const struct world *world, struct sim_worker *worker, bool good)
+{
+    const struct plan_health *rules = &world->plan->health;
+    if (worker->state == HEALTH_UNKNOWN) {
+        if (good)
+            worker->state = HEALTH_UP;
+        return;
+    }
+    bool against = good != (worker->state == HEALTH_UP);
+    worker->streak = against ? worker->streak + 1 : 0;
+    if (worker->streak < (good ? rules->rise : rules->fall))
+        return;
+    worker->streak = 0;
+    worker->state = good ? HEALTH_UP : HEALTH_DOWN;
+}
+
+static bool probes_may_fail(const struct plan *plan)
+{
+    return plan_has(plan, FAMILY_HEALTH) || plan_has(plan, FAMILY_OUTAGE) || plan_has(plan, FAMILY_DARK) ||
+           plan_has(plan, FAMILY_MEMORY);
+}
+
+static void check_health(struct world *world, uint32_t index)
+{
+    const struct worker *real = &world->snapshot->workers[index];
+    struct sim_worker *worker = world_worker_of(world, real);
+    struct health health;
+    struct probe_stats stats;
+    prober_read(world->prober, real, &health, &stats);
+    for (; worker->probes < stats.probes; worker->probes++) {
+        bool good = stats.history[worker->probes % PROBE_HISTORY].good;
+        worker->good += good;
+        enter_probe(world, worker, good);
+        if (!good && !probes_may_fail(world->plan))
+            check_fail("health-by-probes", TRACE_NOBODY, TRACE_NOBODY, "w%u is right and was judged bad",
+                       worker->index);
+    }
+    if (worker->good > worker->good_answers)
+        check_fail("health-by-probes", TRACE_NOBODY, TRACE_NOBODY, "w%u: %llu good probes, %llu good answers",
+                   worker->index, (unsigned long long)worker->good, (unsigned long long)worker->good_answers);
+    if (atomic_load(&real->alive) != (worker->state == HEALTH_UP))
+        check_fail("health-by-probes", TRACE_NOBODY, TRACE_NOBODY, "w%u is %s; its probes say otherwise",
+                   worker->index, atomic_load(&real->alive) ? "alive" : "not alive");
+}
+
+/* ---- fair ---- */
+
+static bool turns_are_plain(const struct plan *plan)
+{
+    static const uint32_t disturbing = 1u << FAMILY_OUTAGE | 1u << FAMILY_DARK | 1u << FAMILY_MEMORY |
+                                       1u << FAMILY_HEALTH | 1u << FAMILY_CUT_ONCE | 1u << FAMILY_IDLE_CLOSE |
+                                       1u << FAMILY_ANSWERS | 1u << FAMILY_DRAIN;
+    return plan->equal_weights && !(plan->families & disturbing);
+}
+
+static void check_fair(struct world *world, uint32_t pool, const uint64_t *dispatches)
+{
+    uint64_t low = UINT64_MAX, high = 0;
+    const struct pool *real = world->snapshot->pools[pool];
+    bool all_up = pool_alive(real) == real->count;
+    if (!all_up)
+        return;
+    for (uint32_t i = 0; i < real->count; i++) {
+        uint32_t index = real->workers[i].index;
+        if (!world->baseline_known[pool])
+            world->baseline[index] = dispatches[index];
+        uint64_t served = dispatches[index] - world->baseline[index];
+        low = served < low ? served : low;
+        high = served > high ? served : high;
+    }
+    world->baseline_known[pool] = true;
+    if (high - low > 1)
+        check_fail("fair", TRACE_NOBODY, TRACE_NOBODY, "pool %u: one worker got %llu requests, another %llu", pool,
+                   (unsigned long long)high, (unsigned long long)low);
+}
+
+/* ---- bounded ---- */
+
+static void check_bounded(const struct world *world, uint32_t index)
+{
+    struct reactor_use use;
+    reactor_read_use(world->reactors[index], &use);
+    size_t most = CHUNKS_BASE + (use.clients + use.leases) * CHUNKS_PER_CONNECTION;
+    if (use.chunks > most)
+        check_fail("bounded", TRACE_NOBODY, TRACE_NOBODY, "reactor %u: %zu chunks for %zu clients and %zu leases", index,
+                   use.chunks, use.clients, use.leases);
+    if (use.clients > world->plan->connections)
+        check_fail("bounded", TRACE_NOBODY, TRACE_NOBODY, "reactor %u: %zu clients, %u are allowed", index, use.clients,
+                   world->plan->connections);
+}
+
+void check_step(struct world *world)
+{
+    struct account_totals totals;
+    uint64_t dispatches[PLAN_WORKERS] = {0};
+    add_up(world, &totals, dispatches);
+    for (uint32_t w = 0; w < world->plan->workers; w++)
+        check_health(world, w);
+    if (turns_are_plain(world->plan))
+        for (uint32_t p = 0; p < world->plan->pools; p++)
+            check_fair(world, p, dispatches);
+    for (uint32_t r = 0; r < world->plan->reactors; r++)
+        check_bounded(world, r);
+}
+
+/* ---- at the end ---- */
+
+static void check_returned(const struct world *world, uint32_t index)
+{
+    struct reactor_use use;
+    reactor_read_use(world->reactors[index], &use);
+    if (use.clients + use.exchanges + use.leases + use.idle + use.chunks + use.slices > 0 || use.timers > 1)
+        check_fail("returned", TRACE_NOBODY, TRACE_NOBODY,
+                   "reactor %u still has %zu clients, %zu exchanges, %zu leases, %u idle, %zu chunks, %zu slices, %zu "
+                   "timers (its own one included)",
+                   index, use.clients, use.exchanges, use.leases, use.idle, use.chunks, use.slices, use.timers);
+}
+
+struct sums {
+    uint64_t asked, begun, right;
+    uint64_t metrics; /* asked too; counted only when refused */
+};
+
+static struct sums sum_logs(const struct world *world)
+{
+    struct sums sums = {0};
+    for (uint32_t c = 0; c < world->plan->clients; c++)
+        for (uint32_t i = 0; world->plan->client[c].there && i < world->plan->client[c].count; i++) {
+            const struct request_log *log = &world->logs[c][i];
+            sums.begun += log->begun;
+            if (world->plan->client[c].requests[i].metrics) {
+                sums.metrics += log->sent_any;
+                continue;
+            }
+            sums.asked += log->sent_any;
+            sums.right += log->outcome == OUTCOME_RIGHT;
+        }
+    return sums;
+}
+
+static void check_sums(const struct world *world, const struct account_totals *totals)
+{
+    struct sums sums = sum_logs(world);
+    if (totals->active != 0)
+        check_fail("accounted", TRACE_NOBODY, TRACE_NOBODY, "%llu requests are still active",
+                   (unsigned long long)totals->active);
+    if (totals->total > sums.asked + sums.metrics || sums.begun > totals->dispatches || sums.right > totals->ok + totals->aborted)
+        check_fail("accounted", TRACE_NOBODY, TRACE_NOBODY,
+                   "clients asked %llu and were answered %llu, workers saw %llu; counted: total %llu, ok %llu, aborted "
+                   "%llu, dispatches %llu",
+                   (unsigned long long)sums.asked, (unsigned long long)sums.right, (unsigned long long)sums.begun,
+                   (unsigned long long)totals->total, (unsigned long long)totals->ok,
+                   (unsigned long long)totals->aborted, (unsigned long long)totals->dispatches);
+    if (world->plan->calm && (totals->ok != sums.asked || totals->failed + totals->aborted > 0))
+        check_fail("accounted", TRACE_NOBODY, TRACE_NOBODY,
+                   "nothing failed, and of %llu requests %llu are ok, %llu failed, %llu aborted",
+                   (unsigned long long)sums.asked, (unsigned long long)totals->ok, (unsigned long long)totals->failed,
+                   (unsigned long long)totals->aborted);
+}
+
+void check_end(struct world *world)
+{
+    struct account_totals totals;
+    uint64_t dispatches[PLAN_WORKERS] = {0};
+    add_up(world, &totals, dispatches);
+    check_sums(world, &totals);
+    for (uint32_t r = 0; r < world->plan->reactors; r++)
+        check_returned(world, r);
+}
