@@ -22,6 +22,7 @@
 
 enum config_balance { CONFIG_BALANCE_ROUND_ROBIN };
 enum config_format { CONFIG_FORMAT_TEXT, CONFIG_FORMAT_JSON };
+enum config_sandbox { CONFIG_SANDBOX_AUTO, CONFIG_SANDBOX_OFF };
 
 /* The shape of every list below: items in the order of the file. */
 struct config_array {
@@ -143,6 +144,8 @@ struct config_limits {
     uint32_t connections; /* 0: auto */
     uint32_t tries;       /* the first included */
     uint32_t idle_per_worker;
+    uint32_t connections_per_client; /* 0: off */
+    uint64_t min_rate;               /* bytes a second; 0: off */
 };
 
 struct config_timeouts {
@@ -179,9 +182,12 @@ struct config {
     struct config_limits limits;
     struct config_timeouts timeouts;
     struct config_forwarded forwarded;
-    uint32_t threads;    /* 0: as many as there are processors */
-    size_t worker_count; /* of all pools */
-    struct arena arena;  /* of everything above */
+    struct str user, group; /* empty: as started, the user's own */
+    enum config_sandbox sandbox;
+    uint32_t watchdog_ms; /* 0: off */
+    uint32_t threads;     /* 0: as many as there are processors */
+    size_t worker_count;  /* of all pools */
+    struct arena arena;   /* of everything above */
 };
 
 /* What the command line adds; zero is none of it. Borrowed during the load only. */

@@ -58,7 +58,8 @@ static void print_forms(FILE *out, const struct directive *directive)
         break;
     default: (void)fputs("{\"type\": [\"string\", \"integer\"]}", out); break;
     }
-    bool number = directive->type == DIRECTIVE_INTEGER || directive->type == DIRECTIVE_SIZE;
+    bool number = directive->type == DIRECTIVE_INTEGER || directive->type == DIRECTIVE_SIZE ||
+                  directive->type == DIRECTIVE_DURATION;
     if (number && directive->words[0] != '\0')
         (void)fprintf(out, ", {\"const\": \"%s\"}", directive->words);
     (void)fputs(", {\"$ref\": \"#/$defs/variable\"}", out);

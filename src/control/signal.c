@@ -52,9 +52,10 @@ void signal_install(struct io *io, enum signal_role role)
         io_wake(io);
 }
 
+/* Not by TERM: one that still waits there would swallow it. */
 void signal_pass_stop_again(int process)
 {
-    sigqueue(process, SIGTERM, (union sigval){.sival_int = AGAIN});
+    sigqueue(process, SIGQUIT, (union sigval){.sival_int = AGAIN});
 }
 
 unsigned signal_take(void)

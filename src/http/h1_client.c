@@ -124,6 +124,7 @@ static void take_head(struct h1_client *client)
         fail_stream(client, answer_error(error));
     } else if (client->stream->head.status < 200) {
         client->interim_waits = true;
+        conn_read(&client->session.conn, false); /* until it was passed on: interim heads know back-pressure too */
         client->stream->notify(client->stream, STREAM_INTERIM);
     } else {
         client->state = STATE_BODY;
@@ -334,6 +335,7 @@ static void client_consumed(struct stream *stream)
         take_body(client);
     } else if (client->state == STATE_HEAD && client->interim_waits) {
         client->interim_waits = false;
+        conn_read(&client->session.conn, true);
         take_head(client);
     }
     if (client->session.conn.ended)

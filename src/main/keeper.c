@@ -224,14 +224,15 @@ static void pass_on(pid_t server, unsigned signals)
     static const struct {
         unsigned word;
         int number;
-    } numbers[] = {
-        {SIGNAL_STOP, SIGTERM}, {SIGNAL_RELOAD, SIGHUP}, {SIGNAL_REOPEN_LOGS, SIGUSR1}, {SIGNAL_UPGRADE, SIGUSR2}};
+    } numbers[] = {{SIGNAL_RELOAD, SIGHUP}, {SIGNAL_REOPEN_LOGS, SIGUSR1}, {SIGNAL_UPGRADE, SIGUSR2}};
 
     for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
         if (signals & numbers[i].word)
             kill(server, numbers[i].number);
     if (signals & SIGNAL_STOP_AGAIN)
         signal_pass_stop_again(server);
+    else if (signals & SIGNAL_STOP)
+        kill(server, SIGTERM);
 }
 
 /* Waits for the server's end and passes signals on meanwhile: they are let in only while sigsuspend waits, so that none

@@ -1,9 +1,9 @@
 /* Idle worker connections over the simulated net: who is leased, how long they are kept, what ends them. */
 #include "balance/lease.h"
 
-#include "alloc_fail.h"
 #include "balance_helper.h"
 #include "scripted_worker.h"
+#include "tests/unit/alloc_fail.h"
 
 enum { WORKERS = 2, IDLE_MAX = 2, IDLE_MS = 4000, SESSIONS_MAX = 6 };
 
@@ -75,7 +75,33 @@ static bool is_told(void *context)
     return ((struct fixture *)context)->told > 0;
 }
 
-/* A new session to this worker, or NULL with f->error. */
+static void on_stream(struct stream *stream, unsigned events)
+{
+}
+
+static bool is_answered(void *context)
+{
+    return ((struct stream *)context)->ended;
+}
+
+/* One request and its answer: only then is a session returned. */
+static void use(struct fixture *f, struct session *session)
+{
+    struct arena arena;
+    struct stream stream;
+    struct msg head = {.method = METHOD_GET, .method_text = STR("GET"), .target = STR("/"), .length = -1};
+    arena_init(&arena, 1 << 16);
+    stream_init(&stream, on_stream, &arena, &f->buffers);
+    assert_int_equal(session_open(session, &stream), 0);
+    assert_int_equal(session_send_head(&stream, &head), 0);
+    assert_int_equal(session_send_end(&stream, NULL, 0), 0);
+    assert_true(io_sim_run(f->net, is_answered, &stream, 1000));
+    assert_true(session_finish(&stream));
+    stream_fini(&stream);
+    arena_fini(&arena);
+}
+
+/* A new session to this worker that has served a request, or NULL with f->error. */
 static struct session *connect_to(struct fixture *f, uint32_t worker)
 {
     struct lease *lease;
@@ -83,6 +109,8 @@ static struct session *connect_to(struct fixture *f, uint32_t worker)
     assert_int_equal(lease_connect(&f->book, &f->workers[worker], on_ready, f, &lease), 0);
     assert_int_equal(f->told, 0);
     assert_true(io_sim_run(f->net, is_told, f, 1000));
+    if (f->session)
+        use(f, f->session);
     return f->session;
 }
 
@@ -255,6 +283,7 @@ static void lease_drains(void **state)
     assert_non_null(f.session);
     settle(&f);
     assert_int_equal(f.book.open, 2);
+    use(&f, f.session);
     lease_return(&f.book, leased);
     lease_return(&f.book, f.session);
     assert_int_equal(f.book.idle, 0);

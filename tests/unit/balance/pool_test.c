@@ -3,8 +3,8 @@
 
 #include <pthread.h>
 
-#include "alloc_fail.h"
 #include "balance_helper.h"
+#include "tests/unit/alloc_fail.h"
 
 static void pool_begins_with_nobody(void **state)
 {
@@ -149,7 +149,7 @@ static void pool_survives_no_memory(void **state)
 {
     static struct pool pool;
     struct worker workers[2] = {{.weight = 1, .pool = &pool}, {.weight = 2, .pool = &pool, .index = 1}};
-    for (unsigned n = 1; n <= 2; n++) {
+    for (unsigned n = 1; n <= 3; n++) {
         alloc_fail_at(n);
         assert_int_equal(pool_init(&pool, workers, 2), -ERR_NO_MEMORY);
         assert_true(alloc_fail_stop());

@@ -1,9 +1,9 @@
 /* From the words of a configuration to what traffic runs on. */
 #include "control/snapshot.h"
 
-#include "alloc_fail.h"
 #include "balance/pick.h"
 #include "control_helper.h"
+#include "tests/unit/alloc_fail.h"
 
 static const char full[] =
     "listeners: [{address: 127.0.0.1:8080}]\n"

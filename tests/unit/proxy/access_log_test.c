@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "alloc_fail.h"
 #include "base/rand.h"
+#include "tests/unit/alloc_fail.h"
 #include "tests/unit/balance/balance_helper.h"
 
 enum { FILE_MAX = 1 << 21 };

@@ -3,7 +3,7 @@
 
 #include <pthread.h>
 
-#include "alloc_fail.h"
+#include "tests/unit/alloc_fail.h"
 #include "tests/unit/balance/balance_helper.h"
 
 enum { WORKERS = 3 };
@@ -11,13 +11,13 @@ enum { WORKERS = 3 };
 static struct worker workers[WORKERS] = {{.index = 0}, {.index = 1}, {.index = 2}};
 
 static struct account_totals totals;
-static struct account_worker sums[WORKERS];
+static struct account_worker sums[WORKERS], scratch[WORKERS];
 
 static void read_again(const struct account *account)
 {
     memset(&totals, 0, sizeof(totals));
     memset(sums, 0, sizeof(sums));
-    account_add_to(account, &totals, sums);
+    account_add_to(account, &totals, sums, scratch);
 }
 
 static void account_counts_lives(void **state)
@@ -139,7 +139,7 @@ static void account_adds_up_several(void **state)
     account_note_dispatch(&a, &workers[1]);
     account_note_dispatch(&b, &workers[1]);
     read_again(&a);
-    account_add_to(&b, &totals, sums);
+    account_add_to(&b, &totals, sums, scratch);
     assert_int_equal(totals.total, 4);
     assert_int_equal(sums[1].dispatches, 2);
     account_fini(&a);
@@ -181,8 +181,8 @@ static void *read_on(void *context)
     uint64_t *broken = context, before = 0;
     while (!atomic_load(&done)) {
         struct account_totals seen = {0};
-        struct account_worker each[WORKERS] = {0};
-        account_add_to(&shared, &seen, each);
+        struct account_worker each[WORKERS] = {0}, copies[WORKERS];
+        account_add_to(&shared, &seen, each, copies);
         *broken += !is_whole(&seen, each) || seen.total < before;
         before = seen.total;
     }

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "alloc_fail.h"
+#include "tests/unit/alloc_fail.h"
 #include "world.h"
 
 #define GET "GET / HTTP/1.1\r\nHost: h\r\n\r\n"

@@ -1,7 +1,7 @@
 /* The body pump between two streams whose sessions are stand-ins: what moves, what waits, what can be sent again. */
 #include "proxy/flow.h"
 
-#include "alloc_fail.h"
+#include "tests/unit/alloc_fail.h"
 #include "tests/unit/balance/balance_helper.h"
 
 /* Counts and keeps what the flow does with a session. */

@@ -1,7 +1,7 @@
 /* A reactor's own business over the simulated net: how many it lets in, how it drains, what it leaves behind. */
 #include "proxy/reactor.h"
 
-#include "alloc_fail.h"
+#include "tests/unit/alloc_fail.h"
 #include "world.h"
 
 #define GET "GET / HTTP/1.1\r\nHost: h\r\n\r\n"

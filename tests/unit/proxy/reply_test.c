@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 
-#include "alloc_fail.h"
 #include "base/err.h"
+#include "tests/unit/alloc_fail.h"
 #include "tests/unit/balance/balance_helper.h"
 
 static const struct str id = {"some-id", 7}, date = {"some date", 9};

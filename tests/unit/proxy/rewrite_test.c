@@ -4,8 +4,8 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
-#include "alloc_fail.h"
 #include "http/h1_parse.h"
+#include "tests/unit/alloc_fail.h"
 #include "tests/unit/balance/balance_helper.h"
 
 enum { FIELDS = 32 };
@@ -17,6 +17,7 @@ static const struct rewrite_network trusted[] = {
 };
 static const struct rewrite_options all = {true, true, true, true, trusted, ARRAY_SIZE(trusted)};
 static const struct rewrite_options none = {0};
+static const struct rewrite_options only_trusts = {.trusted = trusted, .trusted_count = ARRAY_SIZE(trusted)};
 
 static struct field fields[FIELDS];
 static char printed[4096];
@@ -116,6 +117,9 @@ static void rewrite_each_can_be_off(void **state)
                        "X-Request-ID: d\r\n\r\n";
     struct msg msg = parse(text);
     assert_int_equal(rewrite_from(&msg, "192.0.2.1", &none, &arena), 0);
+    assert_string_equal(print_fields(&msg), "Via: 1.1 c\nX-Request-ID: d\n"); /* a stranger's claims go all the same */
+    msg = parse(text);
+    assert_int_equal(rewrite_from(&msg, "10.0.0.1", &only_trusts, &arena), 0);
     assert_string_equal(print_fields(&msg), "X-Forwarded-For: a\nForwarded: for=b\nVia: 1.1 c\nX-Request-ID: d\n");
     /* A 1.0 request without Host names none. */
     msg = parse("GET / HTTP/1.0\r\nX-Forwarded-Host: evil\r\nExpect: 100-continue\r\n\r\n");
