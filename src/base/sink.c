@@ -58,6 +58,7 @@ struct sink {
     bool left; /* sink_destroy has gone: the writer frees */
     /* shared */
     _Atomic int64_t give_up_ms;
+    _Atomic int reopened; /* sink_reopen_result */
     _Atomic uint64_t dropped;
 };
 
@@ -132,11 +133,13 @@ static void sink_write_batch(struct sink *sink)
 static void sink_apply_reopen(struct sink *sink)
 {
     int fd = sink_open(sink->path);
-    if (fd < 0)
-        return;
-    close(sink->fd);
-    sink->fd = fd;
-    sink->torn = false;
+    int code = fd < 0 ? err_from_errno(errno) : 0;
+    if (code == 0) {
+        close(sink->fd);
+        sink->fd = fd;
+        sink->torn = false;
+    }
+    atomic_store(&sink->reopened, code);
 }
 
 /* Waits for work and takes it. False when there is none and none will come. */
@@ -329,9 +332,15 @@ void sink_reopen(struct sink *sink)
     if (!sink->path)
         return;
     pthread_mutex_lock(&sink->lock);
+    atomic_store(&sink->reopened, SINK_REOPENING);
     sink->reopen = true;
     pthread_cond_signal(&sink->work);
     pthread_mutex_unlock(&sink->lock);
+}
+
+int sink_reopen_result(const struct sink *sink)
+{
+    return atomic_load(&sink->reopened);
 }
 
 uint64_t sink_dropped(const struct sink *sink)

@@ -25,6 +25,9 @@ void sink_finish(struct sink *sink);
 int sink_write(struct sink *sink, const char *bytes, size_t n, uint32_t lines);
 /* Any thread: the writer opens the path again before the next batch; if that fails it goes on with the old file. */
 void sink_reopen(struct sink *sink);
+/* Any thread, after sink_reopen: 0, a negative code when the path could not be opened, or SINK_REOPENING. */
+enum { SINK_REOPENING = 1 };
+int sink_reopen_result(const struct sink *sink);
 /* Lines lost so far: refused batches, and those the system would not write (no space on the device). */
 uint64_t sink_dropped(const struct sink *sink);
 

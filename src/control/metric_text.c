@@ -184,6 +184,15 @@ static void put_connections(struct page *page)
     put(page, "%s{side=\"worker\",state=\"idle\"} %llu\n", name, (ull)totals->workers_idle);
 }
 
+static void put_refused(struct page *page)
+{
+    const char *name = metrics[METRIC_REFUSED].name;
+
+    put_head(page, METRIC_REFUSED);
+    put(page, "%s{reason=\"system\"} %llu\n", name, (ull)page->totals.accepts_refused);
+    put(page, "%s{reason=\"client_limit\"} %llu\n", name, (ull)page->totals.clients_turned_away);
+}
+
 static void put_bytes(struct page *page)
 {
     const char *name = metrics[METRIC_BODY_BYTES].name;
@@ -239,7 +248,7 @@ static void put_page(struct page *page)
     put_bytes(page);
     put_connections(page);
     put_single(page, METRIC_ACCEPTED, totals->clients_accepted);
-    put_single(page, METRIC_REFUSED, totals->accepts_refused);
+    put_refused(page);
     put_single(page, METRIC_HEADS_LOST, totals->heads_lost);
     put_by_worker(page, METRIC_WORKER_UP, up_of);
     put_probes(page);

@@ -12,9 +12,13 @@
 #include "control/metric_text.h"
 #include "control/signal.h"
 #include "control/snapshot.h"
+#include "control/watchdog.h"
 #include "io/io_epoll.h"
 
-enum { CONTROL_BUFFER_BYTES = 256 << 20 };
+enum {
+    CONTROL_BUFFER_BYTES = 256 << 20,
+    REOPEN_LOOK_MS = 50, /* until the log is open again, or is known not to be */
+};
 
 struct server {
     struct server_options options;
@@ -28,6 +32,10 @@ struct server {
     uint32_t created, started; /* reactors */
     struct metric_sources metrics;
     struct timer drain_timer;
+    struct timer reopen_timer;
+    struct gate *gate; /* NULL: clients are not counted */
+    struct watchdog watchdog;
+    struct timer watchdog_timer;
     _Atomic uint32_t stopped; /* reactors that have */
     bool draining;
     bool prober_stopping;
@@ -83,6 +91,46 @@ static void start_drain(struct server *server)
     io_timer_set(server->io, &server->drain_timer, io_now_ms(server->io) + server->options.config->timeouts.drain_ms);
 }
 
+/* The log's writer opens it; nothing waits for that, but it is said how it went. */
+static void on_reopen_look(struct timer *timer)
+{
+    struct server *server = CONTAINER_OF(timer, struct server, reopen_timer);
+    int result = sink_reopen_result(server->access_sink);
+
+    if (result == SINK_REOPENING)
+        io_timer_set(server->io, timer, io_now_ms(server->io) + REOPEN_LOOK_MS);
+    else if (result == 0)
+        log_info("access log is reopened");
+    else
+        log_error("access log cannot be reopened: the old file is written on",
+                  LOG_S("path", server->options.config->access_log.path), LOG_Z("reason", err_reason(result)));
+}
+
+/* With abort, so that the keeper sees a death and starts the next server at once. */
+_Noreturn static void end_stuck(struct server *server, uint32_t index)
+{
+    const struct account_totals *totals = &server->accounts[index]->totals;
+
+    log_error("a thread is stuck: the server ends itself", LOG_N("thread", index),
+              LOG_N("active", (int64_t)__atomic_load_n(&totals->active, __ATOMIC_RELAXED)),
+              LOG_N("clients", (int64_t)__atomic_load_n(&totals->clients_open, __ATOMIC_RELAXED)),
+              LOG_N("turns", (int64_t)reactor_turns(server->reactors[index])),
+              LOG_N("watchdog_ms", server->options.config->watchdog_ms));
+    if (server->access_sink)
+        sink_finish(server->access_sink);
+    abort();
+}
+
+static void on_watchdog_look(struct timer *timer)
+{
+    struct server *server = CONTAINER_OF(timer, struct server, watchdog_timer);
+    uint32_t index;
+
+    if (watchdog_look(&server->watchdog, &index))
+        end_stuck(server, index);
+    io_timer_set(server->io, timer, io_now_ms(server->io) + watchdog_interval_ms(&server->watchdog));
+}
+
 static void on_wake(void *context)
 {
     struct server *server = context;
@@ -96,7 +144,7 @@ static void on_wake(void *context)
     }
     if ((signals & SIGNAL_REOPEN_LOGS) && server->access_sink) {
         sink_reopen(server->access_sink);
-        log_info("access log is reopened");
+        io_timer_set(server->io, &server->reopen_timer, io_now_ms(server->io));
     }
     if (signals & (SIGNAL_RELOAD | SIGNAL_UPGRADE))
         log_warn("this version cannot reload or upgrade in place: stop it and start it again");
@@ -156,6 +204,14 @@ static int open_access_log(struct server *server)
     return error;
 }
 
+static int create_gate(struct server *server)
+{
+    uint32_t limit = server->options.config->limits.connections_per_client;
+    uint32_t clients = server->options.connections + server->options.reactors; /* each reactor's share is rounded up */
+
+    return limit ? gate_create(limit, clients, &server->gate) : 0;
+}
+
 /* start-up only: two short tables. */
 static int create_reactors(struct server *server)
 {
@@ -168,6 +224,7 @@ static int create_reactors(struct server *server)
         return -ERR_NO_MEMORY;
     options.connections = (server->options.connections + count - 1) / count;
     options.access_sink = server->access_sink;
+    options.gate = server->gate;
     options.listen_count = listeners;
     options.on_stopped = on_reactor_stopped;
     options.context = server;
@@ -202,6 +259,37 @@ static int start_reactors(struct server *server)
     return 0;
 }
 
+_Static_assert(REACTOR_ENDED == WATCHDOG_ENDED, "a reactor's last count of turns");
+
+static uint64_t turns_of(void *context, uint32_t index)
+{
+    return reactor_turns(((struct server *)context)->reactors[index]);
+}
+
+static void wake_reactor(void *context, uint32_t index)
+{
+    reactor_wake(((struct server *)context)->reactors[index]);
+}
+
+static int start_watchdog(struct server *server)
+{
+    struct watchdog_options options = {
+        .limit_ms = server->options.config->watchdog_ms,
+        .count = server->created,
+        .turns = turns_of,
+        .wake = wake_reactor,
+        .context = server,
+    };
+
+    if (options.limit_ms == 0)
+        return 0;
+    int error = watchdog_init(&server->watchdog, &options);
+    if (!error)
+        io_timer_set(server->io, &server->watchdog_timer,
+                     io_now_ms(server->io) + watchdog_interval_ms(&server->watchdog));
+    return error;
+}
+
 static int start(struct server *server)
 {
     int error = snapshot_create(server->options.config, &server->snapshot);
@@ -215,10 +303,16 @@ static int start(struct server *server)
         signal_install(server->io, server->options.role);
         error = open_access_log(server);
     }
+    if (!error && server->options.confine)
+        error = server->options.confine(server->options.confine_context);
+    if (!error)
+        error = create_gate(server);
     if (!error)
         error = create_reactors(server);
     if (!error)
         error = start_reactors(server);
+    if (!error)
+        error = start_watchdog(server);
     if (error)
         log_error("the server cannot start", LOG_Z("reason", err_reason(error)), LOG_Z("because", err_sentence(error)));
     return error;
@@ -256,9 +350,13 @@ static void clean_up(struct server *server)
         reactor_join(server->reactors[i]);
     for (uint32_t i = 0; i < server->created; i++)
         reactor_destroy(&server->reactors[i]);
+    gate_destroy(&server->gate);
     free(server->reactors);
     free(server->accounts);
     prober_destroy(&server->prober);
+    watchdog_fini(&server->watchdog);
+    io_timer_fini(server->io, &server->watchdog_timer);
+    io_timer_fini(server->io, &server->reopen_timer);
     io_timer_fini(server->io, &server->drain_timer);
     signal_install(NULL, server->options.role);
     io_destroy(&server->io);
@@ -273,6 +371,8 @@ enum server_exit server_run(const struct server_options *options)
     struct server server = {.options = *options};
 
     timer_init(&server.drain_timer, on_drain_timeout);
+    timer_init(&server.reopen_timer, on_reopen_look);
+    timer_init(&server.watchdog_timer, on_watchdog_look);
     if (start(&server))
         return SERVER_EXIT_NOT_STARTED; /* the process ends here: the system takes back what was made */
     say_ready(&server);

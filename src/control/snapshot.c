@@ -112,6 +112,7 @@ static void fill_rules(struct snapshot *snapshot, const struct config *config)
         .response_idle_ms = timeouts->response_idle_ms,
         .client_stall_ms = timeouts->client_stall_ms,
         .half_closed_ms = timeouts->half_closed_ms,
+        .min_rate = config->limits.min_rate,
         .metrics_path = config->metrics.enabled ? config->metrics.path : STR_NONE,
     };
 }

@@ -216,14 +216,30 @@ static void on_ended(struct conn *conn, int error)
     }
 }
 
+/* Told once, whichever way it is found out. */
+static void client_is_gone(struct h1_server *server)
+{
+    if (!server->stream->failed || server->stream->error != -ERR_CLIENT_GONE)
+        fail_stream(server, -ERR_CLIENT_GONE);
+}
+
 static void on_send_failed(struct conn *conn, int error)
 {
     struct h1_server *server = of_conn(conn);
 
     if (server->stream)
-        fail_stream(server, -ERR_CLIENT_GONE);
+        client_is_gone(server);
     else
         conn_close(conn, CONN_CLOSE_NOW);
+}
+
+/* A client whose body nobody reads at the moment may leave all the same. */
+static void on_broken(struct conn *conn)
+{
+    struct h1_server *server = of_conn(conn);
+
+    if (server->stream && !conn->sock.rx)
+        client_is_gone(server);
 }
 
 static void on_timeout(struct conn *conn)
@@ -273,6 +289,7 @@ static const struct conn_events server_events = {
     .on_sent = on_sent,
     .on_ended = on_ended,
     .on_send_failed = on_send_failed,
+    .on_broken = on_broken,
     .on_timeout = on_timeout,
     .on_closed = on_closed,
 };

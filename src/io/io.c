@@ -347,6 +347,22 @@ void io_timer_fini(struct io *io, struct timer *timer)
     timer_fini(&io->wheel, timer);
 }
 
+void io_note_broken(struct io_sock *sock)
+{
+    if (sock->broken)
+        return;
+    sock->broken = true;
+    if (sock->on_broken != NULL && sock->closing == NULL)
+        io_task_queue(sock->io, sock->on_broken);
+}
+
+uint32_t io_untaken(const struct io_sock *sock)
+{
+    const struct io_backend *backend = sock->io->backend;
+
+    return sock->fd >= 0 && backend->untaken ? backend->untaken(sock) : 0;
+}
+
 uint32_t io_timers(const struct io *io)
 {
     return io->wheel.linked;

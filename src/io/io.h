@@ -26,6 +26,7 @@
 
 struct io;
 struct io_backend;
+struct io_task;
 struct io_op;
 struct io_sock;
 
@@ -52,12 +53,14 @@ struct io_op {
 /* A socket on a loop: embedded in its owner (a conn, a listener). */
 struct io_sock {
     struct io *io;
-    int fd;           /* -1 when not open */
-    uint8_t ready;    /* backend: what is known to be possible without asking */
-    uint8_t burst;    /* backend: connections accepted in this turn */
-    bool peer_ended;  /* the peer is known to have sent its end or a reset, read or not */
-    struct io_op *rx; /* accept, recv in flight */
-    struct io_op *tx; /* connect, send in flight */
+    int fd;                    /* -1 when not open */
+    uint8_t ready;             /* backend: what is known to be possible without asking */
+    uint8_t burst;             /* backend: connections accepted in this turn */
+    bool peer_ended;           /* the peer is known to have sent its end or a reset, read or not */
+    bool broken;               /* no byte can pass either way any more: a reset, or both ends said */
+    struct io_task *on_broken; /* the owner's, or NULL: queued when broken is set, whatever is in flight */
+    struct io_op *rx;          /* accept, recv in flight */
+    struct io_op *tx;          /* connect, send in flight */
     struct io_op *closing;
 };
 
@@ -120,6 +123,10 @@ static inline bool io_is_open(const struct io_sock *sock)
 {
     return sock->fd >= 0;
 }
+
+/* Bytes that were sent but that the peer's system has not confirmed; 0 too where that is not known. A call into the
+ * kernel: for a look now and then. */
+uint32_t io_untaken(const struct io_sock *sock);
 
 /* Closes an accepted descriptor that nobody is going to adopt. */
 void io_discard(struct io *io, int fd);

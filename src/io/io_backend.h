@@ -43,8 +43,12 @@ struct io_backend {
     void (*wait)(struct io *io, int64_t timeout_ns);
     void (*wake)(struct io *io);
     int64_t (*now_ns)(struct io *io);
+    /* For io_untaken; NULL where it is not known. */
+    uint32_t (*untaken)(const struct io_sock *sock);
 };
 
+/* A backend's report that a socket is broken. */
+void io_note_broken(struct io_sock *sock);
 /* A backend's report that an op has ended (or, for an accept with more to come, that a connection is there). A receive
  * that got bytes has its chunk in op->buf; its `used` is raised by io.c. op->link is on no list when it is called. */
 void io_complete(struct io_op *op, int32_t result);

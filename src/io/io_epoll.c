@@ -15,11 +15,13 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -359,6 +361,8 @@ static void on_edge(struct io *io, struct io_sock *sock, uint32_t events)
         sock->peer_ended = true;
         sock->ready |= READY_READ | READY_ENDED;
     }
+    if ((events & (EPOLLHUP | EPOLLERR)) != 0 && (sock->tx == NULL || sock->tx->kind != IO_OP_CONNECT))
+        io_note_broken(sock);
     if ((events & EPOLLIN) != 0)
         sock->ready |= READY_READ;
     if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0)
@@ -452,6 +456,12 @@ static void epoll_fini(struct io *io)
     io->state = NULL;
 }
 
+static uint32_t epoll_untaken(const struct io_sock *sock)
+{
+    int bytes = 0;
+    return ioctl(sock->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (uint32_t)bytes : 0;
+}
+
 const struct io_backend io_epoll_backend = {
     .name = "epoll",
     .init = epoll_init,
@@ -466,4 +476,5 @@ const struct io_backend io_epoll_backend = {
     .wait = epoll_wait_events,
     .wake = epoll_wake,
     .now_ns = epoll_now_ns,
+    .untaken = epoll_untaken,
 };

@@ -155,13 +155,25 @@ static void stop_listening(struct keeper_sockets *sockets)
 
 /* ---- the server ---- */
 
+static int find_user(const struct config *config, struct priv *ret_priv)
+{
+    char why[PRIV_WHY_MAX];
+    int error = priv_find(config, ret_priv, why);
+
+    if (error)
+        fprintf(stderr, "ballast: %s.\n", why);
+    return error;
+}
+
 int keeper_prepare(struct config *config, struct keeper_plan *ret_plan)
 {
     uint32_t reactors = config->threads ? config->threads : processors_usable();
 
     log_configure(config->log.level, config->log.format);
     *ret_plan = (struct keeper_plan){.config = config};
-    int error = choose_connections(config, reactors, &ret_plan->connections);
+    int error = find_user(config, &ret_plan->priv);
+    if (!error)
+        error = choose_connections(config, reactors, &ret_plan->connections);
     if (!error)
         error = bind_all(config, reactors, &ret_plan->sockets);
     if (error)
@@ -176,7 +188,12 @@ void keeper_release(struct keeper_plan *plan)
     plan->sockets.fds = NULL;
 }
 
-static int run_server(const struct keeper_plan *plan, enum signal_role role, _Atomic bool *ready)
+static int confine(void *context)
+{
+    return priv_finish(context);
+}
+
+static int run_server(struct keeper_plan *plan, enum signal_role role, _Atomic bool *ready)
 {
     struct server_options options = {
         .config = plan->config,
@@ -186,15 +203,18 @@ static int run_server(const struct keeper_plan *plan, enum signal_role role, _At
         .reactors = plan->sockets.reactors,
         .listen_fds = plan->sockets.fds,
         .listeners = plan->sockets.listeners,
+        .confine = confine,
+        .confine_context = &plan->priv,
     };
 
+    priv_begin(&plan->priv);
     enum server_exit code = server_run(&options);
     if (code != SERVER_EXIT_STOPPED)
         _exit((int)code); /* half started or cut short: the system takes back what the server holds */
     return (int)code;
 }
 
-int keeper_run_alone(const struct keeper_plan *plan)
+int keeper_run_alone(struct keeper_plan *plan)
 {
     _Atomic bool ready = false;
 

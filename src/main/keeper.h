@@ -8,6 +8,7 @@
 
 #include "control/config.h"
 #include "control/server.h"
+#include "main/priv.h"
 
 /* The configuration's listening sockets, one set for each reactor: fds[reactor * listeners + listener]. */
 struct keeper_sockets {
@@ -21,16 +22,17 @@ struct keeper_plan {
     struct config *config; /* owned */
     uint32_t connections;
     struct keeper_sockets sockets;
+    struct priv priv; /* as found; each server has a copy of its own, by its fork */
 };
 
-/* Logging as configured, descriptors, sockets: all that a server needs before it starts. Takes the configuration over
- * in any case. 0, or a code that was said. */
+/* Logging as configured, descriptors, sockets, the user to become: all that a server needs before it starts. Takes the
+ * configuration over in any case. 0, or a code that was said. */
 MUST_CHECK int keeper_prepare(struct config *config, struct keeper_plan *ret_plan);
 /* Gives back what the plan holds. */
 void keeper_release(struct keeper_plan *plan);
 /* Runs the server in a child for as long as it is wanted; returns the exit code. */
 int keeper_run(struct keeper_plan *plan);
 /* Runs it in this process, for a debugger. */
-int keeper_run_alone(const struct keeper_plan *plan);
+int keeper_run_alone(struct keeper_plan *plan);
 
 #endif

@@ -63,6 +63,8 @@ static void on_flush(struct io_task *task)
 {
     struct conn *conn = CONTAINER_OF(task, struct conn, flush);
 
+    if (conn->sock.broken && conn->state == CONN_OPEN && conn->events->on_broken)
+        conn->events->on_broken(conn);
     if (conn->sock.tx || !conn->ready || conn->state > CONN_FLUSHING)
         return;
     if (bufq_bytes(&conn->out) > 0)
@@ -109,6 +111,7 @@ int conn_accept(struct conn *conn, int fd, const struct sockaddr_storage *peer)
     int error = io_adopt(conn->io, &conn->sock, fd);
     if (error)
         return error;
+    conn->sock.on_broken = &conn->flush;
     keep_peer(conn, peer);
     conn->state = CONN_OPEN;
     conn->transport->start(conn);

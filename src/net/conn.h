@@ -22,8 +22,10 @@ struct conn_events {
      * still work after an orderly end. */
     void (*on_ended)(struct conn *conn, int error);
     void (*on_send_failed)(struct conn *conn, int error); /* out was emptied; what is sent from now on is dropped */
-    void (*on_timeout)(struct conn *conn);                /* the deadline has passed */
-    void (*on_closed)(struct conn *conn);                 /* the last event: memory may go (through io_reap) */
+    /* The connection is broken, though bytes that came before may still wait to be read. NULL: not told. */
+    void (*on_broken)(struct conn *conn);
+    void (*on_timeout)(struct conn *conn); /* the deadline has passed */
+    void (*on_closed)(struct conn *conn);  /* the last event: memory may go (through io_reap) */
 };
 
 enum conn_close_how {

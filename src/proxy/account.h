@@ -38,7 +38,8 @@ struct account_totals {
     uint64_t duration_buckets[ACCOUNT_BUCKETS];      /* not cumulative */
     uint64_t bytes_from_clients, bytes_from_workers; /* bodies */
     uint64_t clients_accepted;
-    uint64_t accepts_refused;
+    uint64_t accepts_refused;     /* could not be had */
+    uint64_t clients_turned_away; /* had too many already */
     uint64_t clients_open;
     uint64_t workers_open, workers_idle; /* connections */
 };

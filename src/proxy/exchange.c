@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "http/date.h"
 #include "http/target.h"
+#include "proxy/pace.h"
 #include "proxy/reply.h"
 
 enum { EXCHANGE_MAGIC = 0x65786368, EXCHANGE_ARENA_BYTES = 262144, EXCHANGE_REPLY_BYTES = 16384 };
@@ -44,7 +45,6 @@ struct exchange {
     bool rewritten;
     bool answering; /* the answer's head was sent to the client */
     bool own_answer;
-    bool half_closed;
     bool interim;    /* a 1xx head waits to be passed on */
     bool continued;  /* one was: a client that asked for it goes on with its body */
     bool fresh_only; /* an idle connection failed: the next try connects */
@@ -52,7 +52,10 @@ struct exchange {
     uint32_t tries;
     int status;
     int error;
-    uint64_t read; /* read_so_far when the deadline was set */
+    int64_t gone_at_ms;   /* the client has ended its sending: from then on it counts as gone; 0: it has not */
+    uint64_t read;        /* read_so_far when the deadline was set */
+    int64_t silent_at_ms; /* when its silence until then is too long */
+    struct pace pace;     /* of the client, where there is a least rate */
     int64_t connected_ns, first_byte_ns;
     struct exchange *next_spare; /* of the home's, once ended */
 };
@@ -62,9 +65,19 @@ static int64_t now_ms(const struct exchange *x)
     return io_now_ms(x->home->io);
 }
 
+/* A client that has ended its sending and has no answer yet may have gone: nothing is waited for beyond gone_at_ms. */
 static void set_deadline_in(struct exchange *x, int64_t ms)
 {
-    io_timer_set(x->home->io, &x->deadline, now_ms(x) + ms);
+    int64_t due_ms = now_ms(x) + ms;
+
+    if (x->gone_at_ms && !x->answering && x->gone_at_ms < due_ms)
+        due_ms = x->gone_at_ms;
+    io_timer_set(x->home->io, &x->deadline, due_ms);
+}
+
+static bool waited_long_enough(const struct exchange *x)
+{
+    return x->gone_at_ms && !x->answering && now_ms(x) >= x->gone_at_ms;
 }
 
 static enum exchange_step fail(struct exchange *x, int error, enum exchange_step next)
@@ -184,7 +197,7 @@ static enum exchange_step lease(struct exchange *x)
         return EXCHANGE_LEASE;
     lease_cancel(x->connecting);
     x->connecting = NULL;
-    if (client_gone(x))
+    if (client_gone(x) || waited_long_enough(x))
         return fail(x, -ERR_CLIENT_GONE, EXCHANGE_ACCOUNT);
     return fail(x, -ERR_CONNECT_TIMEOUT, EXCHANGE_RETRY);
 }
@@ -233,8 +246,6 @@ static struct wait waiting_for(const struct exchange *x)
     const struct exchange_rules *rules = x->home->rules;
     bool client_waits = x->client.head.expect_continue && !x->continued && x->up.bytes == 0;
 
-    if (x->half_closed && !x->answering)
-        return (struct wait){rules->half_closed_ms, -ERR_CLIENT_GONE};
     if (x->answering && (x->down.done || x->down.blocked || x->own_answer))
         return (struct wait){rules->client_stall_ms, -ERR_CLIENT_STALLED};
     if (x->answering)
@@ -251,7 +262,7 @@ static uint64_t read_so_far(const struct exchange *x)
 {
     if (x->answering)
         return x->down.done || x->down.blocked || x->own_answer ? x->client.session->conn.sent : 0;
-    return x->up.blocked && !x->half_closed ? x->worker.session->conn.sent : 0;
+    return x->up.blocked ? x->worker.session->conn.sent : 0;
 }
 
 /* A reader may take bytes without an event up here: it is slow then, not silent. */
@@ -260,15 +271,40 @@ static bool is_silent(const struct exchange *x)
     return read_so_far(x) == x->read;
 }
 
-/* A client that has ended its sending may have gone: it is waited for only so long, whatever else moves. */
-static void set_patience(struct exchange *x, unsigned client_events)
+/* How the client is waited for, as the code of its being too slow; 0 when it is not. */
+static int pace_of(const struct exchange *x)
 {
-    bool counting_down = x->half_closed && !x->answering && x->entered && !(client_events & STREAM_PEER_ENDED);
+    int error = waiting_for(x).error;
 
-    if (counting_down)
-        return;
+    return error == -ERR_CLIENT_STALLED || error == -ERR_REQUEST_BODY_TIMEOUT ? error : 0;
+}
+
+/* What it has moved in that way. What waits in the system's buffers it has not read. */
+static uint64_t paced_bytes(const struct exchange *x)
+{
+    const struct conn *conn = &x->client.session->conn;
+
+    return pace_of(x) == -ERR_CLIENT_STALLED ? conn->sent - io_untaken(&conn->sock) : x->up.bytes;
+}
+
+static void set_patience(struct exchange *x)
+{
+    int64_t ms = waiting_for(x).ms;
+    int64_t pace_ms = x->home->rules->min_rate ? pace_wait(&x->pace, pace_of(x), now_ms(x)) : INT64_MAX;
+
     x->read = read_so_far(x);
-    set_deadline_in(x, waiting_for(x).ms);
+    x->silent_at_ms = now_ms(x) + ms;
+    set_deadline_in(x, pace_ms < ms ? pace_ms : ms);
+}
+
+/* The deadline has passed: was it for a silence, or for too low a rate? */
+static bool is_too_slow(struct exchange *x)
+{
+    uint64_t min_rate = x->home->rules->min_rate;
+
+    if (min_rate && x->pace.what == pace_of(x) && pace_is_due(&x->pace, now_ms(x)))
+        return pace_is_slow(&x->pace, paced_bytes(x), min_rate, now_ms(x));
+    return now_ms(x) >= x->silent_at_ms && is_silent(x);
 }
 
 /* A 1xx is passed on and the next head waited for. */
@@ -311,11 +347,10 @@ static int pass_answer(struct exchange *x, unsigned events)
 
 static enum exchange_step relay(struct exchange *x)
 {
-    unsigned client_events = x->client_events, worker_events = x->worker_events;
+    unsigned worker_events = x->worker_events;
 
     if (client_gone(x))
         return fail(x, -ERR_CLIENT_GONE, EXCHANGE_ACCOUNT);
-    x->half_closed |= (client_events & STREAM_PEER_ENDED) != 0;
     x->client_events &= STREAM_SENT; /* told once, and maybe before the flow was done */
     x->worker_events = 0;
 
@@ -331,9 +366,11 @@ static enum exchange_step relay(struct exchange *x)
     if (x->down.done && (x->client_events & STREAM_SENT))
         return EXCHANGE_ACCOUNT;
     /* Only now: after a pause of the whole process a deadline may have passed beside data that is there. */
-    if (x->timed_out && is_silent(x))
+    if (x->timed_out && waited_long_enough(x))
+        return cut(x, -ERR_CLIENT_GONE);
+    if (x->timed_out && is_too_slow(x))
         return cut(x, waiting_for(x).error);
-    set_patience(x, client_events);
+    set_patience(x);
     return EXCHANGE_RELAY;
 }
 
@@ -434,23 +471,23 @@ static int send_reply(struct exchange *x)
 
 static enum exchange_step reply(struct exchange *x)
 {
+    if (client_gone(x))
+        return fail(x, -ERR_CLIENT_GONE, EXCHANGE_ACCOUNT);
     if (!x->entered) {
         if (x->worker.session)
             session_abort(&x->worker);
         x->client_events = 0;
         x->arena.max_bytes += EXCHANGE_REPLY_BYTES; /* what used the arena up is to be answered all the same */
         int error = send_reply(x);
-        set_patience(x, 0);
+        set_patience(x);
         return error ? fail(x, error, EXCHANGE_ACCOUNT) : EXCHANGE_REPLY;
     }
     if (x->client_events & STREAM_SENT)
         return EXCHANGE_ACCOUNT;
-    if (x->client_events & STREAM_FAILED)
-        return fail(x, -ERR_CLIENT_GONE, EXCHANGE_ACCOUNT);
-    if (x->timed_out && is_silent(x))
+    if (x->timed_out && is_too_slow(x))
         return fail(x, -ERR_CLIENT_STALLED, EXCHANGE_ACCOUNT);
     if (x->timed_out)
-        set_patience(x, 0);
+        set_patience(x);
     return EXCHANGE_REPLY;
 }
 
@@ -605,6 +642,11 @@ static void on_client(struct stream *stream, unsigned events)
     struct exchange *x = CONTAINER_OF(stream, struct exchange, client);
 
     x->client_events |= events;
+    if (events & STREAM_PEER_ENDED) {
+        x->gone_at_ms = now_ms(x) + x->home->rules->half_closed_ms;
+        if (timer_is_set(&x->deadline) && !x->answering && x->gone_at_ms < x->deadline.due_ms)
+            io_timer_set(x->home->io, &x->deadline, x->gone_at_ms);
+    }
     io_task_queue(x->home->io, &x->task);
 }
 

@@ -32,6 +32,7 @@ struct exchange_rules {
     int64_t response_idle_ms; /* silence of a worker: reading the request, or inside its answer */
     int64_t client_stall_ms;  /* silence of a client that reads its answer */
     int64_t half_closed_ms;   /* a client that has ended its sending is still answered if the answer begins by then */
+    uint64_t min_rate;        /* bytes a second of a client that is waited for; 0: any */
     struct str metrics_path;  /* empty: none */
     /* Writes the metrics; any reactor's thread. 0 or a code. */
     int (*metrics)(void *context, struct bufq *out);

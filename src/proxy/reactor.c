@@ -36,6 +36,7 @@ struct reactor {
     pthread_t thread;
     bool draining;
     bool stopped;
+    _Atomic uint64_t turns; /* for whoever watches that it does not stand still */
 };
 
 struct client_session {
@@ -90,6 +91,8 @@ static void on_session_closed(struct session_owner *owner, struct session *sessi
     struct client_session *client = CONTAINER_OF(session, struct client_session, server.session);
 
     list_remove(&session->link);
+    if (client->reactor->options.gate)
+        gate_leave(client->reactor->options.gate, &session->conn.peer.any);
     client->reap.reap = free_session;
     io_reap_queue(client->reactor->io, &client->reap);
 }
@@ -105,41 +108,57 @@ static void on_head_lost(struct session_owner *owner, int code)
 
 /* ---- listeners ---- */
 
-static void count_accept(struct reactor *reactor, bool refused)
+static void count_one(struct reactor *reactor, uint64_t *counter)
 {
-    struct account_totals *totals = &reactor->account.totals;
-    uint64_t *counter = refused ? &totals->accepts_refused : &totals->clients_accepted;
-
     account_begin(&reactor->account);
     __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
     account_end(&reactor->account);
 }
 
-static void on_accepted(struct listener *listener, int fd, const struct sockaddr_storage *peer)
+static int start_client(struct reactor *reactor, int fd, const struct sockaddr_storage *peer)
 {
-    struct reactor *reactor = listener->owner;
     struct client_session *client = reactor->draining ? NULL : slab_take(&reactor->sessions);
-    int error = client ? 0 : -ERR_FULL;
 
-    if (client) {
-        client->reactor = reactor;
-        error = h1_server_start(&client->server, reactor->io, fd, peer, &reactor->options.client, &reactor->owner);
-    }
-    count_accept(reactor, error != 0);
+    if (!client)
+        return -ERR_FULL;
+    client->reactor = reactor;
+    int error = h1_server_start(&client->server, reactor->io, fd, peer, &reactor->options.client, &reactor->owner);
     if (error) {
-        io_discard(reactor->io, fd);
-        if (client)
-            slab_give(&reactor->sessions, client);
-        return;
+        slab_give(&reactor->sessions, client);
+        return error;
     }
     list_append(&reactor->open, &client->server.session.link);
     reactor->clients++;
+    return 0;
+}
+
+static void on_accepted(struct listener *listener, int fd, const struct sockaddr_storage *peer)
+{
+    struct reactor *reactor = listener->owner;
+    struct account_totals *totals = &reactor->account.totals;
+    struct gate *gate = reactor->options.gate;
+    const struct sockaddr *client = (const struct sockaddr *)peer;
+
+    if (gate && !gate_enter(gate, client)) {
+        count_one(reactor, &totals->clients_turned_away);
+        io_discard(reactor->io, fd);
+        return;
+    }
+    int error = start_client(reactor, fd, peer);
+    if (error) {
+        if (gate)
+            gate_leave(gate, client);
+        io_discard(reactor->io, fd);
+    }
+    count_one(reactor, error ? &totals->accepts_refused : &totals->clients_accepted);
     accept_if_room(reactor);
 }
 
 static void on_refused(struct listener *listener, int error)
 {
-    count_accept(listener->owner, true);
+    struct reactor *reactor = listener->owner;
+
+    count_one(reactor, &reactor->account.totals.accepts_refused);
 }
 
 static void on_listener_closed(struct listener *listener)
@@ -316,8 +335,11 @@ static void *run(void *argument)
 {
     struct reactor *reactor = argument;
 
-    while (!reactor_has_stopped(reactor))
+    for (uint64_t turns = 1; !reactor_has_stopped(reactor); turns++) {
         io_turn(reactor->io, -1);
+        atomic_store_explicit(&reactor->turns, turns, memory_order_relaxed);
+    }
+    atomic_store(&reactor->turns, REACTOR_ENDED);
     access_log_flush(&reactor->log);
     note_connections(reactor);
     reactor->stopped = true;
@@ -328,6 +350,16 @@ static void *run(void *argument)
 int reactor_start(struct reactor *reactor)
 {
     return pthread_create(&reactor->thread, NULL, run, reactor) == 0 ? 0 : -ERR_SYSTEM;
+}
+
+uint64_t reactor_turns(const struct reactor *reactor)
+{
+    return atomic_load_explicit(&reactor->turns, memory_order_relaxed);
+}
+
+void reactor_wake(struct reactor *reactor)
+{
+    io_wake(reactor->io);
 }
 
 void reactor_join(struct reactor *reactor)

@@ -6,6 +6,7 @@
 
 #include "http/h1_server.h"
 #include "proxy/exchange.h"
+#include "proxy/gate.h"
 
 struct reactor;
 
@@ -20,6 +21,7 @@ struct reactor_options {
     uint32_t idle_per_worker;
     uint32_t workers;      /* worker->index is below it */
     uint32_t connections;  /* client connections at most; then the listeners wait */
+    struct gate *gate;     /* shared by all reactors; NULL: no limit for one client */
     const int *listen_fds; /* taken over when reactor_create succeeds */
     uint32_t listen_count;
     struct sink *access_sink; /* NULL: no access log */
@@ -34,6 +36,11 @@ MUST_CHECK int reactor_create(const struct reactor_options *options, struct reac
 MUST_CHECK int reactor_start(struct reactor *reactor);
 /* Any thread: no new connections, idle ones end, exchanges go on to their ends; then on_stopped. */
 void reactor_drain(struct reactor *reactor);
+/* Any thread: how many turns its thread has finished; REACTOR_ENDED when there will be no more. */
+#define REACTOR_ENDED UINT64_MAX
+uint64_t reactor_turns(const struct reactor *reactor);
+/* Any thread: makes an idle one turn. */
+void reactor_wake(struct reactor *reactor);
 /* Waits for the thread, which must be stopping. */
 void reactor_join(struct reactor *reactor);
 /* Its own thread, or whoever turns its loop in place of a thread (the simulation). Told to drain, and nothing is open

@@ -233,17 +233,30 @@ static void test_a_reset_fails_receives_and_sends(void **state)
     close_pair(fixture, &sock, NULL);
 }
 
+static int told_broken;
+
+static void on_broken(struct io_task *task)
+{
+    told_broken++;
+}
+
 static void test_a_peers_end_is_known_without_an_op(void **state)
 {
     struct io_fixture *fixture = *state;
     for (int reset = 0; reset <= 1; reset++) {
         struct io_sock sock;
+        struct io_task broken;
         struct io_far *far = open_pair(fixture, &sock);
+        told_broken = 0;
+        io_task_init(&broken, on_broken);
+        sock.on_broken = &broken;
         turn_some(fixture, 2);
         assert_false(sock.peer_ended);
         fixture->ops->far_close(fixture, far, reset != 0);
         turn_some(fixture, 3);
         assert_true(sock.peer_ended);
+        assert_int_equal(sock.broken, reset);
+        assert_int_equal(told_broken, reset);
         close_pair(fixture, &sock, NULL);
     }
 }

@@ -280,7 +280,7 @@ def test_a_client_leaves_while_the_worker_works(left, leave):
         assert client.ended() == b"", "a half-closed client that waited too long is let go"
     wait_worker_side(worker, request)
     line = assert_aborted(ballast)
-    assert leave == "reset" and line["total_us"] < 250_000 or line["total_us"] >= 250_000
+    assert (line["total_us"] < 250_000) == (leave == "reset")
 
 
 @pytest.mark.parametrize("leave", ["reset", "close"])
@@ -293,7 +293,7 @@ def test_a_client_leaves_inside_the_answer(left, leave):
     assert client.read_head()[0] == 200
     reset(client) if leave == "reset" else client.close()
     assert_aborted(ballast)
-    wait_for(lambda: worker.requests[0].connection in worker.ended or never.is_set(), 5, "the worker to notice")
+    wait_for(lambda: worker.requests[0].connection in worker.ended, 5, "the worker to notice")
 
 
 @pytest.mark.parametrize("leave", ["reset", "close"])
@@ -413,7 +413,7 @@ def test_at_the_limit_of_connections_the_listener_waits(demo, balance, stack, th
     for client in clients:
         client.close()
     assert ballast.get().status == 200
-    assert ballast.metrics()["ballast_connections_refused_total"] == 0
+    assert ballast.metrics()['ballast_connections_refused_total{reason="system"}'] == 0
 
 
 def test_too_few_descriptors_for_the_configured_connections(ballast_path, tmp_path):

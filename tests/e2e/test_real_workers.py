@@ -1,4 +1,4 @@
-"""Real workers, not only ours: Node.js, Python's http.server and nginx behind the balancer answer as they do directly."""
+"""Real workers, not only ours: Node.js, Python's http.server and nginx answer through the balancer as directly."""
 
 import json
 import pathlib

@@ -43,7 +43,8 @@ def pool_of(ballast, host, target, method=b"GET"):
 @pytest.mark.parametrize("host, target, pool", [
     (b"api.example.com", b"/v1/", "api"), (b"api.example.com", b"/v1/x/y?z", "api"),
     (b"api.example.com", b"/v1", 404), (b"api.example.com", b"/v10/", 404),
-    (b"api.example.com", b"/v2", "next"), (b"api.example.com", b"/v2/x", "next"), (b"api.example.com", b"/v2?x", "next"),
+    (b"api.example.com", b"/v2", "next"), (b"api.example.com", b"/v2/x", "next"),
+    (b"api.example.com", b"/v2?x", "next"),
     (b"api.example.com", b"/v20", 404),
     (b"API.Example.COM", b"/v1/", "api"), (b"api.example.com:8080", b"/v1/", "api"), (b"api.example.com", b"/V1/", 404),
     (b"a.example.com", b"/files", "files"), (b"a.b.example.com", b"/files/x", "files"),

@@ -128,11 +128,12 @@ static void check_timed_answer(const struct sim_client *client, struct str reaso
     if (!times_are_plain(client) || client->plan->pipelined)
         return;
     if (str_ends(reason, STR("\"answer_timeout\"")) && log->whole_ns > 0 && awaited(client)->framing == PLAN_NO_BODY &&
-        log->begun == 1)
+        log->begun == 1 && awaited(client)->answer.kind == ANSWER_HANG)
         check_deadline(client, "answer_timeout", log->whole_ns, plan->timeouts.response_head_ms, early_ns);
     if (str_ends(reason, STR("\"request_head_timeout\"")) && !plan_has(plan, FAMILY_CROWD))
         check_deadline(client, "request_head_timeout", log->first_sent_ns, plan->timeouts.request_head_ms, 0);
-    if (str_ends(reason, STR("\"request_body_timeout\"")) && !plan_has(plan, FAMILY_CROWD))
+    if (str_ends(reason, STR("\"request_body_timeout\"")) && !plan_has(plan, FAMILY_CROWD) && log->begun == 1 &&
+        !plan_has(plan, FAMILY_OUTAGE) && !plan_has(plan, FAMILY_DARK))
         check_deadline(client, "request_body_timeout", log->last_sent_ns, plan->timeouts.request_body_ms, 0);
 }
 
@@ -239,9 +240,15 @@ void check_answer_cut(struct sim_client *client, bool clean)
 void check_idle_end(struct sim_client *client)
 {
     const struct plan *plan = client->world->plan;
-    if (client->told_close || client->answered_ns == 0 || client->world->draining || !times_are_plain(client) ||
+    if (client->told_close || client->answered_ns == 0 || !times_are_plain(client) ||
         client->plan->stop != STOP_NONE || plan_has(plan, FAMILY_BREAK) || client->next < client->plan->count)
         return;
+    if (client->world->drain_ns > 0) {
+        int64_t since_ns = client->world->drain_ns > client->answered_ns ? client->world->drain_ns : client->answered_ns;
+        if (client->answered_ns + plan->timeouts.client_idle_ms * NS_PER_MS > client->world->drain_ns)
+            check_deadline(client, "idle connection closed when told to stop", since_ns, 0, 0);
+        return;
+    }
     check_deadline(client, "idle connection closed", client->answered_ns, plan->timeouts.client_idle_ms,
                    slack_ns(client->world));
 }

@@ -64,11 +64,20 @@ static void write_body(struct sim_client *client, const struct plan_request *req
         wire_append_chunks(&client->out.bytes, key, request->body_bytes, trailers);
 }
 
+/* Long bodies are not to take for ever in small pieces. */
+static void set_pace(struct sim_client *client)
+{
+    size_t least = client->out.bytes.n / 40;
+    client->out.piece = client->plan->piece > 0 && client->plan->piece < least ? least : client->plan->piece;
+    client->out.gap_ns = client->plan->gap_ms * NS_PER_MS;
+}
+
 static void send_body(struct sim_client *client)
 {
     client->body_waits = false;
     write_body(client, planned(client, client->next - 1));
     client->ends[client->next - 1] = client->out.sent + client->out.bytes.n;
+    set_pace(client);
     pacer_kick(&client->out);
 }
 
@@ -96,14 +105,6 @@ static void queue_request(struct sim_client *client)
     }
     write_body(client, request);
     client->ends[index] = client->out.sent + client->out.bytes.n;
-}
-
-/* Long bodies are not to take for ever in small pieces. */
-static void set_pace(struct sim_client *client)
-{
-    size_t least = client->out.bytes.n / 40;
-    client->out.piece = client->plan->piece > 0 && client->plan->piece < least ? least : client->plan->piece;
-    client->out.gap_ns = client->plan->gap_ms * NS_PER_MS;
 }
 
 static void send_next(struct sim_client *client)
@@ -207,7 +208,9 @@ static void head_is_whole(struct sim_client *client)
     }
     if (wire_reader_field(reader, "Connection", &value) == 1 && str_ieq(value, STR("close")))
         client->told_close = true;
-    bool bodiless = request->method == PLAN_HEAD || reader->status == 204 || reader->status == 304;
+    /* Who has sent less than "HEAD " has not said what it asks for. */
+    bool head = request->method == PLAN_HEAD && client->out.sent >= client->begins[client->awaiting] + 5;
+    bool bodiless = head || reader->status == 204 || reader->status == 304;
     wire_reader_body(reader, true, bodiless && !request->hostile);
 }
 
@@ -316,6 +319,8 @@ static void on_event(struct io_sim_peer *peer, void *context)
         refuse(client);
         return;
     }
+    if (state == IO_SIM_PEER_RESET && client->paused && !client->not_reading)
+        io_sim_peer_pause(peer, false); /* what came before the reset can still be read */
     if (!client->sending && state == IO_SIM_PEER_OPEN)
         send_next(client);
     if (client->peer == NULL)

@@ -342,6 +342,8 @@ static void on_event_open(struct sim_event *event)
     }
     if (end->sock != NULL && (end->ended || end->reset))
         end->sock->peer_ended = true;
+    if (end->sock != NULL && end->reset)
+        io_note_broken(end->sock);
     end_poke(end);
 }
 

@@ -17,22 +17,49 @@ static uint64_t mix(uint64_t x)
     return x ^ x >> 31;
 }
 
-char wire_byte(uint64_t key, uint64_t i)
+/* Bytes from..from + n of the body with this key, eight at a time. */
+static void fill(char *out, uint64_t key, uint64_t from, size_t n)
 {
-    return (char)('!' + ((mix(key + i / 8) >> (i % 8 * 8)) & 63));
+    char word[8];
+    size_t done = 0;
+    while (done < n) {
+        uint64_t eight = (mix(key + (from + done) / 8) & UINT64_C(0x3f3f3f3f3f3f3f3f)) + UINT64_C(0x2121212121212121);
+        size_t skip = (from + done) % 8, now = 8 - skip;
+        if (now > n - done)
+            now = n - done;
+        memcpy(word, &eight, 8);
+        memcpy(out + done, word + skip, now);
+        done += now;
+    }
 }
+
+enum { FILL_BYTES = 1024 };
 
 void wire_append_body(struct sim_bytes *out, uint64_t key, uint64_t from, size_t n)
 {
-    char piece[512];
+    char piece[FILL_BYTES];
     while (n > 0) {
         size_t now = n < sizeof(piece) ? n : sizeof(piece);
-        for (size_t i = 0; i < now; i++)
-            piece[i] = wire_byte(key, from + i);
+        fill(piece, key, from, now);
         sim_bytes_append(out, piece, now);
         from += now;
         n -= now;
     }
+}
+
+/* Index of the first byte that is not the body's, or n. */
+static size_t compare_body(const char *p, uint64_t key, uint64_t from, size_t n)
+{
+    char piece[FILL_BYTES];
+    for (size_t at = 0; at < n;) {
+        size_t now = n - at < sizeof(piece) ? n - at : sizeof(piece);
+        fill(piece, key, from + at, now);
+        for (size_t i = 0; memcmp(p + at, piece, now) != 0; i++)
+            if (p[at + i] != piece[i])
+                return at + i;
+        at += now;
+    }
+    return n;
 }
 
 void wire_append(struct sim_bytes *out, const char *format, ...)
@@ -203,11 +230,11 @@ void wire_reader_body(struct wire_reader *reader, bool answer, bool bodiless)
 static size_t feed_data(struct wire_reader *reader, struct str bytes, enum wire_state then)
 {
     size_t n = reader->state == WIRE_OPEN || bytes.n < reader->left ? bytes.n : (size_t)reader->left;
-    for (size_t i = 0; i < n && !reader->wrong; i++)
-        if (bytes.p[i] != wire_byte(reader->key, reader->body_n + i)) {
-            reader->wrong = true;
-            reader->wrong_at = reader->body_n + i;
-        }
+    size_t right = reader->wrong ? n : compare_body(bytes.p, reader->key, reader->body_n, n);
+    if (right < n) {
+        reader->wrong = true;
+        reader->wrong_at = reader->body_n + right;
+    }
     reader->body_n += n;
     if (reader->state != WIRE_OPEN) {
         reader->left -= n;

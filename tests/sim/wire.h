@@ -45,8 +45,7 @@ void wire_reader_body(struct wire_reader *reader, bool answer, bool bodiless);
 /* A field's value in the head; how often it is there. */
 int wire_reader_field(const struct wire_reader *reader, const char *name, struct str *ret_value);
 
-/* Byte i of the body with this key. */
-char wire_byte(uint64_t key, uint64_t i);
+/* Bytes from..from + n of the body with this key. */
 void wire_append_body(struct sim_bytes *out, uint64_t key, uint64_t from, size_t n);
 void wire_append(struct sim_bytes *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* n bytes of the body in chunks of sizes that the key decides, with the last chunk and trailers ("" or lines). */

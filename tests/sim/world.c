@@ -138,6 +138,7 @@ void world_drain(struct world *world)
         return;
     trace_line(TRACE_NOBODY, TRACE_NOBODY, "the balancer is told to stop");
     world->draining = true;
+    world->drain_ns = world_now_ns(world);
     for (uint32_t i = 0; i < world->plan->reactors; i++)
         reactor_drain(world->reactors[i]);
 }

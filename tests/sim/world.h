@@ -107,6 +107,7 @@ struct world {
     const struct account *accounts[WORLD_REACTORS];
     struct metric_sources metrics;
     bool draining;
+    int64_t drain_ns; /* when it was told to; 0: not yet */
     uint64_t steps;
     uint64_t baseline[PLAN_WORKERS]; /* dispatches when all workers had come up */
     bool baseline_known[PLAN_POOLS];

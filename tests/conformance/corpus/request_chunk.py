@@ -62,6 +62,9 @@ CASES = [
     trailer("trailer-framing-dropped", "9110-6.5.1",
             b"Content-Length: 5\r\nX-Sum: 1\r\nTransfer-Encoding: chunked\r\n", b"X-Sum: 1\r\n"),
     trailer("trailer-host-dropped", "9110-6.5.1", b"Host: evil.example\r\n"),
+    trailer("trailer-forwarding-dropped", "design-7",
+            b"X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.example\r\n"
+            b"Forwarded: for=6.6.6.6\r\nX-Request-ID: evil\r\nVia: 1.1 evil\r\nX-Sum: 1\r\n", b"X-Sum: 1\r\n"),
     trailer("trailer-connection-dropped", "9110-6.5.1", b"Connection: close\r\nKeep-Alive: 5\r\nUpgrade: x\r\n"),
     good("trailer-announced", "9110-6.6.2", b"5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n", b"hello", b"X-Sum: 1\r\n",
          fields=[b"Trailer: X-Sum"]),

@@ -1,4 +1,4 @@
-"""Other programs that tests start: demo workers on ports of their own, real servers, and what /proc says of a process."""
+"""Other programs that tests start: demo workers on ports of their own, real servers; what /proc says of a process."""
 
 import pathlib
 import re

@@ -1,0 +1,19 @@
+/* What the server gives up for good before it serves: files (Landlock) and system calls (seccomp).
+ *
+ * For a process that was told no_new_privs. What is given up cannot be had back, by threads started later neither.
+ */
+#ifndef MAIN_SANDBOX_H
+#define MAIN_SANDBOX_H
+
+/* From now on no file may be opened, made, moved or removed, but log_path (NULL: none) and new regular files in its
+ * directory, and these only to be written; no process outside may be signalled, where the kernel can (Landlock version
+ * 6). Descriptors open already stay as they are. Creates the log if there is none. Before any thread is started: only
+ * those started later are bound.
+ *
+ * NULL with *ret_version of the kernel's Landlock, or why it is not so (a text that lives until the next call). */
+const char *sandbox_limit_files(const char *log_path, int *ret_version);
+
+/* From now on, for every thread, only the system calls of sandbox.def. NULL, or why it is not so. */
+const char *sandbox_limit_calls(void);
+
+#endif
