@@ -81,16 +81,17 @@ static int choose_connections(const struct config *config, uint32_t reactors, ui
 
 /* ---- sockets ---- */
 
-static const char *remedy_of(int error)
+static const char *why_and_what_to_do(int error)
 {
     switch (-error) {
-    case ERR_ADDRESS_IN_USE: return "another program listens there: stop it, or listen elsewhere (--listen)";
+    case ERR_ADDRESS_IN_USE:
+        return "the address is already in use: stop the program that listens there, or listen elsewhere (--listen)";
     case ERR_NO_PERMISSION:
-        return "ports below 1024 need root or the capability CAP_NET_BIND_SERVICE: give it "
-               "(setcap cap_net_bind_service=+ep), or listen on a higher port (--listen 8080)";
-    case ERR_BAD_ADDRESS: return "this machine has no such address: see `ip address`";
-    case ERR_NO_DESCRIPTORS: return "raise the limit of open files (ulimit -n)";
-    default: return "see the system's log";
+        return "permission was denied: ports below 1024 need root or the capability CAP_NET_BIND_SERVICE (setcap "
+               "cap_net_bind_service=+ep), so give it, or listen on a higher port (--listen 8080)";
+    case ERR_BAD_ADDRESS: return "this machine has no such address: see `ip address` for those it has";
+    case ERR_NO_DESCRIPTORS: return "too many files are open: raise the limit (ulimit -n)";
+    default: return err_sentence(error);
     }
 }
 
@@ -119,8 +120,8 @@ static int bind_one(const struct config_listener *listener, uint32_t reactors, u
             error = i > 0 && !shared ? err_from_errno(errno) : fds[i * step];
     }
     if (error)
-        fprintf(stderr, "ballast: cannot listen on %.*s: %s (%s).\n", STR_ARG(listener->address.text),
-                err_sentence(error), remedy_of(error));
+        fprintf(stderr, "ballast: cannot listen on %.*s: %s.\n", STR_ARG(listener->address.text),
+                why_and_what_to_do(error));
     return error;
 }
 

@@ -84,6 +84,9 @@ static void draw_families(struct plan *plan)
         if (chance(&gen, percent) && (!plan->calm || (harmless & 1u << f)))
             plan->families |= 1u << f;
     }
+    /* Bytes behind an answer must come with its end: later ones would be an answer to the next request. */
+    if (plan_has(plan, FAMILY_EXTRA))
+        plan->families &= ~(1u << FAMILY_FRAGMENTS | 1u << FAMILY_TIGHT);
 }
 
 /* ---- shape ---- */
@@ -127,7 +130,7 @@ static void draw_net(struct plan *plan)
     gen = stream(plan->seed, FAMILY_DELAY, 0);
     if (plan_has(plan, FAMILY_DELAY)) {
         plan->net.delay_ns = (int64_t)between(&gen, 0, 3000) * 1000;
-        plan->net.jitter_ns = chance(&gen, 70) ? (int64_t)between(&gen, 0, 2000) * 1000 : 0;
+        plan->net.jitter_ns = chance(&gen, 70) && !plan_has(plan, FAMILY_EXTRA) ? (int64_t)between(&gen, 0, 2000) * 1000 : 0;
     }
     gen = stream(plan->seed, FAMILY_LAZY, 0);
     if (plan_has(plan, FAMILY_LAZY))
@@ -221,9 +224,8 @@ static void draw_answer_faults(struct plan *plan, uint32_t id, struct plan_answe
     answer->cut_first = plan_has(plan, FAMILY_CUT_ONCE) && chance(&gen, 30);
     answer->cut_resets = chance(&gen, 50);
     gen = stream(plan->seed, FAMILY_EXTRA, id);
-    answer->extra = plan_has(plan, FAMILY_EXTRA) && chance(&gen, 30) && answer->kind == ANSWER_RIGHT &&
-                    answer->framing != PLAN_CLOSE && answer->body_bytes < 4000 && plan->net.jitter_ns == 0 &&
-                    plan->net.segment_bytes > 20000 && !plan_has(plan, FAMILY_TIGHT);
+    answer->extra = plan_has(plan, FAMILY_EXTRA) && chance(&gen, 50) && answer->kind == ANSWER_RIGHT &&
+                    !answer->close_after && answer->body_bytes < 4000;
 }
 
 static void draw_answer(struct plan *plan, const struct plan_request *request, struct plan_answer *answer)
