@@ -103,7 +103,9 @@ static int start_workers(struct demo *demo)
         uint32_t port = WORKER_PORT + i;
         error = check_port("127.0.0.1", port);
         if (error)
-            fprintf(stderr, "ballast: demo worker %u cannot listen on 127.0.0.1:%u (%s): stop what listens there.\n",
+            fprintf(stderr,
+                    "ballast: demo worker %u cannot listen on 127.0.0.1:%u: the port is in use (%s), so stop what "
+                    "listens there.\n",
                     i + 1, port, err_reason(error));
     }
     for (uint32_t i = 0; i < demo->workers && !error; i++) {

@@ -257,12 +257,23 @@ static struct wait waiting_for(const struct exchange *x)
     return (struct wait){rules->request_body_ms, -ERR_REQUEST_BODY_TIMEOUT};
 }
 
-/* What the side that is waited for to read has taken so far; 0 when nobody is waited for to read. */
-static uint64_t read_so_far(const struct exchange *x)
+/* The side that is waited for to read, if one is. */
+static const struct conn *reader_of(const struct exchange *x)
 {
     if (x->answering)
-        return x->down.done || x->down.blocked || x->own_answer ? x->client.session->conn.sent : 0;
-    return x->up.blocked ? x->worker.session->conn.sent : 0;
+        return x->down.done || x->down.blocked || x->own_answer ? &x->client.session->conn : NULL;
+    return x->up.blocked ? &x->worker.session->conn : NULL;
+}
+
+/* What that side has taken so far. While a send waits, what fills the system's buffers is not taken either: they make
+ * room for more only when a good part of them is, which takes a slow reader long. */
+static uint64_t read_so_far(const struct exchange *x)
+{
+    const struct conn *conn = reader_of(x);
+
+    if (!conn)
+        return 0;
+    return conn->sent - (conn->sock.tx ? io_untaken(&conn->sock) : 0);
 }
 
 /* A reader may take bytes without an event up here: it is slow then, not silent. */

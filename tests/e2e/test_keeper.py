@@ -246,7 +246,7 @@ def test_no_privilege(as_nobody):
         pytest.skip("this machine lets anybody listen on any port")
     prefix, program = as_nobody
     text = one_sentence([*prefix, program, "run", "--listen", "127.0.0.1:1"])
-    assert "Permission was denied" in text and "CAP_NET_BIND_SERVICE" in text
+    assert "permission was denied" in text and "CAP_NET_BIND_SERVICE" in text
 
 
 def test_too_few_descriptors(as_nobody):

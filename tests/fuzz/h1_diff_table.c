@@ -236,6 +236,58 @@ static bool length_again(const struct diff_case *seen)
     return count > 1;
 }
 
+static bool has_option(const struct diff_case *seen, struct str option)
+{
+    for (uint32_t i = 0; i < seen->their->count; i++) {
+        struct str rest = seen->their->fields[i].value, piece;
+        while (is_named(&seen->their->fields[i], STR("connection")) && str_cut(&rest, ',', &piece)) {
+            if (str_ieq(piece, option))
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool close_and_keep(const struct diff_case *seen)
+{
+    return seen->their->minor == 0 && has_option(seen, STR("close")) && has_option(seen, STR("keep-alive"));
+}
+
+static bool proxy_connection(const struct diff_case *seen)
+{
+    return count_named(seen->their, STR("proxy-connection")) > 0;
+}
+
+static bool empty_option(const struct diff_case *seen)
+{
+    return has_option(seen, STR(""));
+}
+
+/* Bytes in Connection that neither a token nor a list has. */
+static bool odd_option(const struct diff_case *seen)
+{
+    for (uint32_t i = 0; i < seen->their->count; i++) {
+        struct str value = seen->their->fields[i].value;
+        for (size_t k = 0; is_named(&seen->their->fields[i], STR("connection")) && k < value.n; k++) {
+            if (!isalnum((unsigned char)value.p[k]) &&
+                (value.p[k] == '\0' || !strchr("!#$%&'*+-.^_`|~, \t", value.p[k])))
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool framing_trailer(const struct diff_case *seen)
+{
+    for (size_t i = 0; i < seen->body.n; i++) {
+        struct str rest = str_slice(seen->body.p + i, seen->body.n - i);
+        struct str name = str_slice(rest.p, str_find(rest, ':'));
+        if (i > 0 && rest.p[-1] == '\n' && framing_name(name))
+            return true;
+    }
+    return false;
+}
+
 /* `name: value` in letters and digits. */
 static bool plain_trailer(struct str line)
 {

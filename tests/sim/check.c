@@ -9,9 +9,9 @@
 
 #include "tests/sim/memory.h"
 
-/* Chunks that a connection may pin: four queues of 64 KiB, each with a partly used chunk at both ends, and as many again
- * for what is split into slices of different chunks. */
-enum { CHUNKS_PER_CONNECTION = 60, CHUNKS_BASE = 16 };
+/* Chunks that a connection may pin: two queues of 64 KiB and what is kept for a replay, each slice too long to be joined
+ * (BUFQ_JOIN_BYTES) in a chunk of its own. */
+enum { CHUNKS_PER_CONNECTION = 3 * (65536 / BUFQ_JOIN_BYTES + 2), CHUNKS_BASE = 16 };
 
 static char *name_place;
 static struct world *current;
@@ -203,6 +203,8 @@ void check_step(struct world *world)
     add_up(world, &totals, dispatches);
     for (uint32_t w = 0; w < world->plan->workers; w++)
         check_health(world, w);
+    for (uint32_t w = 0; w < world->plan->workers; w++)
+        worker_check(&world->workers[w]);
     if (turns_are_plain(world->plan))
         for (uint32_t p = 0; p < world->plan->pools; p++)
             check_fair(world, p, dispatches);

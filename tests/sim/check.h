@@ -24,6 +24,8 @@ void check_request_head(const struct sim_worker *worker, const struct wire_reade
                         const struct plan_request *request);
 void check_request_whole(const struct sim_worker *worker, const struct wire_reader *reader,
                          const struct plan_request *request);
+/* A worker has sent this much of its answer, and the balancer has taken it from the connection or could. */
+void check_taken(const struct world *world, const struct plan_request *request, uint64_t bytes);
 /* A client: an answer's head (interim ones too), a whole answer, an end without one. */
 void check_answer_head(struct sim_client *client);
 void check_answer_whole(struct sim_client *client);

@@ -86,6 +86,21 @@ void check_request_whole(const struct sim_worker *worker, const struct wire_read
         check_fail("no-mixing", client, id, "w%u gets q%d with trailers: %.*s", worker->index, id, STR_ARG(trailer));
 }
 
+/* Bytes of an answer that may be on their way: in both connections' buffers, and in the balancer 64 KiB of body and
+ * 64 KiB to be sent, each a receive more; heads and chunk lines beside. */
+void check_taken(const struct world *world, const struct plan_request *request, uint64_t bytes)
+{
+    const struct sim_client *client = &world->clients[(request->id - 1000) / 100];
+    uint64_t most = 2 * world->plan->net.buffer_bytes + 4 * 65536 + 16384 + bytes / 50;
+    bool read = client->awaiting < client->plan->count && client->plan->requests[client->awaiting].id == request->id;
+    if (client->peer == NULL || client->awaiting > (request->id - 1000) % 100 || bytes <= most)
+        return;
+    if (!read || bytes - most > client->reader.body_n)
+        check_fail("bounded", (int)client->index, (int)request->id,
+                   "%llu bytes of the answer to q%u are taken, its client has %llu", (unsigned long long)bytes,
+                   request->id, read ? (unsigned long long)client->reader.body_n : 0);
+}
+
 /* ---- what clients get ---- */
 
 static _Noreturn void needless(const struct sim_client *client, const char *what)
@@ -192,6 +207,19 @@ void check_answer_head(struct sim_client *client)
         workers_answer(client);
 }
 
+/* Nobody is slow: an answer comes as soon as the way allows, not when some time-out looks after it. */
+static void check_prompt(const struct sim_client *client)
+{
+    const struct request_log *log = log_of(client);
+    int64_t took_ns = world_now_ns(client->world) - log->answered_ns;
+    if (!times_are_plain(client) || log->answered_ns == 0 || client->plan->piece > 0)
+        return;
+    if (took_ns > 4 * slack_ns(client->world))
+        check_fail("deadlines", (int)client->index, (int)awaited(client)->id,
+                   "c%u has its answer to q%u only %.3f ms after the worker gave it", client->index,
+                   awaited(client)->id, (double)took_ns / 1e6);
+}
+
 void check_answer_whole(struct sim_client *client)
 {
     const struct plan_request *request = awaited(client);
@@ -203,6 +231,7 @@ void check_answer_whole(struct sim_client *client)
     log->outcome = client->own_answer && !request->metrics ? OUTCOME_OURS : OUTCOME_RIGHT;
     if (client->own_answer)
         return;
+    check_prompt(client);
     uint64_t bytes = bodiless ? 0 : answer->body_bytes;
     if (reader->body_n != bytes || reader->wrong)
         check_fail(reader->wrong ? "no-mixing" : "one-answer", (int)client->index, (int)request->id,

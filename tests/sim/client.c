@@ -260,6 +260,8 @@ static void on_end(struct sim_client *client, bool clean)
         return;
     }
     client->told_close = false;
+    client->not_reading = false;
+    client->paused = false;
     client->sending = false;
     client->body_waits = false;
     client->interims = 0;
@@ -286,12 +288,13 @@ static void on_unread_timer(void *context)
 
 static bool stop_was_reached(struct sim_client *client)
 {
-    if (!client->plan->stop_on_received || client->plan->stop == STOP_NONE || client->out.stopped ||
+    if (!client->plan->stop_on_received || client->plan->stop == STOP_NONE || client->stop_done || client->paused ||
         client->received < client->plan->stop_at)
         return false;
+    client->stop_done = true;
     client->out.stopped = client->plan->stop != STOP_READING;
     stop(client);
-    if (client->plan->stop == STOP_READING && !client->paused) {
+    if (client->plan->stop == STOP_READING) {
         client->not_reading = true;
         client->paused = true;
         io_sim_peer_pause(client->peer, true);

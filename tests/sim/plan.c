@@ -34,7 +34,7 @@ static uint32_t one_of(struct rand_gen *gen, const uint32_t *values, size_t coun
 /* Small ones mostly, now and then one that fills every queue on its way. */
 static uint32_t body_size(struct rand_gen *gen)
 {
-    static const uint32_t sizes[] = {0, 1, 10, 300, 2000, 9000, 16384, 40000, 65536, 70000, 200000, 400000};
+    static const uint32_t sizes[] = {0, 1, 10, 300, 2000, 9000, 16384, 40000, 65536, 70000, 200000, 1500000};
     uint32_t pick = (uint32_t)rand_below(gen, 36);
     if (pick >= 12)
         return between(gen, 0, 500);

@@ -28,39 +28,43 @@ def describe(patch):
     return patch.read_text().splitlines()[0].removeprefix("#").strip()
 
 
-def patched_path(patch):
-    return re.search(r"^\+\+\+ b/(\S+)", patch.read_text(), re.MULTILINE).group(1)
-
-
-def compile_planted(build, patch, folder):
-    """The object of the patched file, compiled as the build directory compiles the right one."""
-    path = patched_path(patch)
-    source = folder / pathlib.Path(path).name
-    source.write_bytes((ROOT / path).read_bytes())
-    done = subprocess.run(["patch", "--quiet", "--no-backup-if-mismatch", str(source), str(patch)], capture_output=True,
-                          text=True)
+def apply_patch(patch, folder):
+    """Copies of the files that the patch changes, changed; their paths in the tree."""
+    paths = re.findall(r"^\+\+\+ b/(\S+)", patch.read_text(), re.MULTILINE)
+    for path in paths:
+        copy = folder / path
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes((ROOT / path).read_bytes())
+    done = subprocess.run(["patch", "-p1", "--quiet", "--no-backup-if-mismatch", "-i", str(patch)], cwd=folder,
+                          capture_output=True, text=True)
     if done.returncode != 0:
-        sys.exit(f"{patch.name} does not fit {path} any more; plant it anew:\n{done.stdout}{done.stderr}")
+        sys.exit(f"{patch.name} does not fit the tree any more; plant it anew:\n{done.stdout}{done.stderr}")
+    return paths
+
+
+def compile_planted(build, path, folder):
+    """The object of a patched file, compiled as the build directory compiles the right one."""
+    source = folder / path
     entries = json.loads((build / "compile_commands.json").read_text())
     entry = next(e for e in entries if (build / e["file"]).resolve() == ROOT / path)
     command = shlex.split(entry["command"])
-    object_file = folder / "planted.o"
+    object_file = source.with_suffix(".o")
     for at, word in enumerate(command):
         if word == entry["file"]:
             command[at] = str(source)
         elif command[at - 1] in ("-o", "-MF", "-MQ"):
-            command[at] = str(object_file) if command[at - 1] != "-MF" else str(folder / "planted.d")
+            command[at] = str(object_file) if command[at - 1] != "-MF" else str(source.with_suffix(".d"))
     subprocess.run(command + ["-w"], cwd=build, check=True)
     return object_file
 
 
-def link_planted(build, object_file, folder):
+def link_planted(build, objects, folder):
     lines = subprocess.run(["ninja", "-C", str(build), "-t", "commands", PROGRAM], capture_output=True, text=True,
                            check=True).stdout.splitlines()
     command = shlex.split(next(line for line in reversed(lines) if f"-o {PROGRAM} " in line + " "))
     program = folder / "planted-sim"
     place = command.index("-o")
-    command[place:place + 2] = ["-o", str(program), str(object_file)]
+    command[place:place + 2] = ["-o", str(program)] + [str(o) for o in objects]
     subprocess.run(command, cwd=build, check=True)
     return program
 
@@ -76,8 +80,8 @@ def hunt(program, limit):
 def plant(build, patch, limit):
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        program = link_planted(build, compile_planted(build, patch, folder), folder)
-        return hunt(program, limit)
+        objects = [compile_planted(build, path, folder) for path in apply_patch(patch, folder)]
+        return hunt(link_planted(build, objects, folder), limit)
 
 
 def main():

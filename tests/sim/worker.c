@@ -17,6 +17,7 @@ struct conn_script {
     struct request_log *log;
     uint32_t served;
     int64_t idle_due_ns;
+    uint64_t answer_from; /* where the answer begins in out */
     bool busy;     /* a request is here, and not all of it or of its answer is gone */
     bool answered; /* the answer was begun */
     bool gone;     /* and was sent */
@@ -130,6 +131,7 @@ static void begin_answer(struct conn_script *conn)
     const struct plan_answer *answer = &conn->request->answer;
     struct sim_bytes *out = &conn->out.bytes;
     conn->answered = true;
+    conn->answer_from = UINT64_MAX;
     if (answer->kind == ANSWER_HANG) {
         note(conn, "says nothing to");
         return;
@@ -137,6 +139,7 @@ static void begin_answer(struct conn_script *conn)
     for (uint8_t i = 0; i < answer->interims; i++)
         wire_append(out, "HTTP/1.1 %d Early\r\nX-Sim-Hint: %u\r\n\r\n", i % 2 ? 102 : 103, conn->request->id);
     size_t head_at = out->n;
+    conn->answer_from = conn->out.sent + head_at;
     if (answer->kind == ANSWER_GARBAGE)
         write_garbage(out, conn);
     else
@@ -333,6 +336,8 @@ static void on_answer_sent(void *context)
         return; /* an answer to nothing: an interim one */
     conn->busy = conn->reader.state != WIRE_DONE;
     conn->gone = true;
+    if (conn->request != NULL)
+        conn->log->answered_ns = world_now_ns(worker->world);
     conn->served++;
     if (conn->request != NULL && conn->request->answer.kind == ANSWER_RIGHT && conn->request->answer.close_after) {
         conn->leaving = true;
@@ -437,5 +442,17 @@ void worker_fini(struct sim_worker *worker)
         drop(conn, true);
         sim_bytes_free(&conn->out.bytes);
         free(conn);
+    }
+}
+
+void worker_check(const struct sim_worker *worker)
+{
+    LIST_FOREACH (link, &worker->conns) {
+        const struct conn_script *conn = CONTAINER_OF(link, struct conn_script, link);
+        if (conn->peer == NULL || conn->request == NULL || !conn->answered)
+            continue;
+        uint64_t left = conn->out.sent - io_sim_peer_unsent(conn->peer);
+        if (left > conn->answer_from)
+            check_taken(worker->world, conn->request, left - conn->answer_from);
     }
 }

@@ -54,6 +54,7 @@ struct request_log {
     int64_t last_sent_ns;  /* its last byte so far */
     int64_t whole_ns;      /* when a worker had it whole */
     int64_t stalled_ns;    /* when a worker stopped inside its answer */
+    int64_t answered_ns;   /* when a worker had sent all of its answer */
 };
 
 struct sim_client {
@@ -73,6 +74,7 @@ struct sim_client {
     bool body_waits; /* for 100 */
     bool told_close;
     bool own_answer; /* the answer that is read was made by the balancer */
+    bool stop_done; /* what plan->stop says has happened */
     bool not_reading;
     bool paused;
     bool done;
@@ -149,5 +151,7 @@ bool hostile_in_body(uint8_t kind);
 /* worker.c */
 void worker_init(struct sim_worker *worker, struct world *world, uint32_t index);
 void worker_fini(struct sim_worker *worker);
+/* Tells check_taken of every answer that is on its way. */
+void worker_check(const struct sim_worker *worker);
 
 #endif

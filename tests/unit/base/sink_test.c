@@ -169,6 +169,32 @@ static void sink_reopens(void **state)
     assert_file(moved, "");
 }
 
+static int reopen_result(const struct sink *sink)
+{
+    struct timespec pause = {.tv_nsec = 1000000};
+    int result;
+    while ((result = sink_reopen_result(sink)) == SINK_REOPENING)
+        nanosleep(&pause, NULL);
+    return result;
+}
+
+static void sink_says_how_reopening_went(void **state)
+{
+    struct sink *sink;
+    assert_int_equal(sink_create(path, &sink), 0);
+    assert_int_equal(sink_reopen_result(sink), 0);
+    sink_reopen(sink);
+    assert_int_equal(reopen_result(sink), 0);
+    assert_int_equal(rename(path, moved), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    sink_reopen(sink);
+    assert_int_equal(reopen_result(sink), -ERR_SYSTEM);
+    assert_int_equal(rmdir(path), 0);
+    sink_reopen(sink);
+    assert_int_equal(reopen_result(sink), 0);
+    sink_destroy(&sink);
+}
+
 /* The path cannot be opened again: better lines in the old file than none. */
 static void sink_reopen_failing_keeps_the_old_file(void **state)
 {
@@ -385,6 +411,7 @@ int main(void)
         SINK_TEST(sink_takes_from_many),
         SINK_TEST(sink_reopens),
         SINK_TEST(sink_reopen_failing_keeps_the_old_file),
+        SINK_TEST(sink_says_how_reopening_went),
         SINK_TEST(sink_says_why_it_cannot_open),
         SINK_TEST(sink_counts_what_a_full_disk_loses),
         SINK_TEST(sink_blocked_refuses_and_ends),
