@@ -369,7 +369,7 @@ def refuses(address):
 def stop_early(ballast_path, path, moment):
     """Start it, send one TERM when moment(process) returns, and see that this was enough."""
     port = free_port()
-    config = pathlib.Path(path) / "ballast.yaml"
+    config = path / "ballast.yaml"
     config.write_text(f"listeners: ['127.0.0.1:{port}']\npools: {{ web: {{ workers: ['127.0.0.1:1'] }} }}\n"
                       "threads: 1\naccess_log: off\n")
     process = subprocess.Popen([ballast_path, "run", "-c", config], stdin=subprocess.DEVNULL,

@@ -35,8 +35,8 @@ def threads_of(pid):
     """What /proc says of every thread of a process: dicts of strings."""
     found = {}
     for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        lines = (task / "status").read_text().splitlines()
-        found[int(task.name)] = {name: " ".join(value.split()) for name, value in (line.split(":", 1) for line in lines)}
+        pairs = (line.split(":", 1) for line in (task / "status").read_text().splitlines())
+        found[int(task.name)] = {name: " ".join(value.split()) for name, value in pairs}
     return found
 
 
@@ -197,7 +197,7 @@ def test_a_stuck_thread_ends_the_server_which_is_replaced(demo, balance, user):
 
 
 def test_a_process_that_was_stopped_is_not_stuck(demo, balance):
-    """The whole server sleeps for three times the watchdog's limit: all its threads do, and none of them is at fault."""
+    """The whole server sleeps for three times the watchdog's limit; none of its threads is at fault."""
     ballast = balance(demo().address, threads=2, watchdog="1s")
     server = server_of(ballast)
     os.kill(server, signal.SIGSTOP)
@@ -303,3 +303,15 @@ def test_a_rate_below_the_least_ends_a_client(demo, balance, stack):
     assert ends["slow"] is not None and 9 < ends["slow"] - began < 25
     reasons = {line["reason"] for line in ballast.wait_access(2)}
     assert {"client_stalled", "request_body_timeout"} <= reasons
+
+
+# What docs/threat-model.md says.
+
+def test_the_threat_model_names_what_is_there():
+    tests = pathlib.Path(__file__).resolve().parents[1]
+    text = (tests.parent / "docs" / "threat-model.md").read_text()
+    named = re.findall(r"`((?:unit|e2e|conformance|fuzz|sim|contract)/[\w/]+\.(?:c|py))(?:::(\w+))?`", text)
+    assert len(named) > 60
+    for path, name in named:
+        source = (tests / path).read_text()
+        assert not name or re.search(rf"(?:def|void|TEST\() ?{name}\b", source), f"{path}::{name}"

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "alloc_fail.h"
 #include "base/err.h"
+#include "tests/unit/alloc_fail.h"
 
 enum { COUNT = 3 };
 

@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "alloc_fail.h"
 #include "base/err.h"
+#include "tests/unit/alloc_fail.h"
 
 union address {
     struct sockaddr any;
