@@ -353,7 +353,8 @@ static int listen_code(int system_errno)
     }
 }
 
-int sock_listen(const struct sock_addr *addr, int backlog, bool reuse_port)
+/* A bound descriptor, or a code. */
+static int open_bound(const struct sock_addr *addr, bool reuse_port)
 {
     int family = addr->storage.ss_family;
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -362,11 +363,28 @@ int sock_listen(const struct sock_addr *addr, int backlog, bool reuse_port)
     int failure = set_options(fd, family, reuse_port);
     if (failure == 0)
         failure = bind_address(fd, addr);
-    if (failure == 0 && listen(fd, backlog) != 0)
-        failure = errno;
-    if (failure != 0) {
-        close(fd);
-        return listen_code(failure);
-    }
-    return fd;
+    if (failure == 0)
+        return fd;
+    close(fd);
+    return listen_code(failure);
+}
+
+int sock_listen(const struct sock_addr *addr, int backlog, bool reuse_port)
+{
+    int fd = open_bound(addr, reuse_port);
+    if (fd < 0 || listen(fd, backlog) == 0)
+        return fd;
+    int failure = errno;
+    close(fd);
+    return listen_code(failure);
+}
+
+int sock_check_free(const struct sock_addr *addr)
+{
+    ASSERT(addr->storage.ss_family != AF_UNIX);
+    int fd = open_bound(addr, false);
+    if (fd < 0)
+        return fd;
+    close(fd);
+    return 0;
 }

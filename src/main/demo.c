@@ -40,12 +40,7 @@ static int check_port(const char *host, uint32_t port)
     int error = sock_name_parse(str_of(text), STR(""), &name, &why);
     if (!error)
         error = sock_addr_numeric(&name, &addr);
-    if (error)
-        return error;
-    int fd = sock_listen(&addr, 1, false);
-    if (fd >= 0)
-        close(fd);
-    return fd < 0 ? fd : 0;
+    return error ? error : sock_check_free(&addr);
 }
 
 static void choose_port(struct demo *demo, const struct options *options)

@@ -95,21 +95,12 @@ static const char *why_and_what_to_do(int error)
     }
 }
 
-/* With several sockets on one address the system would let a second program join them unseen: a first, exclusive bind
- * asks. */
-static int check_free(const struct sock_addr *addr)
-{
-    int fd = sock_listen(addr, 1, false);
-
-    if (fd >= 0)
-        close(fd);
-    return fd < 0 ? fd : 0;
-}
-
+/* With several sockets on one address the system would let a second program join them unseen: an exclusive bind asks
+ * first. */
 static int bind_one(const struct config_listener *listener, uint32_t reactors, uint32_t step, int *fds)
 {
     bool shared = reactors > 1 && listener->address.addr.storage.ss_family != AF_UNIX;
-    int error = shared ? check_free(&listener->address.addr) : 0;
+    int error = shared ? sock_check_free(&listener->address.addr) : 0;
 
     for (uint32_t i = 0; i < reactors && !error; i++) {
         if (i > 0 && !shared)

@@ -52,9 +52,13 @@ def test_the_server_is_confined_and_the_keeper_is_not(demo, balance, sanitized):
     assert "no_new_privileges=on" in line
     assert ("landlock=on" in line) == kernel_has_landlock()
     assert ('seccomp="off: built with a sanitizer"' if sanitized else "seccomp=on") in line
-    threads = threads_of(server_of(ballast)).values()
+    server = server_of(ballast)
+    threads = threads_of(server)
     assert len(threads) >= 4, "the control thread, the log's writer and two reactors"
-    assert {(thread["NoNewPrivs"], thread["Seccomp"]) for thread in threads} == {("1", "0" if sanitized else "2")}
+    if sanitized:  # it may have a thread of its own, older than anything of ours
+        threads = {server: threads[server]}
+    assert {(thread["NoNewPrivs"], thread["Seccomp"]) for thread in threads.values()} == {
+        ("1", "0" if sanitized else "2")}
     keeper = threads_of(ballast.pid)[ballast.pid]
     assert (keeper["NoNewPrivs"], keeper["Seccomp"]) == ("0", "0")
 

@@ -54,6 +54,31 @@ static void check_printed(const struct sock_name *name, const struct sock_addr *
     release(text);
 }
 
+static bool is_one_of(struct str text, const char *const *words)
+{
+    for (; *words; words++) {
+        if (str_eq(text, str_of(*words)))
+            return true;
+    }
+    return false;
+}
+
+/* Nothing stands around the host but what the forms of an address have there. */
+static void check_around(struct str text, struct str host)
+{
+    static const char *const before[] = {"", "[", "http://", "http://[", NULL};
+    static const char *const after[] = {"", ":", "]", "]:", NULL};
+    struct str left = str_slice(text.p, (size_t)(host.p - text.p));
+    struct str right = str_slice(host.p + host.n, text.n - left.n - host.n);
+    ASSERT(is_one_of(left, before));
+    if (left.n >= 7 && str_ends(right, STR("/")))
+        right.n--;
+    while (right.n > 0 && isdigit((unsigned char)right.p[right.n - 1]))
+        right.n--;
+    ASSERT(is_one_of(right, after));
+    ASSERT(str_ends(left, STR("[")) == str_starts(right, STR("]")));
+}
+
 static void check_name(struct str text, struct str default_host, const struct sock_name *name)
 {
     struct sock_addr addr;
@@ -64,6 +89,8 @@ static void check_name(struct str text, struct str default_host, const struct so
         ASSERT(name->port > 0);
         ASSERT(is_inside(name->host, text) || name->host.p == default_host.p);
         check_host_bytes(name->host);
+        if (name->host.p != default_host.p)
+            check_around(text, name->host);
     }
     int code = sock_addr_numeric(name, &addr);
     ASSERT(code == 0 || (code == -ERR_NAME_NOT_FOUND && name->path.n == 0));

@@ -222,16 +222,18 @@ static bool coding_prefix(const struct diff_case *seen)
     return false;
 }
 
-/* They stop inside the second one, so the count is of ours. */
+/* They stop inside the second one, so the count is of ours: at least two, and all the same. */
 static bool length_again(const struct diff_case *seen)
 {
     uint32_t count = 0;
+    uint64_t length = 0, value;
     for (uint32_t i = 0; i < seen->our->msg.count; i++) {
         struct str rest = seen->our->msg.fields[i].value, piece;
-        if (!str_ieq(seen->our->msg.fields[i].name, STR("content-length")))
-            continue;
-        while (str_cut(&rest, ',', &piece))
-            count++;
+        while (str_ieq(seen->our->msg.fields[i].name, STR("content-length")) && str_cut(&rest, ',', &piece)) {
+            if (str_parse_u64(piece, UINT64_MAX, &value) != 0 || (count++ > 0 && value != length))
+                return false;
+            length = value;
+        }
     }
     return count > 1;
 }
@@ -310,13 +312,15 @@ static bool cut_line(struct str *rest, struct str *ret_line)
     return true;
 }
 
+enum { SIZE_DIGITS = 15 }; /* what h1_chunk promises to read */
+
 /* A third reading, of the plainest chunked bodies alone: no extensions, small sizes, plain trailers. */
 static bool odd_body(const struct diff_case *seen)
 {
     struct str rest = seen->body, line;
     uint64_t size;
     do {
-        if (!cut_line(&rest, &line) || str_parse_hex(line, seen->body.n, &size) != 0)
+        if (!cut_line(&rest, &line) || line.n > SIZE_DIGITS || str_parse_hex(line, seen->body.n, &size) != 0)
             return true;
         if (size > 0 && (size + 2 > rest.n || memcmp(rest.p + size, "\r\n", 2) != 0))
             return true;

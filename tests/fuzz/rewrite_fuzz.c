@@ -229,6 +229,9 @@ static void check_request(struct scene *scene, const struct h1_head *head, struc
     ASSERT(str_eq(msg->authority, head->msg.authority));
     ASSERT(msg->body == head->msg.body && msg->length == head->msg.length && again.head.chunked == head->chunked);
     check_kept(scene, msg->fields, msg->count);
+    /* RFC 9110 section 10.1.1: from HTTP/1.0 it means nothing, and what is forwarded is HTTP/1.1. */
+    ASSERT(head->msg.minor == 1 || count_of(msg->fields, msg->count, FIELD_EXPECT) == 0);
+    ASSERT(head->msg.expect_continue == msg->expect_continue);
     check_forwarded(scene, msg);
     check_id(scene, msg, id);
     if (forwards > 0)

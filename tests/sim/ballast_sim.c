@@ -5,10 +5,12 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -83,8 +85,11 @@ static pid_t start_child(bool silent)
         perror("fork");
         exit(2);
     }
-    if (child == 0 && silent && freopen("/dev/null", "w", stderr) == NULL)
-        _exit(2);
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* whoever ends the parent ends all of it */
+        if (silent && freopen("/dev/null", "w", stderr) == NULL)
+            _exit(2);
+    }
     return child;
 }
 
@@ -177,12 +182,13 @@ static int run_many(const struct options *options)
     if (end != END_GOOD)
         report(options);
     double took = seconds() - began;
-    printf("%llu scenarios from seed %llu (%llu calm), %llu requests: %llu answered right, %llu with an error, %llu cut; "
-           "%.0f s of their time in %.1f s\n",
-           (unsigned long long)shared->done, (unsigned long long)options->seed, (unsigned long long)shared->calm,
-           (unsigned long long)shared->sum.requests, (unsigned long long)shared->sum.right,
-           (unsigned long long)shared->sum.ours, (unsigned long long)shared->sum.cut,
-           (double)shared->sum.virtual_ms / 1e3, took);
+    printf(
+        "%llu scenarios from seed %llu (%llu calm), %llu requests: %llu answered right, %llu with an error, %llu cut; "
+        "%.0f s of their time in %.1f s\n",
+        (unsigned long long)shared->done, (unsigned long long)options->seed, (unsigned long long)shared->calm,
+        (unsigned long long)shared->sum.requests, (unsigned long long)shared->sum.right,
+        (unsigned long long)shared->sum.ours, (unsigned long long)shared->sum.cut, (double)shared->sum.virtual_ms / 1e3,
+        took);
     return end == END_GOOD ? 0 : 1;
 }
 
@@ -190,13 +196,14 @@ static int run_many(const struct options *options)
 
 static void usage(void)
 {
-    printf("usage: ballast-sim [--seed N] [--count M | --minutes K] [--trace] [--without LIST] [--quiet] [--no-shrink]\n"
-           "  --seed N       the first seed (default: from the clock)\n"
-           "  --count M      how many, one after the other (default 1)\n"
-           "  --minutes K    as many as fit\n"
-           "  --trace        print the scenario and everything that happens\n"
-           "  --without LIST leave out families, clients (c3) or the last requests of a client (c3r2), by commas\n"
-           "families:\n");
+    printf(
+        "usage: ballast-sim [--seed N] [--count M | --minutes K] [--trace] [--without LIST] [--quiet] [--no-shrink]\n"
+        "  --seed N       the first seed (default: from the clock)\n"
+        "  --count M      how many, one after the other (default 1)\n"
+        "  --minutes K    as many as fit\n"
+        "  --trace        print the scenario and everything that happens\n"
+        "  --without LIST leave out families, clients (c3) or the last requests of a client (c3r2), by commas\n"
+        "families:\n");
     for (int f = 0; f < FAMILY_COUNT; f++)
         printf("  %-13s %s\n", plan_family_name((enum plan_family)f), plan_family_what((enum plan_family)f));
 }
@@ -214,10 +221,14 @@ static uint64_t number(const char *text)
 static void parse(int argc, char **argv, struct options *options)
 {
     static const struct option names[] = {
-        {"seed", required_argument, NULL, 's'},    {"count", required_argument, NULL, 'c'},
-        {"minutes", required_argument, NULL, 'm'}, {"trace", no_argument, NULL, 't'},
-        {"without", required_argument, NULL, 'w'}, {"quiet", no_argument, NULL, 'q'},
-        {"no-shrink", no_argument, NULL, 'n'},     {"help", no_argument, NULL, 'h'},
+        {"seed", required_argument, NULL, 's'},
+        {"count", required_argument, NULL, 'c'},
+        {"minutes", required_argument, NULL, 'm'},
+        {"trace", no_argument, NULL, 't'},
+        {"without", required_argument, NULL, 'w'},
+        {"quiet", no_argument, NULL, 'q'},
+        {"no-shrink", no_argument, NULL, 'n'},
+        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     int option;

@@ -9,8 +9,8 @@
 
 #include "tests/sim/memory.h"
 
-/* Chunks that a connection may pin: two queues of 64 KiB and what is kept for a replay, each slice too long to be joined
- * (BUFQ_JOIN_BYTES) in a chunk of its own. */
+/* Chunks that a connection may pin: two queues of 64 KiB and what is kept for a replay, each slice too long to be
+ * joined (BUFQ_JOIN_BYTES) in a chunk of its own. */
 enum { CHUNKS_PER_CONNECTION = 3 * (65536 / BUFQ_JOIN_BYTES + 2), CHUNKS_BASE = 16 };
 
 static char *name_place;
@@ -57,8 +57,8 @@ void __wrap_account_note_dispatch(struct account *account, const struct worker *
 void __wrap_account_note_dispatch(struct account *account, const struct worker *worker)
 {
     if (!atomic_load(&worker->alive))
-        check_fail("no-dead-dispatch", TRACE_NOBODY, TRACE_NOBODY, "%.*s gets a request although it is known to be down",
-                   STR_ARG(worker->name));
+        check_fail("no-dead-dispatch", TRACE_NOBODY, TRACE_NOBODY,
+                   "%.*s gets a request although it is known to be down", STR_ARG(worker->name));
     trace_line(TRACE_NOBODY, TRACE_NOBODY, "a request is for %.*s", STR_ARG(worker->name));
     __real_account_note_dispatch(account, worker);
 }
@@ -146,8 +146,8 @@ static void check_health(struct world *world, uint32_t index)
         check_fail("health-by-probes", TRACE_NOBODY, TRACE_NOBODY, "w%u: %llu good probes, %llu good answers",
                    worker->index, (unsigned long long)worker->good, (unsigned long long)worker->good_answers);
     if (atomic_load(&real->alive) != (worker->state == HEALTH_UP))
-        check_fail("health-by-probes", TRACE_NOBODY, TRACE_NOBODY, "w%u is %s; its probes say otherwise",
-                   worker->index, atomic_load(&real->alive) ? "alive" : "not alive");
+        check_fail("health-by-probes", TRACE_NOBODY, TRACE_NOBODY, "w%u is %s; its probes say otherwise", worker->index,
+                   atomic_load(&real->alive) ? "alive" : "not alive");
 }
 
 /* ---- fair ---- */
@@ -189,8 +189,8 @@ static void check_bounded(const struct world *world, uint32_t index)
     reactor_read_use(world->reactors[index], &use);
     size_t most = CHUNKS_BASE + (use.clients + use.leases) * CHUNKS_PER_CONNECTION;
     if (use.chunks > most)
-        check_fail("bounded", TRACE_NOBODY, TRACE_NOBODY, "reactor %u: %zu chunks for %zu clients and %zu leases", index,
-                   use.chunks, use.clients, use.leases);
+        check_fail("bounded", TRACE_NOBODY, TRACE_NOBODY, "reactor %u: %zu chunks for %zu clients and %zu leases",
+                   index, use.chunks, use.clients, use.leases);
     if (use.clients > world->plan->connections)
         check_fail("bounded", TRACE_NOBODY, TRACE_NOBODY, "reactor %u: %zu clients, %u are allowed", index, use.clients,
                    world->plan->connections);
@@ -253,7 +253,8 @@ static void check_sums(const struct world *world, const struct account_totals *t
     if (totals->active != 0)
         check_fail("accounted", TRACE_NOBODY, TRACE_NOBODY, "%llu requests are still active",
                    (unsigned long long)totals->active);
-    if (totals->total > sums.asked + sums.metrics || sums.begun > totals->dispatches || sums.right > totals->ok + totals->aborted)
+    if (totals->total > sums.asked + sums.metrics || sums.begun > totals->dispatches ||
+        sums.right > totals->ok + totals->aborted)
         check_fail("accounted", TRACE_NOBODY, TRACE_NOBODY,
                    "clients asked %llu and were answered %llu, workers saw %llu; counted: total %llu, ok %llu, aborted "
                    "%llu, dispatches %llu",

@@ -34,8 +34,7 @@ static bool says_id(struct str text, uint32_t id, char end)
 {
     char wanted[16];
     int n = snprintf(wanted, sizeof(wanted), "%u", id);
-    return text.n >= (size_t)n && memcmp(text.p, wanted, (size_t)n) == 0 &&
-           (text.n == (size_t)n || text.p[n] == end);
+    return text.n >= (size_t)n && memcmp(text.p, wanted, (size_t)n) == 0 && (text.n == (size_t)n || text.p[n] == end);
 }
 
 static bool head_is_right(const struct wire_reader *reader, const struct plan_request *request)
@@ -76,8 +75,8 @@ void check_request_whole(const struct sim_worker *worker, const struct wire_read
         check_fail("strict", client, id, "w%u gets all of a hostile request", worker->index);
     if (reader->body_n != request->body_bytes || reader->wrong)
         check_fail("no-mixing", client, id, "w%u gets q%d with %llu bytes of body instead of %u%s%llu", worker->index,
-                   id, (unsigned long long)reader->body_n, request->body_bytes, reader->wrong ? ", wrong from byte " : "; ",
-                   (unsigned long long)reader->wrong_at);
+                   id, (unsigned long long)reader->body_n, request->body_bytes,
+                   reader->wrong ? ", wrong from byte " : "; ", (unsigned long long)reader->wrong_at);
     if (!log->sent_whole)
         check_fail("no-mixing", client, id, "w%u gets all of q%d, which its client has not sent", worker->index, id);
     struct str trailer = str_slice(reader->trailers, reader->trailers_n);
@@ -110,10 +109,10 @@ static _Noreturn void needless(const struct sim_client *client, const char *what
                client->reader.status);
 }
 
-/* How exactly the time of a client's event can be known: the way there and back, and a tick. */
+/* How exactly the time of a client's event can be known: the way there and back, a connect to a worker, and a tick. */
 static int64_t slack_ns(const struct world *world)
 {
-    return 3 * (world->plan->net.delay_ns + world->plan->net.jitter_ns) + 3 * NS_PER_MS;
+    return 5 * (world->plan->net.delay_ns + world->plan->net.jitter_ns) + 3 * NS_PER_MS;
 }
 
 static bool times_are_plain(const struct sim_client *client)
@@ -271,11 +270,12 @@ void check_answer_cut(struct sim_client *client, bool clean)
 void check_idle_end(struct sim_client *client)
 {
     const struct plan *plan = client->world->plan;
-    if (client->told_close || client->answered_ns == 0 || !times_are_plain(client) ||
-        client->plan->stop != STOP_NONE || plan_has(plan, FAMILY_BREAK) || client->next < client->plan->count)
+    if (client->told_close || client->answered_ns == 0 || !times_are_plain(client) || client->plan->stop != STOP_NONE ||
+        plan_has(plan, FAMILY_BREAK) || client->next < client->plan->count)
         return;
     if (client->world->drain_ns > 0) {
-        int64_t since_ns = client->world->drain_ns > client->answered_ns ? client->world->drain_ns : client->answered_ns;
+        int64_t since_ns =
+            client->world->drain_ns > client->answered_ns ? client->world->drain_ns : client->answered_ns;
         if (client->answered_ns + plan->timeouts.client_idle_ms * NS_PER_MS > client->world->drain_ns)
             check_deadline(client, "idle connection closed when told to stop", since_ns, 0, 0);
         return;

@@ -272,6 +272,8 @@ static void on_end(struct sim_client *client, bool clean)
 static void on_read_again(void *context)
 {
     struct sim_client *client = context;
+    if (client->not_reading)
+        return;
     client->paused = false;
     if (client->peer == NULL)
         return;

@@ -28,11 +28,11 @@ extern const struct io_backend io_sim_backend;
 
 /* How the net carries bytes. Applies to what is sent after it is set. */
 struct io_sim_limits {
-    size_t buffer_bytes;  /* on their way or unread in one direction of a connection: more is a short send */
-    size_t segment_bytes; /* most bytes that one send or receive moves; each arrives on its own */
-    int64_t delay_ns;     /* from one end to the other */
-    int64_t jitter_ns;    /* up to this much more, drawn from the seed; order within a connection is kept */
-    int backlog;          /* connections that wait for an accept; more are refused */
+    size_t buffer_bytes;   /* on their way or unread in one direction of a connection: more is a short send */
+    size_t segment_bytes;  /* most bytes that one send or receive moves; each arrives on its own */
+    int64_t delay_ns;      /* from one end to the other */
+    int64_t jitter_ns;     /* up to this much more, drawn from the seed; order within a connection is kept */
+    int backlog;           /* connections that wait for an accept; more are refused */
     uint32_t lazy_percent; /* how often a loop with work is passed over for a round: others get ahead of it */
 };
 

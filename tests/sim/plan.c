@@ -130,7 +130,8 @@ static void draw_net(struct plan *plan)
     gen = stream(plan->seed, FAMILY_DELAY, 0);
     if (plan_has(plan, FAMILY_DELAY)) {
         plan->net.delay_ns = (int64_t)between(&gen, 0, 3000) * 1000;
-        plan->net.jitter_ns = chance(&gen, 70) && !plan_has(plan, FAMILY_EXTRA) ? (int64_t)between(&gen, 0, 2000) * 1000 : 0;
+        plan->net.jitter_ns =
+            chance(&gen, 70) && !plan_has(plan, FAMILY_EXTRA) ? (int64_t)between(&gen, 0, 2000) * 1000 : 0;
     }
     gen = stream(plan->seed, FAMILY_LAZY, 0);
     if (plan_has(plan, FAMILY_LAZY))

@@ -88,7 +88,15 @@ struct plan_client {
     struct plan_request requests[PLAN_REQUESTS];
 };
 
-enum plan_window_kind { WINDOW_STATUS, WINDOW_HANG, WINDOW_CUT, WINDOW_GARBAGE, WINDOW_DIE, WINDOW_DIE_POLITELY, WINDOW_DARK };
+enum plan_window_kind {
+    WINDOW_STATUS,
+    WINDOW_HANG,
+    WINDOW_CUT,
+    WINDOW_GARBAGE,
+    WINDOW_DIE,
+    WINDOW_DIE_POLITELY,
+    WINDOW_DARK
+};
 
 struct plan_window {
     enum plan_window_kind kind;

@@ -226,8 +226,9 @@ static void print_client(const struct plan *plan, uint32_t index)
 
 static void print_worker(const struct plan *plan, uint32_t index)
 {
-    static const char *const kinds[] = {"unwell by status", "hangs when asked",     "cuts when asked", "garbles when asked",
-                                        "dies",             "stops as if restarted", "cannot be reached"};
+    static const char *const kinds[] = {
+        "unwell by status",      "hangs when asked", "cuts when asked", "garbles when asked", "dies",
+        "stops as if restarted", "cannot be reached"};
     const struct plan_worker *worker = &plan->worker[index];
     printf("  w%u of p%u, weight %u", index, worker->pool, worker->weight);
     if (worker->idle_close_ms > 0)
@@ -246,8 +247,8 @@ void plan_print(const struct plan *plan)
     for (uint32_t f = 0; f < FAMILY_COUNT; f++)
         if (plan_has(plan, (enum plan_family)f))
             printf(" %s", plan_family_name((enum plan_family)f));
-    printf("\n  %u reactors, %u tries, %u idle; segments of %zu, buffers of %zu, delay %lld + %lld us\n", plan->reactors,
-           plan->tries, plan->idle_per_worker, plan->net.segment_bytes, plan->net.buffer_bytes,
+    printf("\n  %u reactors, %u tries, %u idle; segments of %zu, buffers of %zu, delay %lld + %lld us\n",
+           plan->reactors, plan->tries, plan->idle_per_worker, plan->net.segment_bytes, plan->net.buffer_bytes,
            (long long)plan->net.delay_ns / 1000, (long long)plan->net.jitter_ns / 1000);
     for (uint32_t i = 0; i < plan->workers; i++)
         print_worker(plan, i);

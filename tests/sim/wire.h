@@ -12,7 +12,17 @@
 
 enum { WIRE_HEAD_MAX = 4096, WIRE_LINE_MAX = 256 };
 
-enum wire_state { WIRE_HEAD, WIRE_READY, WIRE_FIXED, WIRE_SIZE, WIRE_CHUNK, WIRE_CHUNK_END, WIRE_TRAILERS, WIRE_OPEN, WIRE_DONE };
+enum wire_state {
+    WIRE_HEAD,
+    WIRE_READY,
+    WIRE_FIXED,
+    WIRE_SIZE,
+    WIRE_CHUNK,
+    WIRE_CHUNK_END,
+    WIRE_TRAILERS,
+    WIRE_OPEN,
+    WIRE_DONE
+};
 enum wire_framing { WIRE_NONE, WIRE_BY_LENGTH, WIRE_BY_CHUNKS, WIRE_BY_END };
 
 struct wire_reader {
@@ -31,8 +41,8 @@ struct wire_reader {
     uint64_t left;             /* of the body, or of the chunk */
     uint64_t length;           /* what Content-Length said, UINT64_MAX: nothing */
     uint64_t body_n;
-    uint64_t key;       /* of the body's bytes */
-    bool wrong;         /* a byte of the body is not the key's */
+    uint64_t key; /* of the body's bytes */
+    bool wrong;   /* a byte of the body is not the key's */
     uint64_t wrong_at;
 };
 

@@ -18,10 +18,10 @@ struct conn_script {
     uint32_t served;
     int64_t idle_due_ns;
     uint64_t answer_from; /* where the answer begins in out */
-    bool busy;     /* a request is here, and not all of it or of its answer is gone */
-    bool answered; /* the answer was begun */
-    bool gone;     /* and was sent */
-    bool leaving;  /* closes when it has left */
+    bool busy;            /* a request is here, and not all of it or of its answer is gone */
+    bool answered;        /* the answer was begun */
+    bool gone;            /* and was sent */
+    bool leaving;         /* closes when it has left */
 };
 
 static int64_t now_ms(const struct sim_worker *worker)
@@ -108,7 +108,9 @@ static void write_garbage(struct sim_bytes *out, const struct conn_script *conn)
     switch (conn->request->answer.garbage) {
     case 0: wire_append(out, "%s", garbage_wish); break;
     case 1: wire_append(out, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd"); break;
-    case 2: wire_append(out, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"); break;
+    case 2:
+        wire_append(out, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+        break;
     case 3:
         wire_append(out, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Sim: %u.%u\r\n\r\n5\r\n",
                     conn->request->id, conn->worker->index);

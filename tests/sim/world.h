@@ -1,5 +1,5 @@
-/* One scenario under way: the real balancer (configuration, reactors, prober, accounts, metrics) over the simulated net,
- * scripted clients in front of it and scripted workers behind it.
+/* One scenario under way: the real balancer (configuration, reactors, prober, accounts, metrics) over the simulated
+ * net, scripted clients in front of it and scripted workers behind it.
  *
  * One thread. Everything lives from world_run's start to its end; scripts are never freed in between, so that a timer
  * of theirs may come late.
@@ -64,17 +64,17 @@ struct sim_client {
     struct io_sim_peer *peer;
     struct pacer out;
     struct wire_reader reader;
-    uint32_t next;     /* the first request that was not queued yet */
-    uint32_t awaiting; /* the request whose answer is read */
+    uint32_t next;                                       /* the first request that was not queued yet */
+    uint32_t awaiting;                                   /* the request whose answer is read */
     uint64_t begins[PLAN_REQUESTS], ends[PLAN_REQUESTS]; /* in out.sent */
     uint64_t received;
     uint32_t interims;
     int64_t answered_ns; /* the last answer was whole */
-    bool sending;    /* connected, and the first bytes were queued */
-    bool body_waits; /* for 100 */
+    bool sending;        /* connected, and the first bytes were queued */
+    bool body_waits;     /* for 100 */
     bool told_close;
     bool own_answer; /* the answer that is read was made by the balancer */
-    bool stop_done; /* what plan->stop says has happened */
+    bool stop_done;  /* what plan->stop says has happened */
     bool not_reading;
     bool paused;
     bool done;

@@ -219,11 +219,14 @@ static void test_a_listening_socket(void **state)
     assert_true((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
     assert_int_equal(sock_listen(&addr, 10, false), -ERR_ADDRESS_IN_USE);
     assert_int_equal(sock_listen(&addr, 10, true), -ERR_ADDRESS_IN_USE);
+    assert_int_equal(sock_check_free(&addr), -ERR_ADDRESS_IN_USE);
     close(fd);
+    assert_int_equal(sock_check_free(&addr), 0);
     int again = sock_listen(&addr, 10, true);
     assert_true(again >= 0);
     int shared = sock_listen(&addr, 10, true);
     assert_true(shared >= 0);
+    assert_int_equal(sock_check_free(&addr), -ERR_ADDRESS_IN_USE); /* shared or not */
     close(again);
     close(shared);
 }
