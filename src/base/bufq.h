@@ -11,7 +11,9 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-enum { BUFQ_JOIN_BYTES = 2048 }; /* slices up to this are copied behind the tail if it has room */
+enum {
+    BUFQ_JOIN_BYTES = BUF_CHUNK_BYTES / 2
+}; /* slices up to this are copied behind the tail: chunks in a queue are half full */
 
 /* For bufq.c alone; here because the pool makes the nodes. */
 struct bufq_slice {

@@ -11,8 +11,9 @@
 enum {
     MAIL_SLOTS = 64,
     LOG_FLUSH_MS = 100,
-    /* Chunks for a connection that moves bodies both ways with all its queues full. */
-    CONNECTION_BYTES_MAX = 4 * 65536 + 4 * BUF_CHUNK_BYTES,
+    /* Chunks for a connection that moves bodies both ways with all four queues full, each chunk at least half full
+     * (BUFQ_JOIN_BYTES), and what is being received and written. */
+    CONNECTION_BYTES_MAX = 4 * 2 * 65536 + 4 * BUF_CHUNK_BYTES,
 };
 
 enum mail_kind { MAIL_DRAIN };

@@ -635,10 +635,11 @@ static void test_nth_allocation_fails(void **state)
         world_settle(&world);
         converse();
         failed = alloc_fail_stop();
-        failures += failed;
-        assert_int_equal(asker.failures, failed);
-        assert_int_equal(asker.answers, !failed);
-        assert_int_equal(asker.error, failed ? -ERR_NO_MEMORY : 0);
+        failures += asker.failures;
+        /* A chunk that is only there to save others may be missing without harm. */
+        assert_int_equal(asker.failures + asker.answers, 1);
+        assert_true(failed || asker.answers == 1);
+        assert_int_equal(asker.error, asker.failures ? -ERR_NO_MEMORY : 0);
         assert_int_equal(asker.closed, 1);
     }
     assert_true(failures > 5);

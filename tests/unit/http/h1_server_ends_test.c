@@ -420,9 +420,10 @@ static void converse(void)
 static void check_out_of_memory(bool failed)
 {
     bool refused = echo.current && echo.current->refused;
-    assert_int_equal(echo.heads_lost + echo.aborted + refused, failed);
+    unsigned lost = echo.heads_lost + echo.aborted + refused;
+    assert_true(lost == 0 || (lost == 1 && failed));
     assert_true(conn_closing(&echo.server.session.conn));
-    assert_true(failed || echo.finished == 3);
+    assert_true(lost == 1 || echo.finished == 3); /* a chunk that is only there to save others may be missing */
     if (echo.heads_lost)
         assert_int_equal(echo.lost_code, -ERR_NO_MEMORY);
     if (echo.aborted)

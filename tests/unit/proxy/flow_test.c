@@ -266,7 +266,10 @@ static void flow_survives_no_memory(void **state)
         if (!error)
             error = flow_rewind(&f.flow);
         failed = alloc_fail_stop();
-        assert_int_equal(error, failed ? -ERR_NO_MEMORY : 0);
+        /* A chunk that is only there to save others may be missing without harm. */
+        assert_true(error == 0 || (failed && error == -ERR_NO_MEMORY));
+        if (error == 0)
+            assert_int_equal(bufq_bytes(&f.from.body), 40000);
         teardown(&f);
         assert_true(n < 100);
     }
