@@ -57,6 +57,14 @@ MUST_CHECK int str_parse_hex(struct str text, uint64_t max, uint64_t *ret_value)
 /* Writes `value` in decimal to `out` (room for 20 bytes), no NUL; returns the number of bytes. */
 size_t str_put_u64(char *out, uint64_t value);
 
+/* Copies text to `at`, where there is room; returns the place behind it. */
+static inline char *str_put(char *at, struct str text)
+{
+    if (text.n > 0)
+        memcpy(at, text.p, text.n);
+    return at + text.n;
+}
+
 static inline char str_lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;

@@ -133,12 +133,6 @@ static bool may_hold_secrets(const struct field *field)
            field->id == FIELD_PROXY_AUTHORIZATION;
 }
 
-static char *put(char *at, struct str text)
-{
-    memcpy(at, text.p, text.n);
-    return at + text.n;
-}
-
 int reply_trace(struct reply *ret_reply, const struct msg *request, struct str date, struct arena *arena)
 {
     enum { AROUND = 64 }; /* method, version, Host and the ends of lines */
@@ -149,13 +143,13 @@ int reply_trace(struct reply *ret_reply, const struct msg *request, struct str d
     char *text = arena_take(arena, room);
     if (!text)
         return -ERR_NO_MEMORY;
-    char *at = put(put(text, STR("TRACE ")), request->target);
-    at = put(at, request->minor ? STR(" HTTP/1.1\r\nHost: ") : STR(" HTTP/1.0\r\nHost: "));
-    at = put(put(at, request->authority), STR("\r\n"));
+    char *at = str_put(str_put(text, STR("TRACE ")), request->target);
+    at = str_put(at, request->minor ? STR(" HTTP/1.1\r\nHost: ") : STR(" HTTP/1.0\r\nHost: "));
+    at = str_put(str_put(at, request->authority), STR("\r\n"));
     for (uint32_t i = 0; i < request->count; i++) {
         const struct field *field = &request->fields[i];
         if (!field->dropped && !may_hold_secrets(field))
-            at = put(put(put(put(at, field->name), STR(": ")), field->value), STR("\r\n"));
+            at = str_put(str_put(str_put(str_put(at, field->name), STR(": ")), field->value), STR("\r\n"));
     }
     return reply_text(ret_reply, str_slice(text, (size_t)(at - text)), STR("message/http"), date, arena);
 }

@@ -92,12 +92,6 @@ static bool has_elements(const struct field *field, enum field_id id)
     return field->id == id && !field->dropped && field->value.n > 0;
 }
 
-static char *put(char *at, struct str text)
-{
-    memcpy(at, text.p, text.n);
-    return at + text.n;
-}
-
 /* The values of all lines of a list field, joined, and one element more; the lines are dropped. */
 static struct str extend_list(struct msg *msg, enum field_id id, struct str element, bool keep, struct arena *arena)
 {
@@ -116,8 +110,8 @@ static struct str extend_list(struct msg *msg, enum field_id id, struct str elem
     char *at = text;
     for (uint32_t i = 0; i < msg->count; i++)
         if (has_elements(&msg->fields[i], id))
-            at = put(put(at, msg->fields[i].value), STR(", "));
-    put(at, element);
+            at = str_put(str_put(at, msg->fields[i].value), STR(", "));
+    str_put(at, element);
     drop_all(msg, id);
     return str_slice(text, room);
 }
@@ -141,7 +135,7 @@ static char *put_quoted(char *at, struct str text, bool quoted)
 {
     if (quoted)
         *at++ = '"';
-    at = put(at, text);
+    at = str_put(at, text);
     if (quoted)
         *at++ = '"';
     return at;
@@ -156,16 +150,16 @@ static struct str forwarded_element(const struct msg *msg, const struct rewrite_
     char *text = arena_take(arena, client->host.n + msg->authority.n + client->scheme.n + AROUND);
     if (!text)
         return STR_NONE;
-    char *at = put(text, ipv6 ? STR("for=\"[") : STR("for="));
-    at = put(at, client->host);
+    char *at = str_put(text, ipv6 ? STR("for=\"[") : STR("for="));
+    at = str_put(at, client->host);
     if (ipv6)
-        at = put(at, STR("]\""));
+        at = str_put(at, STR("]\""));
     if (msg->authority.n > 0) {
-        at = put(at, STR(";host="));
+        at = str_put(at, STR(";host="));
         at = put_quoted(at, msg->authority, !field_is_token(msg->authority));
     }
-    at = put(at, STR(";proto="));
-    at = put(at, client->scheme);
+    at = str_put(at, STR(";proto="));
+    at = str_put(at, client->scheme);
     return str_slice(text, (size_t)(at - text));
 }
 
