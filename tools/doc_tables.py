@@ -32,7 +32,25 @@ def series():
         yield f"| `{name}` | {kind} | {text} |"
 
 
-TABLES = {("docs/access-log.md", "reasons"): reasons, ("docs/metrics.md", "series"): series}
+SIDES = {
+    "WE_REFUSE": "Ballast refuses",
+    "THEY_REFUSE": "http_parser refuses",
+    "KEEP_ALIVE": "does the connection go on",
+    "BODY_WE_REFUSE": "Ballast refuses the body",
+    "BODY_THEY_REFUSE": "http_parser refuses the body",
+}
+
+
+def differences():
+    yield "| who | with | where | clause |"
+    yield "|---|---|---|---|"
+    for side, code, _, clause, reason in rows("tests/fuzz/h1_diff.def", "DIFF", 5):
+        refusal = "" if code == "0" else f"`{code}`"
+        yield f"| {SIDES[side]} | {refusal} | {reason} | {clause} |"
+
+
+TABLES = {("docs/access-log.md", "reasons"): reasons, ("docs/metrics.md", "series"): series,
+          ("docs/fuzzing.md", "differences"): differences}
 
 
 def current(text, marker, lines):

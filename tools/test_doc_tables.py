@@ -8,6 +8,16 @@ def test_every_row_is_read():
     assert len(doc_tables.rows("src/base/err.def", "ERR", 7)) == errors > 40
     metrics = (doc_tables.ROOT / "src/control/metric.def").read_text().count("\nMETRIC(")
     assert len(doc_tables.rows("src/control/metric.def", "METRIC", 4)) == metrics > 10
+    differences = (doc_tables.ROOT / "tests/fuzz/h1_diff.def").read_text().count("\nDIFF(")
+    assert len(doc_tables.rows("tests/fuzz/h1_diff.def", "DIFF", 5)) == differences > 20
+
+
+def test_every_harness_is_documented():
+    text = (doc_tables.ROOT / "docs/fuzzing.md").read_text()
+    names = [path.name.removesuffix("_fuzz.c") for path in doc_tables.ROOT.glob("tests/fuzz/*_fuzz.c")]
+    assert len(names) > 8
+    for name in names:
+        assert f"| `{name}` |" in text and any((doc_tables.ROOT / "tests/fuzz/corpus" / name).iterdir())
 
 
 def test_docs_are_current(capsys):

@@ -265,6 +265,19 @@ static bool empty_option(const struct diff_case *seen)
     return has_option(seen, STR(""));
 }
 
+/* `u`, `clos`, `keep-`. */
+static bool begun_option(const struct diff_case *seen)
+{
+    static const struct str words[] = {{"close", 5}, {"keep-alive", 10}, {"upgrade", 7}};
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        for (size_t n = 1; n < words[i].n; n++) {
+            if (has_option(seen, str_slice(words[i].p, n)))
+                return true;
+        }
+    }
+    return false;
+}
+
 /* Bytes in Connection that neither a token nor a list has. */
 static bool odd_option(const struct diff_case *seen)
 {
