@@ -278,14 +278,14 @@ static bool begun_option(const struct diff_case *seen)
     return false;
 }
 
-/* Bytes in Connection that neither a token nor a list has. */
+/* Bytes in Connection that neither a token nor a list has; and `_`, which they take for another. */
 static bool odd_option(const struct diff_case *seen)
 {
     for (uint32_t i = 0; i < seen->their->count; i++) {
         struct str value = seen->their->fields[i].value;
         for (size_t k = 0; is_named(&seen->their->fields[i], STR("connection")) && k < value.n; k++) {
             if (!isalnum((unsigned char)value.p[k]) &&
-                (value.p[k] == '\0' || !strchr("!#$%&'*+-.^_`|~, \t", value.p[k])))
+                (value.p[k] == '\0' || !strchr("!#$%&'*+-.^`|~, \t", value.p[k])))
                 return true;
         }
     }
