@@ -90,7 +90,7 @@ def test_no_route_is_404_and_a_failure_with_its_reason(routed):
     answer = routed.get("/", host="nobody.test")
     assert answer.status == 404 and b'details="no_route"' in answer.fields.one(b"proxy-status")
     assert routed.metrics()['ballast_failures_total{reason="no_route"}'] == before + 1
-    line = next(line for line in reversed(routed.wait_access(1)) if line["host"] == "nobody.test")
+    line = routed.wait_access_line(lambda line: line["host"] == "nobody.test")
     assert (line["status"], line["reason"], line["pool"], line["worker"]) == (404, "no_route", "", "")
 
 

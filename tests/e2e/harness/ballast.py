@@ -210,3 +210,8 @@ class Ballast:
         """Wait for `count` access lines, and return all."""
         wait_for(lambda: len(self.access_lines()) >= count, timeout, f"{count} access lines")
         return self.access_lines()
+
+    def wait_access_line(self, is_it, timeout=10.0):
+        """Wait for an access line of this kind, and return the last: other requests may have left lines before it."""
+        wait_for(lambda: any(map(is_it, self.access_lines())), timeout, "that access line")
+        return [line for line in self.access_lines() if is_it(line)][-1]
