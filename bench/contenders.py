@@ -1,5 +1,5 @@
 """Who is measured: how each is configured and started. All do the same job: plain HTTP on one port of 127.0.0.1, the
-same three workers in turn, connections to workers kept, one thread, no access log, health checks where they exist.
+same workers in turn, connections to workers kept, as many threads, no access log, health checks where they exist.
 """
 
 import json
@@ -17,12 +17,17 @@ class Contender:
     name = ""
     program = None
 
-    def __init__(self, build, directory):
+    def __init__(self, build, directory, threads=1):
         self.build = build
-        self.directory = directory / self.name
+        self.threads = threads
+        self.directory = directory / f"{self.name}-{threads}"
         self.directory.mkdir()
         self.process = None
         self.port = None
+
+    def label(self):
+        """The name in tables: with the number of threads, if it is not one."""
+        return self.name if self.threads == 1 else f"{self.name} x{self.threads}"
 
     def locate(self):
         """The program's path, or None."""
@@ -35,6 +40,7 @@ class Contender:
         return ""
 
     def command(self, port, workers):
+        """How it is started: listening on this port of 127.0.0.1, with these addresses of workers."""
         raise NotImplementedError
 
     def write(self, name, text):
@@ -59,7 +65,7 @@ class Relay(Contender):
         return f"{self.build}/bench/relay is not built"
 
     def command(self, port, workers):
-        return [self.locate(), str(port), *map(str, workers)]
+        return [self.locate(), str(port), *workers]
 
 
 class Nginx(Contender):
@@ -72,13 +78,13 @@ class Nginx(Contender):
         return self.said("-v").rpartition("/")[2]
 
     def command(self, port, workers):
-        servers = "\n".join(f"    server 127.0.0.1:{worker};" for worker in workers)
+        servers = "\n".join(f"    server {worker};" for worker in workers)
         user = "user root;" if os.geteuid() == 0 else ""
         temporary = "\n".join(f"  {kind}_temp_path {self.directory}/{kind};"
                               for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         config = self.write("nginx.conf", f"""{user}
 daemon off;
-worker_processes 1;
+worker_processes {self.threads};
 pid {self.directory}/nginx.pid;
 error_log stderr crit;
 events {{ worker_connections 8192; }}
@@ -90,11 +96,11 @@ http {{
   client_body_buffer_size 128k;
   upstream web {{
 {servers}
-    keepalive 256;
+    keepalive {max(256, 2 * len(workers))};
     keepalive_requests 100000000;
   }}
   server {{
-    listen 127.0.0.1:{port} backlog=4096;
+    listen 127.0.0.1:{port} backlog=4096{" reuseport" if self.threads > 1 else ""};
     location / {{
       proxy_pass http://web;
       proxy_http_version 1.1;
@@ -116,10 +122,10 @@ class Haproxy(Contender):
         return self.said("-v").split()[2]
 
     def command(self, port, workers):
-        servers = "\n".join(f"  server w{worker} 127.0.0.1:{worker} check inter 2s" for worker in workers)
+        servers = "\n".join(f"  server w{i} {worker} check inter 2s" for i, worker in enumerate(workers))
         config = self.write("haproxy.cfg", f"""global
-  nbthread 1
-  maxconn 4096
+  nbthread {self.threads}
+  maxconn 6000
 defaults
   mode http
   timeout connect 5s
@@ -154,11 +160,12 @@ class Ballast(Contender):
             "listeners": [{"address": f"127.0.0.1:{port}"}],
             "pools": {"web": {
                 "balance": "round-robin",
-                "workers": [f"127.0.0.1:{worker}" for worker in workers],
+                "workers": workers,
                 "health": {"path": "/health", "interval": "2s"},
             }},
         }, indent=2))
-        return [self.locate(), "run", "-c", config, "--no-keeper", "--threads", "1", "--access-log", "off"]
+        return [self.locate(), "run", "-c", config, "--no-keeper", "--threads", str(self.threads),
+                "--access-log", "off"]
 
 
 ALL = (Relay, Ballast, Nginx, Haproxy)

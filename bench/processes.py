@@ -40,12 +40,12 @@ class Group:
                 except subprocess.TimeoutExpired:
                     continue
 
-    def start(self, command, cpu, log, **options):
-        """Start a command in a process group of its own, pinned with its children to one processor."""
+    def start(self, command, cpus, log, **options):
+        """Start a command in a process group of its own, kept with its children to these processors."""
         with open(log, "wb") as output:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=options.pop("stdout", output),
                                        stderr=output, start_new_session=True,
-                                       preexec_fn=lambda: os.sched_setaffinity(0, {cpu}), **options)
+                                       preexec_fn=lambda: os.sched_setaffinity(0, cpus), **options)
         self.processes.append(process)
         return process
 
@@ -73,15 +73,26 @@ def cpu_ns(pid):
     return total
 
 
+def private_bytes(pid):
+    """Memory that a process and its descendants have for themselves alone, written at least once."""
+    total = 0
+    for process in tree(pid):
+        for line in pathlib.Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Private_Dirty:"):
+                total += int(line.split()[1]) * 1024
+    return total
+
+
 def wait_ready(contender, log, names, patience=20.0):
     """Wait until the contender has led requests to every one of the named workers."""
     seen = set()
     deadline = time.monotonic() + patience
     while not names <= seen:
         if contender.process.poll() is not None:
-            raise BenchError(f"{contender.name} ended with {contender.process.returncode}: {log.read_text()[-2000:]}")
+            raise BenchError(f"{contender.label()} ended with {contender.process.returncode}: "
+                             f"{log.read_text()[-2000:]}")
         if time.monotonic() > deadline:
-            raise BenchError(f"{contender.name} did not lead to all workers in {patience} s, only to {sorted(seen)}")
+            raise BenchError(f"{contender.label()} did not lead to all workers in {patience} s, only to {sorted(seen)}")
         connection = http.client.HTTPConnection("127.0.0.1", contender.port, timeout=5)
         try:
             connection.request("GET", "/")

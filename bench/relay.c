@@ -1,7 +1,7 @@
 /* A bare byte relay: the yardstick of the bench. It understands nothing, so nothing that understands can be cheaper
  * on sockets: per message one receive and one send, edge-triggered, one thread.
  *
- *   relay LISTEN_PORT WORKER_PORT...      on 127.0.0.1; TERM ends it
+ *   relay LISTEN_PORT WORKER...      on 127.0.0.1; a worker is 127.0.0.1:PORT; TERM ends it
  *
  * Each client connection is tied to a worker connection of its own, workers in turn. It uses none of Ballast's
  * floors on purpose: what it costs must not change when they do.
@@ -209,6 +209,16 @@ static void on_event(struct side *side, uint32_t events)
         on_side(side, EPOLLIN);
 }
 
+static struct sockaddr_in worker_address(const char *text)
+{
+    static const char host[] = "127.0.0.1:";
+    if (strncmp(text, host, sizeof host - 1) != 0) {
+        fprintf(stderr, "relay: %s does not begin with %s\n", text, host);
+        exit(1);
+    }
+    return local_address(text + sizeof host - 1);
+}
+
 static int listen_on(const char *port)
 {
     struct sockaddr_in addr = local_address(port);
@@ -236,11 +246,11 @@ static void raise_descriptor_limit(void)
 int main(int argc, char **argv)
 {
     if (argc < 3 || argc - 2 > WORKERS_MAX) {
-        fprintf(stderr, "usage: relay LISTEN_PORT WORKER_PORT...\n");
+        fprintf(stderr, "usage: relay LISTEN_PORT WORKER...\n");
         return 1;
     }
     for (int i = 2; i < argc; i++)
-        workers[worker_count++] = local_address(argv[i]);
+        workers[worker_count++] = worker_address(argv[i]);
     raise_descriptor_limit();
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_fd < 0)

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "http/h1_write.h"
+#include "worker/shop.h"
 
 enum {
     IN_MAX = 262144,  /* reading stops at so many unread bytes */
@@ -244,7 +245,7 @@ static int client_age_answer(struct bufq *out, struct bufq *answer)
 
 static bool client_write_head(struct client *client)
 {
-    struct field fields[8];
+    struct field fields[8 + SHOP_FIELDS];
     struct plan *plan = &client->plan;
     struct service *service = client->port->service;
     struct bufq answer;
@@ -258,6 +259,8 @@ static bool client_write_head(struct client *client)
     msg_add_field(&msg, FIELD_DATE, STR("Date"), service_date(service));
     msg_add_field(&msg, FIELD_OTHER, STR("X-Worker"), client->port->name);
     msg_add_field(&msg, FIELD_OTHER, STR("Content-Type"), STR("text/plain"));
+    if (plan->shop)
+        shop_add_fields(&msg);
     if (plan->trailers)
         msg_add_field(&msg, FIELD_TRAILER, STR("Trailer"), STR("X-Bytes"));
     client->begun = true;

@@ -50,6 +50,8 @@ static void plan_path(struct plan *plan, struct str path)
         plan->stop_after = -1;
     } else if (str_eq(path, STR("/headers"))) {
         plan->body = PLAN_HEAD;
+    } else if (str_eq(path, STR("/page"))) {
+        plan->shop = true;
     } else if (path_number(path, STR("/bytes/"), INT64_MAX, plan, &number)) {
         plan->body = PLAN_PATTERN;
         plan->pattern_bytes = (int64_t)number;

@@ -29,6 +29,7 @@ struct plan {
     bool chunked;
     bool trailers;
     bool until_close; /* the body ends with the connection */
+    bool shop;        /* many fields in the head */
     bool bodyless;    /* HEAD, 204, 304: the head is all */
     bool early;       /* answer before the request's body is read */
     bool http10;

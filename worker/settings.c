@@ -193,6 +193,7 @@ void settings_print_help(FILE *out)
           "  /health      --health-status and a small body; signal USR1 switches between 200 and 503\n"
           "  /echo        the request's body, streamed back in the same framing\n"
           "  /headers     the request's head as it was received\n"
+          "  /page        who answered, under a head of twenty fields\n"
           "  /bytes/N     a whole body of N bytes\n"
           "  /status/N    an answer with this status (200 to 599)\n"
           "  /delay/MS    an answer after so many milliseconds\n"

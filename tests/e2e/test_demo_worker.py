@@ -208,6 +208,12 @@ def test_headers_shows_the_head_as_received(start):
         assert client.read_answer().body == head
 
 
+def test_page_has_a_head_of_twenty_fields(start):
+    answer = start().get(b"/page")
+    assert answer.status == 200 and len(answer.fields.lines) == 20
+    assert len(answer.fields.all(b"Set-Cookie")) == 2
+
+
 @pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 65535, 65536, 65537, 1000000])
 @pytest.mark.parametrize("options", [(), ("--chunked",), ("--close-delimited",)])
 def test_bytes_of_every_size_and_framing(start, size, options):

@@ -1,0 +1,218 @@
+"""Runs the load and takes the samples: rounds of every kind of work, waiting times at a fixed rate, memory at rest."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import contenders
+from processes import BenchError, Group, cpu_ns, free_port, private_bytes, wait_ready
+from works import IDLE_CONNECTIONS, TAIL_CONNECTIONS, TAIL_SHARE, WORKS
+
+PERCENTILES = ("p50_us", "p90_us", "p99_us", "p999_us")
+
+
+@dataclasses.dataclass
+class Bench:
+    """What all measurements of a run share."""
+    build: pathlib.Path
+    directory: pathlib.Path
+    only: list  # contenders' names; None: all
+    rounds: int
+    seconds: float
+    cpus: tuple  # the contender's, the load's and the workers'
+
+    def program(self, name):
+        path = self.build / name
+        if not path.is_file():
+            raise BenchError(f"{path} is not built: ./dev build")
+        return str(path)
+
+
+def load_command(bench, port, options):
+    return [bench.program("bench/load"), "--port", str(port), *map(str, options)]
+
+
+def load(bench, port, options, cpus, limit_s=60):
+    """Run the load once; returns what it reports. One wrong answer is an error: fast and wrong is worth nothing."""
+    done = subprocess.run(load_command(bench, port, options), capture_output=True, text=True, timeout=limit_s,
+                          check=False, preexec_fn=lambda: os.sched_setaffinity(0, cpus))
+    if done.returncode != 0:
+        raise BenchError(done.stderr.strip() or f"load ended with {done.returncode}")
+    report = json.loads(done.stdout)
+    if report["requests"] == 0:
+        raise BenchError("no request was answered")
+    return report
+
+
+# --- Who runs ---
+
+def start_workers(bench, group, count, cpus):
+    """Addresses of so many workers, in one process. Many are one port under as many addresses of this machine."""
+    command = [bench.program("ballast-worker")]
+    if count <= 8:
+        ports = [free_port() for _ in range(count)]
+        names = {str(port) for port in ports}
+        addresses = [f"127.0.0.1:{port}" for port in ports]
+        command += [word for port in ports for word in ("--port", str(port))]
+    else:
+        port = free_port()
+        names = {str(port)}
+        addresses = [f"127.1.{i // 250}.{i % 250 + 1}:{port}" for i in range(count)]
+        command += ["--bind", "0.0.0.0", "--port", str(port)]
+    group.start(command, cpus, bench.directory / "workers.log")
+    return addresses, names
+
+
+def layouts(work):
+    """The threads that each contender runs with: for a comparison of threads, one beside many."""
+    return (1,) if work.threads == 1 else (1, work.threads)
+
+
+def cpus_of(bench, work):
+    """The contender's, and the load's and workers'. There is no processor to spare for two threads."""
+    return ({bench.cpus[0]}, {bench.cpus[1]}) if work.threads == 1 else (set(bench.cpus), set(bench.cpus))
+
+
+def start_contenders(bench, group, work, addresses, names):
+    running = []
+    for kind in contenders.ALL:
+        if (bench.only and kind.name not in bench.only) or kind.name in work.without:
+            continue
+        for threads in layouts(work):
+            contender = kind(bench.build, bench.directory, threads)
+            if contender.locate() is None:
+                print(f"without {contender.name}: {contender.missing()}", file=sys.stderr)
+                continue
+            contender.port = free_port()
+            log = contender.directory / "log"
+            contender.process = group.start(contender.command(contender.port, addresses), cpus_of(bench, work)[0], log)
+            wait_ready(contender, log, names)
+            running.append(contender)
+    if not running:
+        raise BenchError("there is nothing to measure")
+    return running
+
+
+@contextlib.contextmanager
+def stage(bench, work):
+    """Workers and contenders for one kind of work, fresh; ended with it."""
+    with Group() as group, tempfile.TemporaryDirectory(dir=bench.directory) as directory:
+        staged = dataclasses.replace(bench, directory=pathlib.Path(directory))
+        addresses, names = start_workers(staged, group, work.workers, cpus_of(bench, work)[1])
+        yield start_contenders(staged, group, work, addresses, names)
+
+
+def rotated(running, number):
+    turn = number % len(running)
+    return running[turn:] + running[:turn]
+
+
+@contextlib.contextmanager
+def blamed(contender, title):
+    """An error names who was measured, with what."""
+    try:
+        yield
+    except (BenchError, subprocess.TimeoutExpired) as error:
+        raise BenchError(f"{contender.label()}, {title}: {error}") from None
+
+
+# --- Processor time ---
+
+def sample(bench, contender, work):
+    before = cpu_ns(contender.process.pid)
+    report = load(bench, contender.port, ["--seconds", bench.seconds, *work.load_options()], cpus_of(bench, work)[1])
+    spent_us = (cpu_ns(contender.process.pid) - before) / 1000
+    return {"cpu_us": spent_us / report["requests"], "per_s": report["requests"] * 1e6 / report["duration_us"],
+            "busy": spent_us / report["duration_us"]}
+
+
+def summary(taken):
+    """Samples by contender to medians, with ratios of processor time to each contender."""
+    rows = {}
+    for name, samples in taken.items():
+        times = [one["cpu_us"] for one in samples]
+        rows[name] = {key: statistics.median(one[key] for one in samples) for key in samples[0]}
+        rows[name] |= {"cpu_us_min": min(times), "cpu_us_max": max(times)}
+    for row in rows.values():
+        row["ratio"] = {name: row["cpu_us"] / other["cpu_us"] for name, other in rows.items()}
+    return rows
+
+
+def measure_work(bench, work):
+    with stage(bench, work) as running:
+        taken = {contender.label(): [] for contender in running}
+        for contender in running:
+            with blamed(contender, work.title):
+                load(bench, contender.port, ["--seconds", 0.5, *work.load_options()], cpus_of(bench, work)[1])
+        for number in range(bench.rounds):
+            for contender in rotated(running, number):
+                with blamed(contender, work.title):
+                    taken[contender.label()].append(sample(bench, contender, work))
+    return summary(taken)
+
+
+# --- Waiting times ---
+
+def wait_at(bench, contender, rate, seconds):
+    options = ["--connections", TAIL_CONNECTIONS, "--rate", f"{rate:.0f}", "--seconds", seconds]
+    return load(bench, contender.port, options, {bench.cpus[1]})
+
+
+def medians(reports):
+    return {key: statistics.median(report[key] for report in reports) for key in PERCENTILES}
+
+
+def measure_tail(bench, saturation):
+    """Waiting times by contender, at one rate for all (a share of what the slowest can do) and at the same share of
+    each one's own saturation. saturation: requests per second, by contender."""
+    common = TAIL_SHARE * min(saturation.values())
+    seconds = max(1.0, 1.5 * bench.seconds)
+    with stage(bench, WORKS["small"]) as running:
+        running = [contender for contender in running if contender.label() in saturation]
+        at = {contender.label(): {"common": [], "own": []} for contender in running}
+        for contender in running:
+            wait_at(bench, contender, common / 2, 0.5)
+        for number in range(bench.rounds):
+            for contender in rotated(running, number):
+                with blamed(contender, "waiting times"):
+                    name = contender.label()
+                    at[name]["common"].append(wait_at(bench, contender, common, seconds))
+                    at[name]["own"].append(wait_at(bench, contender, TAIL_SHARE * saturation[name], seconds))
+    return {name: {"common": {"rate": common, **medians(reports["common"])},
+                   "own": {"rate": TAIL_SHARE * saturation[name], **medians(reports["own"])}}
+            for name, reports in at.items()}
+
+
+# --- Memory ---
+
+def held_bytes(bench, contender):
+    """Memory for each kept connection that has asked once and then rests."""
+    options = ["--connections", IDLE_CONNECTIONS, "--idle", "--rate", 4000]
+    before = private_bytes(contender.process.pid)
+    with subprocess.Popen(load_command(bench, contender.port, options), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True,
+                          preexec_fn=lambda: os.sched_setaffinity(0, {bench.cpus[1]})) as holder:
+        if not holder.stdout.readline():
+            raise BenchError(holder.stderr.read().strip())
+        time.sleep(0.5)  # what was needed for the requests is given back
+        after = private_bytes(contender.process.pid)
+        holder.stdin.close()
+        holder.wait(30)
+    return {"bytes": (after - before) / IDLE_CONNECTIONS, "start_bytes": before}
+
+
+def measure_idle(bench):
+    with stage(bench, WORKS["small"]) as running:
+        rows = {}
+        for contender in running:
+            with blamed(contender, "idle connections"):
+                load(bench, contender.port, ["--seconds", 0.5], {bench.cpus[1]})
+                rows[contender.label()] = held_bytes(bench, contender)
+    return rows

@@ -1,0 +1,62 @@
+"""What the bench says of numbers: ratios, goals met and missed, a chart that is well-formed."""
+
+import xml.etree.ElementTree
+
+import measure
+import report
+
+SAMPLES = {
+    "relay": [{"cpu_us": 10.0, "per_s": 100.0, "busy": 0.5}, {"cpu_us": 12.0, "per_s": 90.0, "busy": 0.5},
+              {"cpu_us": 11.0, "per_s": 95.0, "busy": 0.5}],
+    "ballast": [{"cpu_us": 11.0, "per_s": 100.0, "busy": 0.5}],
+    "nginx": [{"cpu_us": 22.0, "per_s": 100.0, "busy": 0.5}],
+}
+
+
+def test_the_median_counts():
+    rows = measure.summary(SAMPLES)
+    assert rows["relay"]["cpu_us"] == 11.0
+    assert (rows["relay"]["cpu_us_min"], rows["relay"]["cpu_us_max"]) == (10.0, 12.0)
+    assert rows["ballast"]["ratio"] == {"relay": 1.0, "ballast": 1.0, "nginx": 0.5}
+
+
+def test_a_goal_is_met_or_missed():
+    rows = measure.summary(SAMPLES)
+    assert report.reading("small", rows).count("met") == 2
+    rows["ballast"]["ratio"]["nginx"] = 0.81
+    assert "(goal 0.80: missed)" in report.reading("small", rows)
+    assert "goal" not in report.reading("fields", rows)
+
+
+def test_the_better_of_the_others_is_the_cheaper_one():
+    rows = measure.summary(SAMPLES | {"haproxy": [{"cpu_us": 44.0, "per_s": 1.0, "busy": 0.5}]})
+    assert "better of the others, nginx" in report.reading("small", rows)
+
+
+def test_two_threads_at_the_same_price_are_twice_as_much():
+    rows = {"ballast": {"cpu_us": 10.0}, "ballast x2": {"cpu_us": 10.0}}
+    assert report.scaling(rows, "ballast") == 2.0
+    rows["ballast x2"]["cpu_us"] = 12.5
+    assert report.scaling(rows, "ballast") == 1.6
+    assert "missed" in report.scaling_reading(rows)
+    assert report.scaling(rows, "nginx") is None
+
+
+def test_tables_have_as_many_columns_as_their_head():
+    lines = report.work_table(measure.summary(SAMPLES))
+    assert len({line.count("|") for line in lines}) == 1 and len(lines) == 5
+
+
+def test_tail_and_idle_name_their_goals():
+    times = {"rate": 1000.0, "p50_us": 1, "p90_us": 2, "p99_us": 3, "p999_us": 4}
+    rows = {name: {"common": dict(times), "own": dict(times)} for name in ("ballast", "nginx")}
+    assert "met" in "\n".join(report.tail_lines(rows))
+    rows["ballast"]["common"]["p999_us"] = 5
+    assert "missed" in "\n".join(report.tail_lines(rows))
+    assert "missed" in "\n".join(report.idle_lines({"ballast": {"bytes": 300.0, "start_bytes": 1 << 20}}))
+
+
+def test_the_chart_is_xml_with_a_bar_for_each_number():
+    chart = report.chart({"works": {"small": measure.summary(SAMPLES), "large": measure.summary(SAMPLES)}})
+    root = xml.etree.ElementTree.fromstring(chart)
+    assert len(root.findall("{*}rect")) == 1 + 2 * len(SAMPLES)

@@ -1,0 +1,41 @@
+"""What is measured: kinds of load, what they need, and who takes part."""
+
+import dataclasses
+
+BODY_64K, BODY_1M, BODY_10M = 1 << 16, 1 << 20, 10 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """One kind of load, as options of bench/load.c, and the layout it is measured in."""
+    name: str
+    title: str
+    arguments: tuple = ()
+    connections: int = 32
+    workers: int = 3
+    threads: int = 1  # of the contender; with 2 nobody is pinned, and one thread is measured beside
+    without: tuple = ()  # contenders for whom it would mean something else
+
+    def load_options(self):
+        return ["--connections", str(self.connections), *self.arguments]
+
+
+WORKS = {work.name: work for work in (
+    Work("small", "small keep-alive requests"),
+    Work("fields", "20 fields each way", ("--browser", "--path", "/page")),
+    Work("connect", "a connection per request", ("--close",)),
+    Work("large", "1 MiB answers", ("--path", f"/bytes/{BODY_1M}", "--answer-bytes", str(BODY_1M))),
+    Work("post64k", "64 KiB posts", ("--post-bytes", str(BODY_64K))),
+    Work("post10m", "10 MiB posts", ("--post-bytes", str(BODY_10M)), connections=4),
+    # The relay ties a worker to each client's connection: it would lead to 32 of them.
+    Work("pool", "1,000 workers in the pool", workers=1000, without=("relay",)),
+    Work("threads", "two threads", connections=64, threads=2, without=("relay",)),
+)}
+
+# Measured in ways of their own, after the works.
+IDLE, TAIL = "idle", "tail"
+IDLE_CONNECTIONS = 4000
+# Of saturation, as measured by the work `small` in the same run.
+TAIL_SHARE = 0.7
+TAIL_CONNECTIONS = 64
+NAMES = (*WORKS, IDLE, TAIL)
