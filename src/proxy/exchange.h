@@ -6,11 +6,7 @@
 #ifndef PROXY_EXCHANGE_H
 #define PROXY_EXCHANGE_H
 
-#include "balance/lease.h"
-#include "balance/pick.h"
-#include "proxy/access_log.h"
-#include "proxy/account.h"
-#include "proxy/flow.h"
+#include "proxy/exchange_home.h"
 #include "proxy/rewrite.h"
 #include "proxy/route.h"
 
@@ -38,26 +34,6 @@ struct exchange_rules {
     int (*metrics)(void *context, struct bufq *out);
     void *metrics_context;
 };
-
-struct exchange;
-
-/* Where exchanges live: a reactor's parts they use. */
-struct exchange_home {
-    struct io *io;
-    const struct exchange_rules *rules;
-    struct lease_book *leases;
-    struct account *account;
-    struct access_log *log;
-    struct rand_gen rand;
-    struct slab exchanges;
-    struct exchange *spare; /* ended ones, kept warm */
-    uint32_t spare_count, spare_max;
-    int64_t date_s; /* the second that date stands for */
-    char date[29];
-};
-
-void exchange_home_init(struct exchange_home *home, size_t max_exchanges);
-void exchange_home_fini(struct exchange_home *home);
 
 /* A request begins on this session: the client's stream for it, or NULL at the limit. The exchange runs by itself from
  * here. */

@@ -10,6 +10,7 @@
 #ifndef UNIT_PROXY_WORLD_H
 #define UNIT_PROXY_WORLD_H
 
+#include "balance/pick.h"
 #include "proxy/reactor.h"
 #include "tests/unit/balance/balance_helper.h"
 #include "tests/unit/balance/scripted_worker.h"

@@ -1,0 +1,63 @@
+/* One place reads what the steps have left in the exchange, so that counters and the access line cannot differ. */
+#include "proxy/ending.h"
+
+#include "base/clock.h"
+#include "proxy/exchange_parts.h"
+
+enum account_outcome ending_outcome(const struct exchange *x)
+{
+    if (!x->error)
+        return ACCOUNT_OK;
+    return err_http_status(x->error) == 499 ? ACCOUNT_ABORTED : ACCOUNT_FAILED;
+}
+
+static int64_t since_start_us(const struct exchange *x, int64_t at_ns)
+{
+    return at_ns ? (at_ns - x->client.began_ns) / 1000 : -1;
+}
+
+static void write_access_line(struct exchange *x, int64_t total_us)
+{
+    const struct msg *head = &x->client.head;
+    struct access_log_facts facts = {
+        .wall_ns = clock_wall_ns(),
+        .id = x->id,
+        .client = x->client_host,
+        .method = head->method_text,
+        .host = head->authority,
+        .target = head->target,
+        .protocol = head->minor ? STR("HTTP/1.1") : STR("HTTP/1.0"),
+        .pool = x->pool ? x->pool->name : STR(""),
+        .worker = x->target ? x->target->name : STR(""),
+        .tries = x->tries,
+        .status = ending_outcome(x) == ACCOUNT_ABORTED ? 499 : x->status,
+        .own = x->own_answer,
+        .reused = x->reused,
+        .bytes_in = x->up.bytes,
+        .bytes_out = x->down.bytes,
+        .connect_us = since_start_us(x, x->connected_ns),
+        .first_byte_us = since_start_us(x, x->first_byte_ns),
+        .total_us = total_us,
+        .reason = err_reason(x->error),
+    };
+
+    access_log_write(x->home->log, &facts);
+}
+
+void ending_note(struct exchange *x)
+{
+    int64_t total_us = since_start_us(x, io_now_ns(x->home->io));
+    struct account_record record = {
+        .outcome = ending_outcome(x),
+        .error = x->error,
+        .status = x->status,
+        .answered = x->own_answer || !x->answering ? NULL : x->target,
+        .duration_us = (uint64_t)total_us,
+        .request_bytes = x->up.bytes,
+        .answer_bytes = x->down.bytes,
+    };
+
+    account_note_ended(x->home->account, x->target, &record);
+    if (x->home->log->sink)
+        write_access_line(x, total_us);
+}

@@ -1,0 +1,79 @@
+/* Memory of exchanges, from a slab that the reactor's limit of connections caps. A few that ended are kept with the
+ * first block of their arena, which the slab would give back, so that a small request allocates nothing. */
+#include "proxy/exchange_home.h"
+
+#include "base/clock.h"
+#include "http/date.h"
+#include "proxy/exchange_parts.h"
+
+/* How many. None where the sanitizer is to see each lifetime. */
+#ifdef BALLAST_SANITIZE
+enum { EXCHANGE_SPARE_MAX = 0 };
+#else
+enum { EXCHANGE_SPARE_MAX = 256 };
+#endif
+
+void exchange_home_init(struct exchange_home *home, size_t max_exchanges)
+{
+    slab_init(&home->exchanges, sizeof(struct exchange), max_exchanges, 0);
+    home->spare = NULL;
+    home->spare_count = 0;
+    home->spare_max = EXCHANGE_SPARE_MAX;
+    home->date_s = -1;
+}
+
+void exchange_home_fini(struct exchange_home *home)
+{
+    while (home->spare) {
+        struct exchange *x = home->spare;
+        home->spare = x->next_spare;
+        arena_fini(&x->arena);
+        slab_give(&home->exchanges, x);
+    }
+    slab_fini(&home->exchanges);
+}
+
+struct exchange *exchange_home_take(struct exchange_home *home)
+{
+    struct exchange *x = home->spare;
+    struct arena arena;
+
+    if (x) {
+        home->spare = x->next_spare;
+        home->spare_count--;
+        arena = x->arena;
+        arena.max_bytes = EXCHANGE_ARENA_BYTES;
+    } else {
+        x = slab_take(&home->exchanges);
+        arena_init(&arena, EXCHANGE_ARENA_BYTES);
+    }
+    if (!x)
+        return NULL;
+    memset(x, 0, sizeof(*x));
+    x->arena = arena;
+    return x;
+}
+
+void exchange_home_give(struct exchange_home *home, struct exchange *x)
+{
+    if (home->spare_count < home->spare_max) {
+        arena_reset(&x->arena);
+        x->next_spare = home->spare;
+        home->spare = x;
+        home->spare_count++;
+        return;
+    }
+    arena_fini(&x->arena);
+    slab_give(&home->exchanges, x);
+}
+
+struct str exchange_home_date(struct exchange_home *home)
+{
+    int64_t wall_s = clock_wall_ns() / 1000000000;
+
+    if (wall_s != home->date_s) {
+        home->date_s = wall_s;
+        date_format(home->date, wall_s);
+    }
+    return str_slice(home->date, sizeof(home->date));
+}

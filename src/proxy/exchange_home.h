@@ -1,0 +1,42 @@
+/* Where a reactor's exchanges live: the parts of the reactor that they use, and their memory.
+ *
+ * Owned by the reactor, on its thread.
+ */
+#ifndef PROXY_EXCHANGE_HOME_H
+#define PROXY_EXCHANGE_HOME_H
+
+#include "balance/lease.h"
+#include "base/rand.h"
+#include "base/slab.h"
+#include "proxy/access_log.h"
+#include "proxy/account.h"
+
+struct exchange;
+struct exchange_rules;
+
+struct exchange_home {
+    struct io *io;
+    const struct exchange_rules *rules;
+    struct lease_book *leases;
+    struct account *account;
+    struct access_log *log;
+    struct rand_gen rand;
+    struct slab exchanges;
+    struct exchange *spare; /* ended ones, kept warm */
+    uint32_t spare_count, spare_max;
+    int64_t date_s; /* the second that date stands for */
+    char date[29];
+};
+
+/* Memory and date; the parts are the reactor's to set. */
+void exchange_home_init(struct exchange_home *home, size_t max_exchanges);
+/* Every exchange was given back. */
+void exchange_home_fini(struct exchange_home *home);
+
+/* All zero but for its arena, which is ready; NULL at the limit. */
+struct exchange *exchange_home_take(struct exchange_home *home);
+void exchange_home_give(struct exchange_home *home, struct exchange *x);
+/* The Date of now, formatted once a second; valid until the next call. */
+struct str exchange_home_date(struct exchange_home *home);
+
+#endif

@@ -1,0 +1,62 @@
+/* What an exchange is made of: for the files in which its life is written, and for nobody else.
+ *
+ * exchange.c has the steps; patience.c whom it waits for and how long; own_answer.c what we answer ourselves; ending.c
+ * what is written down of it.
+ */
+#ifndef PROXY_EXCHANGE_PARTS_H
+#define PROXY_EXCHANGE_PARTS_H
+
+#include "balance/pick.h"
+#include "proxy/exchange.h"
+#include "proxy/flow.h"
+#include "proxy/pace.h"
+
+enum { EXCHANGE_MAGIC = 0x65786368, EXCHANGE_ARENA_BYTES = 262144, EXCHANGE_REPLY_BYTES = 16384 };
+
+struct exchange {
+    uint32_t magic;
+    /* the driver's */
+    uint8_t step; /* enum exchange_step */
+    bool entered; /* the present step has run before: it is waiting */
+    bool timed_out;
+    unsigned client_events, worker_events; /* enum stream_event, since the step last looked */
+    struct io_task task;
+    struct timer deadline;
+    struct exchange_home *home;
+    /* who and where */
+    struct arena arena;
+    struct stream client, worker;
+    struct flow up, down;
+    struct str id, client_host;
+    struct pool *pool;
+    struct worker *target; /* the worker of the present try */
+    struct pick_tried tried;
+    struct lease *connecting;
+    struct session *leased; /* between LEASE and FORWARD */
+    struct bufq own_body;
+    /* how it went */
+    bool counted; /* everything but requests for the metrics */
+    bool rewritten;
+    bool answering; /* the answer's head was sent to the client */
+    bool own_answer;
+    bool interim;    /* a 1xx head waits to be passed on */
+    bool continued;  /* one was: a client that asked for it goes on with its body */
+    bool fresh_only; /* an idle connection failed: the next try connects */
+    bool reused;
+    uint32_t tries;
+    int status;
+    int error;
+    int64_t gone_at_ms;   /* the client has ended its sending: from then on it counts as gone; 0: it has not */
+    uint64_t read;        /* read_so_far when the deadline was set */
+    int64_t silent_at_ms; /* when its silence until then is too long */
+    struct pace pace;     /* of the client, where there is a least rate */
+    int64_t connected_ns, first_byte_ns;
+    struct exchange *next_spare; /* of the home's, once ended */
+};
+
+static inline int64_t exchange_now_ms(const struct exchange *x)
+{
+    return io_now_ms(x->home->io);
+}
+
+#endif

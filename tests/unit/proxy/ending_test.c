@@ -1,0 +1,111 @@
+/* What is written down of an exchange: counters and the access line from the same fields. */
+#include "proxy/ending.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "still_life.h"
+
+static void ending_knows_the_outcome(void **state)
+{
+    struct still_life s;
+    still_life_init(&s);
+    assert_int_equal(ending_outcome(s.x), ACCOUNT_OK);
+    for (int code = 1; code < ERR_COUNT; code++) {
+        s.x->error = -code;
+        bool client_left = code == ERR_CLIENT_GONE || code == ERR_CLIENT_STALLED;
+        assert_int_equal(ending_outcome(s.x), client_left ? ACCOUNT_ABORTED : ACCOUNT_FAILED);
+    }
+    still_life_fini(&s);
+}
+
+static void count(struct still_life *s, struct account_totals *totals, struct account_worker *workers)
+{
+    struct account_worker scratch[2];
+    memset(totals, 0, sizeof(*totals));
+    memset(workers, 0, 2 * sizeof(*workers));
+    account_add_to(&s->account, totals, workers, scratch);
+}
+
+static void ending_counts_an_answer(void **state)
+{
+    struct still_life s;
+    struct account_totals totals;
+    struct account_worker workers[2];
+    still_life_init(&s);
+    s.x->answering = true;
+    s.x->status = 204;
+    s.x->target = &s.helper.workers[1];
+    s.x->up.bytes = 7;
+    s.x->down.bytes = 9;
+    still_life_pass(&s, 3);
+    ending_note(s.x);
+    count(&s, &totals, workers);
+    assert_int_equal(totals.ok, 1);
+    assert_int_equal(totals.active, 0);
+    assert_int_equal(totals.duration_us_sum, 3000);
+    assert_int_equal(totals.bytes_from_clients, 7);
+    assert_int_equal(totals.bytes_from_workers, 9);
+    assert_int_equal(workers[1].answers[1], 1);
+    still_life_fini(&s);
+}
+
+/* Cut inside the answer: its worker's dispatch is broken, whatever status the client has seen. */
+static void ending_counts_a_cut(void **state)
+{
+    struct still_life s;
+    struct account_totals totals;
+    struct account_worker workers[2];
+    still_life_init(&s);
+    s.x->answering = true;
+    s.x->status = 200;
+    s.x->error = -ERR_ANSWER_CUT;
+    s.x->target = &s.helper.workers[0];
+    ending_note(s.x);
+    count(&s, &totals, workers);
+    assert_int_equal(totals.failed, 1);
+    assert_int_equal(totals.by_reason[ERR_ANSWER_CUT], 1);
+    assert_int_equal(workers[0].broken, 1);
+    assert_int_equal(workers[0].answers[1], 0);
+    still_life_fini(&s);
+}
+
+/* Without a sink there is no line; with one the line says what was counted. */
+static void ending_writes_the_line(void **state)
+{
+    char path[] = "/tmp/ballast-ending-XXXXXX", line[1024] = "";
+    struct still_life s;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    still_life_init(&s);
+    assert_int_equal(sink_create(path, &s.log.sink), 0);
+    assert_int_equal(access_log_init(&s.log, s.log.sink, ACCESS_LOG_JSON), 0);
+    s.x->id = STR("an-id");
+    s.x->client_host = STR("192.0.2.1");
+    s.x->client.head.method_text = STR("GET");
+    s.x->client.head.target = STR("/there");
+    s.x->error = -ERR_CLIENT_GONE;
+    s.x->tries = 2;
+    ending_note(s.x);
+    access_log_flush(&s.log);
+    sink_destroy(&s.log.sink);
+    assert_true(read(fd, line, sizeof(line) - 1) > 0);
+    static const char *const parts[] = {"\"an-id\"", "\"192.0.2.1\"", "\"/there\"", "499", "\"client_gone\""};
+    for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+        assert_non_null(strstr(line, parts[i]));
+    close(fd);
+    unlink(path);
+    access_log_fini(&s.log);
+    still_life_fini(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ending_knows_the_outcome),
+        cmocka_unit_test(ending_counts_an_answer),
+        cmocka_unit_test(ending_counts_a_cut),
+        cmocka_unit_test(ending_writes_the_line),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
