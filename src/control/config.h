@@ -21,6 +21,7 @@
 #include "io/sock.h"
 
 enum config_balance { CONFIG_BALANCE_ROUND_ROBIN };
+enum config_upgrade { CONFIG_UPGRADE_OFF, CONFIG_UPGRADE_WEBSOCKET, CONFIG_UPGRADE_ANY }; /* as rewrite_upgrade */
 enum config_format { CONFIG_FORMAT_TEXT, CONFIG_FORMAT_JSON };
 enum config_sandbox { CONFIG_SANDBOX_AUTO, CONFIG_SANDBOX_OFF };
 
@@ -159,12 +160,15 @@ struct config_timeouts {
     uint32_t client_stall_ms;
     uint32_t worker_idle_ms;
     uint32_t drain_ms;
+    uint32_t tunnel_idle_ms;
+    uint32_t tunnel_drain_ms;
     uint32_t half_closed_ms;
 };
 
 struct config_forwarded {
     struct config_place place;
     bool via;
+    enum config_upgrade upgrade;
     bool x_forwarded;
     bool forwarded;
     bool request_id;

@@ -245,6 +245,8 @@ static void put_page(struct page *page)
     put_by_reason(page, METRIC_FAILURES, totals->by_reason, ERR_NO_WORKER);
     put_by_reason(page, METRIC_RETRIES, totals->retries, ERR_CONNECT_REFUSED);
     put_duration(page);
+    put_single(page, METRIC_TUNNELS, totals->tunnels_open);
+    put_single(page, METRIC_TUNNELS_TOTAL, totals->tunnels);
     put_bytes(page);
     put_connections(page);
     put_single(page, METRIC_ACCEPTED, totals->clients_accepted);

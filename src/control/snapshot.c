@@ -99,6 +99,7 @@ static void fill_rules(struct snapshot *snapshot, const struct config *config)
         .rewrite =
             {
                 .via = config->forwarded.via,
+                .upgrade = (enum rewrite_upgrade)config->forwarded.upgrade,
                 .x_forwarded = config->forwarded.x_forwarded,
                 .forwarded = config->forwarded.forwarded,
                 .request_id = config->forwarded.request_id,
@@ -111,6 +112,8 @@ static void fill_rules(struct snapshot *snapshot, const struct config *config)
         .response_head_ms = timeouts->response_head_ms,
         .response_idle_ms = timeouts->response_idle_ms,
         .client_stall_ms = timeouts->client_stall_ms,
+        .tunnel_idle_ms = timeouts->tunnel_idle_ms,
+        .tunnel_drain_ms = timeouts->tunnel_drain_ms,
         .half_closed_ms = timeouts->half_closed_ms,
         .min_rate = config->limits.min_rate,
         .metrics_path = config->metrics.enabled ? config->metrics.path : STR_NONE,

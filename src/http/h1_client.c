@@ -78,6 +78,19 @@ static void take_body(struct h1_client *client)
         stream->notify(stream, events);
 }
 
+/* RFC 9110 section 15.2.2. False: nobody asked for it. */
+static bool open_tunnel(struct h1_client *client, struct h1_head *head)
+{
+    if (!client->upgrading || !client->out_ended || head->msg.upgrade.n == 0)
+        return false;
+    client->tunnel = true;
+    client->out.kind = H1_BODY_CLOSE;
+    client->out_ended = false;
+    head->msg.body = MSG_BODY_OPEN;
+    head->keep_alive = false;
+    return true;
+}
+
 static int parse_head(struct h1_client *client, size_t bytes)
 {
     struct bufq *in = &client->session.conn.in;
@@ -91,7 +104,7 @@ static int parse_head(struct h1_client *client, size_t bytes)
     int error = h1_parse_answer(str_slice(bufq_front(in).p, bytes), asked, client->limits, fields, cap, &head);
     if (error)
         return error;
-    if (head.msg.status == 101)
+    if (head.msg.status == 101 && !open_tunnel(client, &head))
         return -ERR_ANSWER_SWITCHED;
     stream->head = head.msg;
     client->keep_alive = head.keep_alive;
@@ -122,7 +135,7 @@ static void take_head(struct h1_client *client)
     int error = found < 0 ? found : parse_head(client, bytes);
     if (error) {
         fail_stream(client, answer_error(error));
-    } else if (client->stream->head.status < 200) {
+    } else if (client->stream->head.status < 200 && !client->tunnel) {
         client->interim_waits = true;
         conn_read(&client->session.conn, false); /* until it was passed on: interim heads know back-pressure too */
         client->stream->notify(client->stream, STREAM_INTERIM);
@@ -208,6 +221,9 @@ static void on_send_failed(struct conn *conn, int error)
         client->wants_room = false;
         client->stream->notify(client->stream, STREAM_ROOM);
     }
+    /* In a tunnel no answer is on its way any more: it has nobody to go to. */
+    if (client->stream && client->tunnel && client->state == STATE_WHOLE)
+        fail_stream(client, -ERR_ANSWER_CUT);
 }
 
 static void on_sent(struct conn *conn)
@@ -270,6 +286,7 @@ static int client_open(struct session *session, struct stream *stream)
     client->state = STATE_HEAD;
     client->answer_begun = false;
     client->interim_waits = false;
+    client->tunnel = false;
     client->out_ended = false;
     client->wants_room = false;
     client->stream = stream;
@@ -284,6 +301,7 @@ static int client_send_head(struct stream *stream, const struct msg *msg)
     struct h1_framing framing = {.chunked = msg->body == MSG_BODY_OPEN, .length = -1};
 
     client->asked = (uint8_t)msg->method;
+    client->upgrading = msg->upgrade.n > 0;
     client->out.kind = H1_BODY_NONE;
     if (msg->body == MSG_BODY_OPEN) {
         client->out.kind = H1_BODY_CHUNKED;
@@ -312,6 +330,8 @@ static int client_send_end(struct stream *stream, const struct field *trailers, 
     if (error)
         return error;
     client->out_ended = true;
+    if (client->tunnel)
+        conn_end_sending(&client->session.conn);
     conn_flush(&client->session.conn);
     return 0;
 }
@@ -364,7 +384,7 @@ static bool client_finish(struct stream *stream)
     struct h1_client *client = detach(stream);
 
     if (!reusable(client)) {
-        conn_close(&client->session.conn, CONN_CLOSE_NOW);
+        conn_close(&client->session.conn, client->tunnel ? CONN_CLOSE_LINGER : CONN_CLOSE_NOW);
         return false;
     }
     client->state = STATE_IDLE;

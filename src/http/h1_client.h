@@ -30,6 +30,8 @@ struct h1_client {
     uint8_t state;      /* enum of h1_client.c */
     uint8_t asked;      /* enum msg_method */
     bool answer_begun;  /* some byte of an answer to this request was there */
+    bool upgrading;     /* the request asked for a tunnel */
+    bool tunnel;        /* and got it */
     bool interim_waits; /* stream->head is a 1xx not yet consumed */
     bool keep_alive;
     bool draining; /* no request after the present one */

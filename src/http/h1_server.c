@@ -57,6 +57,7 @@ static void wait_for_head(struct h1_server *server)
     server->must_close = false;
     server->out_ended = false;
     server->wants_room = false;
+    server->tunnel = false;
     server->minor = 1;
     server->asked = METHOD_OTHER;
     set_deadline_in(server, server->options->client_idle_ms);
@@ -150,6 +151,23 @@ static void take_head(struct h1_server *server)
     server->head_begun = true;
 }
 
+/* No byte will come any more: in a tunnel that is how they end, in a request it is too early. */
+static void take_end(struct h1_server *server)
+{
+    if (!server->tunnel) {
+        fail_stream(server, -ERR_CLIENT_GONE);
+        return;
+    }
+    server->state = STATE_WHOLE;
+    server->stream->ended = true;
+    server->stream->notify(server->stream, STREAM_END);
+}
+
+static bool body_too_large(const struct h1_server *server)
+{
+    return server->options->body_bytes && server->body_seen > server->options->body_bytes && !server->tunnel;
+}
+
 static void take_body(struct h1_server *server)
 {
     struct conn *conn = &server->session.conn;
@@ -159,7 +177,7 @@ static void take_body(struct h1_server *server)
     size_t grown = bufq_bytes(&stream->body) - before;
 
     server->body_seen += grown;
-    if (done >= 0 && server->options->body_bytes && server->body_seen > server->options->body_bytes)
+    if (done >= 0 && body_too_large(server))
         done = -ERR_REQUEST_BODY_SIZE;
     if (done < 0) {
         fail_stream(server, done);
@@ -175,7 +193,7 @@ static void take_body(struct h1_server *server)
     if (events)
         stream->notify(stream, events);
     if (done == 0 && conn->ended && bufq_bytes(&stream->body) < STREAM_BODY_HIGH)
-        fail_stream(server, -ERR_CLIENT_GONE);
+        take_end(server);
 }
 
 static void on_received(struct conn *conn)
@@ -209,6 +227,8 @@ static void on_ended(struct conn *conn, int error)
         if (bufq_bytes(&conn->in) > 0 || error == -ERR_NO_MEMORY)
             server->owner->head_lost(server->owner, end_error(error));
         conn_close(conn, CONN_CLOSE_NOW);
+    } else if (!error && server->tunnel && server->state == STATE_BODY) {
+        take_body(server);
     } else if (error || server->state == STATE_BODY) {
         fail_stream(server, end_error(error));
     } else if (server->state == STATE_WHOLE) {
@@ -233,12 +253,14 @@ static void on_send_failed(struct conn *conn, int error)
         conn_close(conn, CONN_CLOSE_NOW);
 }
 
-/* A client whose body nobody reads at the moment may leave all the same. */
+/* A client whose body nobody reads at the moment may leave all the same. A tunnel that has ended in both directions is
+ * no broken one: its last bytes are still to be read. */
 static void on_broken(struct conn *conn)
 {
     struct h1_server *server = of_conn(conn);
+    bool over = server->tunnel && server->out_ended;
 
-    if (server->stream && !conn->sock.rx)
+    if (server->stream && !conn->sock.rx && !over)
         client_is_gone(server);
 }
 
@@ -307,6 +329,28 @@ static int send_interim(struct h1_server *server, const struct msg *msg)
     return error;
 }
 
+/* What was a whole request goes on as a tunnel; what the client has sent behind it belongs there. */
+static int send_switch(struct h1_server *server, const struct msg *msg)
+{
+    struct h1_framing none = {.length = -1};
+
+    ASSERT(server->state == STATE_WHOLE && server->minor == 1);
+    int error = h1_write_answer(&server->session.conn.out, msg, &none);
+    if (error)
+        return error;
+    conn_flush(&server->session.conn);
+    if (server->must_close)
+        server->stream->notify(server->stream, STREAM_DRAIN);
+    server->tunnel = true;
+    server->must_close = true;
+    server->in = (struct h1_body_in){.kind = H1_BODY_CLOSE};
+    server->out = (struct h1_body_out){.kind = H1_BODY_CLOSE};
+    server->state = STATE_BODY;
+    server->stream->ended = false;
+    take_body(server);
+    return 0;
+}
+
 /* How the body goes out to this client. RFC 9112 section 6.3. */
 static void frame_answer(struct h1_server *server, const struct msg *msg, struct h1_framing *framing)
 {
@@ -334,6 +378,8 @@ static int server_send_head(struct stream *stream, const struct msg *msg)
     struct h1_server *server = of_stream(stream);
     struct h1_framing framing;
 
+    if (msg->status == 101)
+        return send_switch(server, msg);
     if (msg->status < 200)
         return send_interim(server, msg);
     frame_answer(server, msg, &framing);
@@ -364,6 +410,8 @@ static int server_send_end(struct stream *stream, const struct field *trailers, 
     if (error)
         return error;
     server->out_ended = true;
+    if (server->tunnel)
+        conn_end_sending(conn);
     conn_flush(conn);
     if (bufq_bytes(&conn->out) == 0)
         stream->notify(stream, STREAM_SENT);
@@ -448,6 +496,8 @@ static void server_drain(struct session *session)
     server->must_close = true;
     if (server_idle(session) && !server->head_begun)
         conn_close(&session->conn, CONN_CLOSE_NOW);
+    else if (server->tunnel && server->stream)
+        server->stream->notify(server->stream, STREAM_DRAIN);
 }
 
 static const struct session_ops server_ops = {

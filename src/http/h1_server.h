@@ -31,6 +31,7 @@ struct h1_server {
     bool must_close; /* after the present answer, whatever the client wants */
     bool out_ended;
     bool wants_room;
+    bool tunnel; /* this was answered by 101 */
 };
 
 /* For an accepted descriptor. 0, or a negative code: the descriptor stays the caller's and the session holds nothing.

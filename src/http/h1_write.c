@@ -11,7 +11,7 @@
 
 enum {
     WRITE_DIRECT_MAX = BUF_CHUNK_BYTES / 2, /* what bufq_reserve promises */
-    WRITE_FIXED_MAX = 192                   /* spaces, version, Host's name, TE, framing, Connection, the empty line */
+    WRITE_FIXED_MAX = 224 /* spaces, version, Host's name, TE, Upgrade's, framing, Connection, the empty line */
 };
 
 struct writer {
@@ -98,20 +98,35 @@ static void put_framing(struct writer *writer, const struct h1_framing *framing)
     }
 }
 
-/* with_te: RFC 9110 section 10.1.4, TE is named in Connection. */
-static void put_connection(struct writer *writer, enum h1_connection connection, bool with_te)
+/* What is said to the next hop only, and by RFC 9110 section 7.6.1 named in Connection. */
+static void put_hop_fields(struct writer *writer, const struct msg *msg)
 {
-    switch (connection) {
-    case H1_CONNECTION_SILENT:
-        if (with_te)
-            PUT(writer, "Connection: TE\r\n");
-        return;
-    case H1_CONNECTION_CLOSE: PUT(writer, "Connection: close"); break;
-    case H1_CONNECTION_KEEP_ALIVE: PUT(writer, "Connection: keep-alive"); break;
+    if (msg->trailers_wanted)
+        PUT(writer, "TE: trailers\r\n");
+    if (msg->upgrade.n > 0) {
+        PUT(writer, "Upgrade: ");
+        put_str(writer, msg->upgrade);
+        PUT(writer, "\r\n");
     }
-    if (with_te)
-        PUT(writer, ", TE");
-    PUT(writer, "\r\n");
+}
+
+static void put_connection(struct writer *writer, enum h1_connection connection, const struct msg *msg)
+{
+    struct str options[3];
+    uint32_t count = 0;
+
+    if (connection != H1_CONNECTION_SILENT)
+        options[count++] = connection == H1_CONNECTION_CLOSE ? STR("close") : STR("keep-alive");
+    if (msg->upgrade.n > 0)
+        options[count++] = STR("upgrade");
+    if (msg->trailers_wanted)
+        options[count++] = STR("TE");
+    for (uint32_t i = 0; i < count; i++) {
+        put_str(writer, i == 0 ? STR("Connection: ") : STR(", "));
+        put_str(writer, options[i]);
+    }
+    if (count > 0)
+        PUT(writer, "\r\n");
 }
 
 struct job {
@@ -133,10 +148,9 @@ static void put_request(struct writer *writer, const struct job *job)
     put_str(writer, msg->authority);
     PUT(writer, "\r\n");
     put_fields(writer, job->fields, job->count);
-    if (msg->trailers_wanted)
-        PUT(writer, "TE: trailers\r\n");
+    put_hop_fields(writer, msg);
     put_framing(writer, job->framing);
-    put_connection(writer, job->framing->connection, msg->trailers_wanted);
+    put_connection(writer, job->framing->connection, msg);
     PUT(writer, "\r\n");
 }
 
@@ -149,10 +163,11 @@ static void put_answer(struct writer *writer, const struct job *job)
     put_str(writer, msg->reason);
     PUT(writer, "\r\n");
     put_fields(writer, job->fields, job->count);
+    put_hop_fields(writer, msg);
     /* RFC 9112 section 6.1 and RFC 9110 section 8.6: none in 1xx. */
     if (msg->status >= 200)
         put_framing(writer, job->framing);
-    put_connection(writer, job->framing->connection, false);
+    put_connection(writer, job->framing->connection, msg);
     PUT(writer, "\r\n");
 }
 
@@ -178,7 +193,7 @@ static int write_long(struct bufq *queue, put_job_fn put_job, const struct job *
 static size_t job_bound(const struct job *job)
 {
     const struct msg *msg = job->msg;
-    size_t texts = msg ? msg->method_text.n + msg->target.n + msg->authority.n + msg->reason.n : 0;
+    size_t texts = msg ? msg->method_text.n + msg->target.n + msg->authority.n + msg->reason.n + msg->upgrade.n : 0;
     return WRITE_FIXED_MAX + texts + fields_bound(job->fields, job->count);
 }
 

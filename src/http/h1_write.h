@@ -16,11 +16,12 @@ struct h1_framing {
     enum h1_connection connection;
 };
 
-/* `METHOD target HTTP/1.1`, Host, the fields in order, `TE: trailers` with `Connection: TE` when trailers are wanted,
- * framing last (then Connection by framing->connection, joined with TE). An empty authority gives an empty Host. 0 or
- * -ERR_NO_MEMORY with the queue as before. */
+/* `METHOD target HTTP/1.1`, Host, the fields in order, `TE: trailers` when trailers are wanted, Upgrade when there is
+ * one, framing, then Connection: framing->connection, and the names of those two. An empty authority gives an empty
+ * Host. 0 or -ERR_NO_MEMORY with the queue as before. */
 MUST_CHECK int h1_write_request(struct bufq *queue, const struct msg *msg, const struct h1_framing *framing);
-/* `HTTP/1.1 status reason` (always 1.1: RFC 9112 section 2.3), the fields, framing, Connection. For 1xx: no framing. */
+/* `HTTP/1.1 status reason` (always 1.1: RFC 9112 section 2.3), the fields, Upgrade when there is one, framing,
+ * Connection. For 1xx: no framing. */
 MUST_CHECK int h1_write_answer(struct bufq *queue, const struct msg *msg, const struct h1_framing *framing);
 /* The end of a chunked body: last chunk, the trailers that are not dropped, empty line. count may be 0. */
 MUST_CHECK int h1_write_last_chunk(struct bufq *queue, const struct field *trailers, uint32_t count);

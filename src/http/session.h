@@ -1,13 +1,17 @@
 /* HTTP spoken on a conn, the same for every version and for both sides: what floors 4 and 5 see of it.
  *
  * A session carries streams; a stream is one request and its answer. What the peer sends becomes stream->head, ->body
- * and
- * ->trailers; what is to be sent goes through the session_ functions. Events only set bits: notify is called with what
- * is new and must not call back into the session; the owner acts later in the same turn, from its own task.
+ * and ->trailers; what is to be sent goes through the session_ functions. Events only set bits: notify is called with
+ * what is new and must not call back into the session; the owner acts later in the same turn, from its own task.
  *
  * Back-pressure lives in stream->body: a session stops reading when STREAM_BODY_HIGH bytes wait there, and goes on
  * when session_consumed says that some were taken. The other way session_room says how much may be sent now. One thread
  * owns all of it.
+ *
+ * A tunnel (RFC 9110 section 7.8): a request whose head names an upgrade and has no body may be answered by 101. Such
+ * an answer comes with STREAM_HEAD, not as an interim one, and is sent with session_send_head as any other. Both
+ * messages go on from there, on each side: bytes of open end in both directions, until STREAM_END and session_send_end.
+ * The client's stream, whose request was whole, has not ended any more. Neither session takes another request.
  */
 #ifndef HTTP_SESSION_H
 #define HTTP_SESSION_H
@@ -22,14 +26,15 @@
 enum { STREAM_BODY_HIGH = 65536, SESSION_OUT_HIGH = 65536, SESSION_OUT_LOW = 32768 };
 
 enum stream_event {
-    STREAM_HEAD = 1,        /* head is there; the answer's final one on the worker side */
-    STREAM_INTERIM = 2,     /* worker side: head is a 1xx; session_consumed lets the next head come */
-    STREAM_BODY = 4,        /* body has grown */
-    STREAM_END = 8,         /* the peer's message is complete, trailers too */
-    STREAM_ROOM = 16,       /* session_room was too little and has grown */
-    STREAM_SENT = 32,       /* after session_send_end: everything has left for the socket */
-    STREAM_FAILED = 64,     /* no more will come from the peer: error says why */
-    STREAM_PEER_ENDED = 128 /* client side: its request is whole, and it has ended its sending: gone, or half-closed */
+    STREAM_HEAD = 1,         /* head is there; the answer's final one on the worker side */
+    STREAM_INTERIM = 2,      /* worker side: head is a 1xx; session_consumed lets the next head come */
+    STREAM_BODY = 4,         /* body has grown */
+    STREAM_END = 8,          /* the peer's message is complete, trailers too */
+    STREAM_ROOM = 16,        /* session_room was too little and has grown */
+    STREAM_SENT = 32,        /* after session_send_end: everything has left for the socket */
+    STREAM_FAILED = 64,      /* no more will come from the peer: error says why */
+    STREAM_PEER_ENDED = 128, /* client side: its request is whole, and it has ended its sending: gone, or half-closed */
+    STREAM_DRAIN = 256       /* client side, in a tunnel: the session is to end, and the tunnel does not by itself */
 };
 
 struct session;

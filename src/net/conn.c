@@ -43,13 +43,21 @@ static void start_closing(struct conn *conn, bool reset)
     io_close(&conn->sock, &conn->closer, reset);
 }
 
+static void say_end(struct conn *conn)
+{
+    if (conn->end_said || conn->send_failed)
+        return;
+    conn->end_said = true;
+    conn->transport->end(conn);
+}
+
 /* Lingering, step by step: what waits is sent, our end is said, the peer's end is awaited. */
 static void linger_on(struct conn *conn)
 {
     if (conn->state == CONN_FLUSHING && bufq_bytes(&conn->out) == 0) {
         conn->state = CONN_LINGERING;
-        if (!conn->ended && !conn->send_failed)
-            conn->transport->end(conn);
+        if (!conn->ended)
+            say_end(conn);
     }
     if (conn->state != CONN_LINGERING)
         return;
@@ -71,6 +79,8 @@ static void on_flush(struct io_task *task)
         conn->transport->send(conn);
     else if (conn->state == CONN_FLUSHING)
         linger_on(conn);
+    else if (conn->end_when_sent && conn->state == CONN_OPEN)
+        say_end(conn);
 }
 
 static void on_timer(struct timer *timer)
@@ -205,6 +215,8 @@ void conn_note_sent(struct conn *conn, int result)
     conn->sent += (uint32_t)result;
     if (bufq_bytes(&conn->out) > 0)
         conn->transport->send(conn);
+    else if (conn->end_when_sent && conn->state == CONN_OPEN)
+        say_end(conn);
     if (conn->state == CONN_OPEN)
         conn->events->on_sent(conn);
     else if (conn->state == CONN_FLUSHING)
@@ -224,6 +236,12 @@ void conn_flush(struct conn *conn)
         bufq_clear(&conn->out);
     else if (conn->state <= CONN_FLUSHING)
         io_task_queue(conn->io, &conn->flush);
+}
+
+void conn_end_sending(struct conn *conn)
+{
+    conn->end_when_sent = true;
+    conn_flush(conn);
 }
 
 void conn_set_deadline(struct conn *conn, int64_t due_ms)

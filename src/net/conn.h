@@ -44,7 +44,8 @@ struct conn {
     bool reading;  /* the owner wants bytes */
     bool ended;    /* on_ended was called */
     bool send_failed;
-    bool end_when_sent;
+    bool end_when_sent; /* conn_end_sending was called */
+    bool end_said;
     struct io *io;
     const struct conn_events *events;
     const struct transport *transport;
@@ -76,6 +77,8 @@ MUST_CHECK int conn_connect(struct conn *conn, struct sockaddr_storage *to);
 void conn_read(struct conn *conn, bool wanted);
 /* Bytes were put into conn->out: send them at the end of this turn. */
 void conn_flush(struct conn *conn);
+/* Nothing more will be put into out: when all of it has left, the peer is told. Receiving goes on. */
+void conn_end_sending(struct conn *conn);
 /* The owner's one deadline, in io_now_ms; TIMER_NEVER for none. */
 void conn_set_deadline(struct conn *conn, int64_t due_ms);
 /* Ends it; of the events only on_closed follows. Further calls may only make it quicker. */

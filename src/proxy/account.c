@@ -111,6 +111,14 @@ void account_note_retry(struct account *account, const struct worker *worker, in
     account_end(account);
 }
 
+void account_note_tunnel(struct account *account)
+{
+    account_begin(account);
+    bump(&account->totals.tunnels, 1);
+    bump(&account->totals.tunnels_open, 1);
+    account_end(account);
+}
+
 static void note_duration(struct account_totals *totals, uint64_t us)
 {
     bump(&totals->duration_us_sum, us);
@@ -147,7 +155,10 @@ void account_note_ended(struct account *account, const struct worker *last, cons
 
     account_begin(account);
     note_outcome(totals, record);
-    note_duration(totals, record->duration_us);
+    if (record->tunnel)
+        bump(&totals->tunnels_open, (uint64_t)-1);
+    else
+        note_duration(totals, record->duration_us);
     bump(&totals->bytes_from_clients, record->request_bytes);
     bump(&totals->bytes_from_workers, record->answer_bytes);
     if (record->answered && record->outcome == ACCOUNT_OK)

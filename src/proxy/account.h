@@ -7,6 +7,7 @@
 #define PROXY_ACCOUNT_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -37,6 +38,7 @@ struct account_totals {
     uint64_t duration_count;
     uint64_t duration_buckets[ACCOUNT_BUCKETS];      /* not cumulative */
     uint64_t bytes_from_clients, bytes_from_workers; /* bodies */
+    uint64_t tunnels, tunnels_open;                  /* requests that became one */
     uint64_t clients_accepted;
     uint64_t accepts_refused;     /* could not be had */
     uint64_t clients_turned_away; /* had too many already */
@@ -68,6 +70,7 @@ void account_add_to(const struct account *account, struct account_totals *totals
 /* What an exchange came to, once, at its only exit. */
 struct account_record {
     enum account_outcome outcome;
+    bool tunnel;                   /* account_note_tunnel was called: how long it stood is no time to answer */
     int error;                     /* why not ok: a code, else 0 */
     int status;                    /* what the client got; 0: nothing */
     const struct worker *answered; /* whose answer was passed on, NULL: none */
@@ -79,6 +82,7 @@ struct account_record {
 void account_note_begun(struct account *account);
 void account_note_dispatch(struct account *account, const struct worker *worker);
 void account_note_retry(struct account *account, const struct worker *worker, int error);
+void account_note_tunnel(struct account *account);
 void account_note_ended(struct account *account, const struct worker *last, const struct account_record *record);
 
 #endif

@@ -6,7 +6,7 @@
 
 enum account_outcome ending_outcome(const struct exchange *x)
 {
-    if (!x->error)
+    if (exchange_in_order(x))
         return ACCOUNT_OK;
     return err_http_status(x->error) == 499 ? ACCOUNT_ABORTED : ACCOUNT_FAILED;
 }
@@ -49,6 +49,7 @@ void ending_note(struct exchange *x)
     int64_t total_us = since_start_us(x, io_now_ns(x->home->io));
     struct account_record record = {
         .outcome = ending_outcome(x),
+        .tunnel = x->tunnel,
         .error = x->error,
         .status = x->status,
         .answered = x->own_answer || !x->answering ? NULL : x->target,

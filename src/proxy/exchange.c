@@ -8,6 +8,7 @@
 #include "proxy/exchange_parts.h"
 #include "proxy/own_answer.h"
 #include "proxy/patience.h"
+#include "proxy/tunnel.h"
 
 static enum exchange_step fail(struct exchange *x, int error, enum exchange_step next)
 {
@@ -167,12 +168,17 @@ static int pass_head(struct exchange *x)
 {
     struct msg *head = &x->worker.head;
     struct str via = head->minor ? STR("1.1 ballast") : STR("1.0 ballast");
+    bool tunnel = head->status == 101;
 
+    if (tunnel && !tunnel_is_wanted(x))
+        return -ERR_ANSWER_SWITCHED;
     rewrite_answer(head, via, exchange_home_date(x->home), &x->home->rules->rewrite);
     x->answering = true;
     x->status = head->status;
     x->first_byte_ns = io_now_ns(x->home->io);
     flow_forget(&x->up);
+    if (tunnel)
+        tunnel_open(x);
     return session_send_head(&x->client, head);
 }
 
@@ -196,6 +202,8 @@ static enum exchange_step relay(struct exchange *x)
 
     if (client_gone(x))
         return fail(x, -ERR_CLIENT_GONE, EXCHANGE_ACCOUNT);
+    if (x->client_events & STREAM_DRAIN)
+        tunnel_note_drain(x);
     x->client_events &= STREAM_SENT; /* told once, and maybe before the flow was done */
     x->worker_events = 0;
 
@@ -204,15 +212,19 @@ static enum exchange_step relay(struct exchange *x)
         error = pass_answer(x, worker_events);
     if (error)
         return cut(x, error);
+    if (x->tunnel && tunnel_is_over(x))
+        return EXCHANGE_ACCOUNT;
     if (x->worker.failed)
         return x->answering ? cut(x, x->worker.error) : fail(x, x->worker.error, EXCHANGE_RETRY);
     if (x->client.failed)
         return cut(x, x->client.error);
-    if (x->down.done && (x->client_events & STREAM_SENT))
+    if (x->down.done && (x->client_events & STREAM_SENT) && !x->tunnel)
         return EXCHANGE_ACCOUNT;
     /* Only now: after a pause of the whole process a deadline may have passed beside data that is there. */
     if (x->timed_out && patience_with_half_closed_ends(x))
         return cut(x, -ERR_CLIENT_GONE);
+    if (x->timed_out && tunnel_has_drained(x))
+        return cut(x, -ERR_TUNNEL_DRAINED);
     if (x->timed_out && patience_is_lost(x))
         return cut(x, patience_error(x));
     patience_set(x);
@@ -288,7 +300,7 @@ static void release_worker(struct exchange *x)
 
     if (!session)
         return;
-    if (x->error)
+    if (!exchange_in_order(x))
         session_abort(&x->worker);
     else if (session_finish(&x->worker))
         lease_return(x->home->leases, session);
@@ -297,7 +309,8 @@ static void release_worker(struct exchange *x)
 static enum exchange_step account(struct exchange *x)
 {
     struct exchange_home *home = x->home;
-    bool whole = x->answering && (!x->error || x->own_answer) && (x->client_events & STREAM_SENT);
+    bool sent = (x->client_events & STREAM_SENT) || x->tunnel;
+    bool whole = x->answering && (exchange_in_order(x) || x->own_answer) && sent;
 
     if (x->counted)
         ending_note(x);

@@ -43,16 +43,24 @@ struct exchange {
     bool continued;  /* one was: a client that asked for it goes on with its body */
     bool fresh_only; /* an idle connection failed: the next try connects */
     bool reused;
+    bool tunnel; /* the answer is a 101 */
     uint32_t tries;
     int status;
     int error;
-    int64_t gone_at_ms;   /* the client has ended its sending: from then on it counts as gone; 0: it has not */
-    uint64_t read;        /* read_so_far when the deadline was set */
-    int64_t silent_at_ms; /* when its silence until then is too long */
-    struct pace pace;     /* of the client, where there is a least rate */
+    int64_t gone_at_ms;     /* the client has ended its sending: from then on it counts as gone; 0: it has not */
+    uint64_t read;          /* read_so_far when the deadline was set */
+    int64_t silent_at_ms;   /* when its silence until then is too long */
+    struct pace pace;       /* of the client, where there is a least rate */
+    int64_t tunnel_ends_ms; /* the balancer is to stop: until then the tunnel may end by itself; 0: it is not */
     int64_t connected_ns, first_byte_ns;
     struct exchange *next_spare; /* of the home's, once ended */
 };
+
+/* Nothing went wrong, or nothing that is anybody's fault: both sides are told an end, not a cut. */
+static inline bool exchange_in_order(const struct exchange *x)
+{
+    return !x->error || err_fault(x->error) == ERR_FAULT_NONE;
+}
 
 static inline int64_t exchange_now_ms(const struct exchange *x)
 {

@@ -9,6 +9,8 @@ void patience_set_for(struct exchange *x, int64_t ms)
 
     if (x->gone_at_ms && !x->answering && x->gone_at_ms < due_ms)
         due_ms = x->gone_at_ms;
+    if (x->tunnel_ends_ms && x->tunnel_ends_ms < due_ms)
+        due_ms = x->tunnel_ends_ms;
     io_timer_set(x->home->io, &x->deadline, due_ms);
 }
 
@@ -35,6 +37,8 @@ static struct wait waiting_for(const struct exchange *x)
     const struct exchange_rules *rules = x->home->rules;
     bool client_waits = x->client.head.expect_continue && !x->continued && x->up.bytes == 0;
 
+    if (x->tunnel)
+        return (struct wait){rules->tunnel_idle_ms, -ERR_TUNNEL_IDLE};
     if (x->answering && (x->down.done || x->down.blocked || x->own_answer))
         return (struct wait){rules->client_stall_ms, -ERR_CLIENT_STALLED};
     if (x->answering)
@@ -54,15 +58,22 @@ static const struct conn *reader_of(const struct exchange *x)
     return x->up.blocked ? &x->worker.session->conn : NULL;
 }
 
-/* What that side has taken so far. While a send waits, what fills the system's buffers is not taken either: they make
+/* What it has taken so far. While a send waits, what fills the system's buffers is not taken either: they make
  * room for more only when a good part of them is, which takes a slow reader long. */
+static uint64_t taken_by(const struct conn *conn)
+{
+    return conn->sent - (conn->sock.tx ? io_untaken(&conn->sock) : 0);
+}
+
+/* What those have taken who are waited for to read; in a tunnel that may be both. */
 static uint64_t read_so_far(const struct exchange *x)
 {
     const struct conn *conn = reader_of(x);
 
-    if (!conn)
-        return 0;
-    return conn->sent - (conn->sock.tx ? io_untaken(&conn->sock) : 0);
+    if (x->tunnel)
+        return (x->down.blocked ? taken_by(&x->client.session->conn) : 0) +
+               (x->up.blocked ? taken_by(&x->worker.session->conn) : 0);
+    return conn ? taken_by(conn) : 0;
 }
 
 /* A reader may take bytes without an event up here: it is slow then, not silent. */

@@ -15,7 +15,10 @@ struct rewrite_network {
     uint8_t bits;        /* 0 to 128 */
 };
 
+enum rewrite_upgrade { REWRITE_UPGRADE_OFF, REWRITE_UPGRADE_WEBSOCKET, REWRITE_UPGRADE_ANY };
+
 struct rewrite_options {
+    enum rewrite_upgrade upgrade; /* which are passed on, to become tunnels */
     bool via;
     bool x_forwarded;
     bool forwarded;

@@ -5,7 +5,6 @@ import contextlib
 import os
 import pathlib
 import re
-import select
 import shutil
 import signal
 import socket
@@ -18,7 +17,7 @@ import pytest
 from harness.ballast import Ballast, settings
 from harness.client import CutShort
 from harness.programs import children, memory_bytes
-from harness.waiting import free_port, wait_for
+from harness.waiting import free_port, pause, wait_for
 from harness.worker import CLOSE, OK, Script, signal as tell, wait
 
 HOST = b"Host: test.example\r\n"
@@ -32,11 +31,6 @@ GROWTH_MAX = 2 << 20
 def present(balancer):
     server, = children(balancer.pid)
     return memory_bytes(server, "VmRSS")
-
-
-def pause(seconds):
-    """The pace of a slow peer is what these tests are about; nothing is waited for here."""
-    select.select([], [], [], seconds)
 
 
 def details(answer):

@@ -93,7 +93,7 @@ def forwarded_host(host):
 
 
 def forward(line, *fields, host=b"test.example", via=b"1.1", request_id=b"<ID>", trailers_wanted=False, framing=(),
-            body=b"", trailers=b""):
+            upgrade=None, body=b"", trailers=b""):
     """A request as a worker must get it: Host, the client's end-to-end fields in order, what we add, framing."""
     added = [b"Via: " + via + b" ballast", b"X-Forwarded-For: <IP>", b"X-Forwarded-Proto: http"]
     if host:
@@ -104,9 +104,12 @@ def forward(line, *fields, host=b"test.example", via=b"1.1", request_id=b"<ID>",
     added += [b"X-Request-ID: " + request_id]
     if trailers_wanted:
         added += [b"TE: trailers"]
+    if upgrade:
+        added += [b"Upgrade: " + upgrade]
     added += list(framing)
-    if trailers_wanted:
-        added += [b"Connection: TE"]
+    options = ([b"upgrade"] if upgrade else []) + ([b"TE"] if trailers_wanted else [])
+    if options:
+        added += [b"Connection: " + b", ".join(options)]
     head = lines(line, b"Host: " + host, *fields, *added) + b"\r\n"
     return Forward(head, body, trailers)
 

@@ -21,6 +21,11 @@ def wait_for(predicate, timeout=10.0, what=None):
         select.select([], [], [], 0.005)
 
 
+def pause(seconds):
+    """The pace of a slow peer, where a test is about one; nothing is waited for by this."""
+    select.select([], [], [], seconds)
+
+
 def free_port(host="127.0.0.1"):
     """A TCP port nobody listens on at this moment."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

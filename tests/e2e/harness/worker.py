@@ -30,6 +30,8 @@ CLOSE = Step("close")  # an orderly end in both directions
 RESET = Step("reset")  # RST
 HALF_CLOSE = Step("half_close")  # FIN, and go on reading
 READ_BODY = Step("read_body")  # only in a script that starts early
+ECHO = Step("echo")  # after a 101: whatever comes is sent back, until the peer's end
+READ_REST = Step("read_rest")  # after a 101: all that comes until the peer's end is the request's body
 
 
 def wait(event):
@@ -213,6 +215,12 @@ class Worker:
                 step.event.set()
             elif step.verb == "read_body":
                 self._read_body(stream, request, fields)
+            elif step.verb == "echo":
+                while stream.buffer or stream.fill():
+                    sock.sendall(stream.take(len(stream.buffer)))
+            elif step.verb == "read_rest":
+                request.body = stream.rest()
+                request.complete = True
             elif step.verb == "half_close":
                 sock.shutdown(socket.SHUT_WR)
             elif step.verb == "reset":

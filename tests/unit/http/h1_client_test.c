@@ -647,6 +647,73 @@ static void test_nth_allocation_fails(void **state)
     assert_int_equal(asker.body_bytes, 20000);
 }
 
+/* ---- tunnels ---- */
+
+#define SWITCHED "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
+
+static void ask_for_tunnel(void)
+{
+    asker.ask.upgrade = STR("websocket");
+    assert_int_equal(asker_ask(&asker), 0);
+    assert_int_equal(session_send_end(&asker.stream, NULL, 0), 0);
+    world_settle(&world);
+    hear("GET / HTTP/1.1\r\nHost: w\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n");
+}
+
+static void test_tunnel(void **state)
+{
+    ask_for_tunnel();
+    say(SWITCHED "hello");
+    assert_int_equal(told(STREAM_INTERIM), 0);
+    assert_int_equal(told(STREAM_HEAD), 1);
+    assert_int_equal(asker.stream.head.status, 101);
+    assert_int_equal(asker.stream.head.body, MSG_BODY_OPEN);
+    assert_int_equal(bufq_bytes(&asker.stream.body), 5);
+    assert_int_equal(send_bytes(3), 0);
+    world_settle(&world);
+    hear("qqq");
+    io_sim_peer_shutdown(peer);
+    world_settle(&world);
+    assert_true(asker.stream.ended);
+    assert_int_equal(send_bytes(2), 0);
+    assert_int_equal(session_send_end(&asker.stream, NULL, 0), 0);
+    world_settle(&world);
+    hear("qq");
+    assert_int_equal(io_sim_peer_state(peer), IO_SIM_PEER_ENDED);
+    assert_false(asker_finish(&asker));
+    world_settle(&world);
+}
+
+/* What was sent last leaves, though the session is finished at once. */
+static void test_tunnel_is_closed_behind_its_bytes(void **state)
+{
+    ask_for_tunnel();
+    say(SWITCHED);
+    io_sim_peer_shutdown(peer);
+    world_settle(&world);
+    assert_int_equal(send_bytes(3000), 0);
+    assert_int_equal(session_send_end(&asker.stream, NULL, 0), 0);
+    assert_false(asker_finish(&asker));
+    world_settle(&world);
+    assert_int_equal(io_sim_peer_received(peer).n, 3000);
+}
+
+static void test_tunnel_refused(void **state)
+{
+    ask_for_tunnel();
+    say("HTTP/1.1 101 Switching\r\n\r\n"); /* to what? */
+    assert_int_equal(asker.stream.error, -ERR_ANSWER_SWITCHED);
+    again();
+    ask_for_tunnel();
+    say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n");
+    assert_true(asker.stream.ended);
+    assert_true(asker_finish(&asker));
+    asker.ask.upgrade = STR_NONE;
+    ask();
+    say(SWITCHED);
+    assert_int_equal(asker.stream.error, -ERR_ANSWER_SWITCHED);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -676,6 +743,9 @@ int main(void)
         TEST(test_drain),
         TEST(test_abort_resets),
         TEST(test_answer_while_sending_fails),
+        TEST(test_tunnel),
+        TEST(test_tunnel_is_closed_behind_its_bytes),
+        TEST(test_tunnel_refused),
         TEST(test_nth_allocation_fails),
     };
     return cmocka_run_group_tests_name("h1_client", tests, NULL, NULL);

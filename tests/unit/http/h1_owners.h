@@ -8,7 +8,7 @@
 #include "http/h1_client.h"
 #include "http/h1_server.h"
 
-enum { ECHO_REQUESTS = 2, OWNER_EVENTS = 8 };
+enum { ECHO_REQUESTS = 2, OWNER_EVENTS = 9 };
 
 struct echo;
 

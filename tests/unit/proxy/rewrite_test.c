@@ -15,7 +15,8 @@ static const struct rewrite_network trusted[] = {
     {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 0}, 96 + 8},
     {{0x20, 0x01, 0x0d, 0xb8}, 33},
 };
-static const struct rewrite_options all = {true, true, true, true, trusted, ARRAY_SIZE(trusted)};
+static const struct rewrite_options all = {REWRITE_UPGRADE_WEBSOCKET, true, true, true, true, trusted,
+                                           ARRAY_SIZE(trusted)};
 static const struct rewrite_options none = {0};
 static const struct rewrite_options only_trusts = {.trusted = trusted, .trusted_count = ARRAY_SIZE(trusted)};
 
@@ -105,6 +106,36 @@ static void rewrite_tells_where_from(void **state)
         struct msg msg = parse(text);
         assert_int_equal(rewrite_from(&msg, requests[i].from, &all, &arena), 0);
         assert_string_equal(print_fields(&msg), requests[i].result);
+        arena_fini(&arena);
+    }
+}
+
+static void rewrite_judges_upgrades(void **state)
+{
+    static const struct {
+        enum rewrite_upgrade allowed;
+        const char *request, *left;
+    } cases[] = {
+        {REWRITE_UPGRADE_OFF, "GET / HTTP/1.1\r\nUpgrade: websocket\r\n", ""},
+        {REWRITE_UPGRADE_WEBSOCKET, "GET / HTTP/1.1\r\nUpgrade: WebSocket\r\n", "WebSocket"},
+        {REWRITE_UPGRADE_WEBSOCKET, "GET / HTTP/1.1\r\nUpgrade: foo\r\n", ""},
+        {REWRITE_UPGRADE_WEBSOCKET, "GET / HTTP/1.1\r\nUpgrade: websocket, foo\r\n", ""},
+        {REWRITE_UPGRADE_WEBSOCKET, "POST / HTTP/1.1\r\nUpgrade: websocket\r\n", ""},
+        {REWRITE_UPGRADE_WEBSOCKET, "GET / HTTP/1.1\r\nContent-Length: 0\r\nUpgrade: websocket\r\n", "websocket"},
+        {REWRITE_UPGRADE_WEBSOCKET, "GET / HTTP/1.1\r\nContent-Length: 1\r\nUpgrade: websocket\r\n", ""},
+        {REWRITE_UPGRADE_WEBSOCKET, "GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nUpgrade: websocket\r\n", ""},
+        {REWRITE_UPGRADE_ANY, "GET / HTTP/1.1\r\nUpgrade: foo/2, bar\r\n", "foo/2, bar"},
+        {REWRITE_UPGRADE_ANY, "GET / HTTP/1.1\r\nUpgrade: foo, h2C\r\n", ""},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct rewrite_options options = {.upgrade = cases[i].allowed};
+        char text[256];
+        struct arena arena;
+        arena_init(&arena, 1 << 16);
+        (void)snprintf(text, sizeof(text), "%sHost: h\r\nConnection: upgrade\r\n\r\n", cases[i].request);
+        struct msg msg = parse(text);
+        assert_int_equal(rewrite_from(&msg, "192.0.2.1", &options, &arena), 0);
+        assert_true(str_eq(msg.upgrade, str_of(cases[i].left)));
         arena_fini(&arena);
     }
 }
@@ -234,9 +265,10 @@ static void rewrite_survives_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rewrite_tells_where_from),     cmocka_unit_test(rewrite_each_can_be_off),
-        cmocka_unit_test(rewrite_counts_forwards_down), cmocka_unit_test(rewrite_keeps_good_ids),
-        cmocka_unit_test(rewrite_completes_answers),    cmocka_unit_test(rewrite_survives_no_memory),
+        cmocka_unit_test(rewrite_tells_where_from),   cmocka_unit_test(rewrite_judges_upgrades),
+        cmocka_unit_test(rewrite_each_can_be_off),    cmocka_unit_test(rewrite_counts_forwards_down),
+        cmocka_unit_test(rewrite_keeps_good_ids),     cmocka_unit_test(rewrite_completes_answers),
+        cmocka_unit_test(rewrite_survives_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

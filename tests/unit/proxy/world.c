@@ -37,6 +37,9 @@ void world_init(struct world *w, uint32_t workers)
         .response_idle_ms = 1500,
         .client_stall_ms = 2500,
         .half_closed_ms = 1200,
+        .tunnel_idle_ms = 1700,
+        .tunnel_drain_ms = 600,
+        .rewrite = {.upgrade = REWRITE_UPGRADE_WEBSOCKET},
         .metrics_path = STR("/metrics"),
         .metrics = write_metrics,
     };
@@ -101,7 +104,8 @@ static void check_end(struct world *w)
     for (int i = 0; i < ERR_COUNT; i++)
         reasons += w->totals.by_reason[i];
     assert_int_equal(reasons, w->totals.failed + w->totals.aborted);
-    assert_int_equal(w->totals.duration_count, w->totals.total);
+    assert_int_equal(w->totals.duration_count + w->totals.tunnels, w->totals.total);
+    assert_int_equal(w->totals.tunnels_open, 0);
 }
 
 void world_stop(struct world *w)
