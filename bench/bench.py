@@ -62,7 +62,7 @@ def parse_options(arguments):
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "release", help="build directory")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the numbers here")
     parser.add_argument("--write", action="store_true", help="write tables and chart into docs/; needs all works")
-    parser.add_argument("--micro", action="store_true", help="time parser, picker, timer and account by themselves")
+    parser.add_argument("--micro", nargs="*", metavar="NAME", help="time parser, picker, timer, ... by themselves")
     options = parser.parse_args(arguments)
     options.rounds = options.rounds or (3 if options.quick else 5)
     options.seconds = options.seconds or (1 if options.quick else 2)
@@ -124,8 +124,8 @@ def run(options):
 def main(arguments):
     options = parse_options(arguments)
     try:
-        if options.micro:
-            return subprocess.run([options.build / "bench" / "micro"], check=False).returncode
+        if options.micro is not None:
+            return subprocess.run([options.build / "bench" / "micro", *options.micro], check=False).returncode
         run(options)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)

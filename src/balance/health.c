@@ -32,6 +32,11 @@ int64_t health_interval_ms(const struct health *health, const struct health_rule
     return doubt ? rules->doubt_ms : rules->interval_ms;
 }
 
+int64_t health_spread_ms(int64_t interval_ms, uint32_t spread)
+{
+    return 1 + (int64_t)(((uint64_t)interval_ms * spread) >> 32);
+}
+
 int64_t health_jitter_ms(int64_t interval_ms, uint32_t jitter_percent, uint32_t spread)
 {
     int64_t range = interval_ms * jitter_percent / 100;

@@ -33,6 +33,9 @@ enum health_change { HEALTH_SAME, HEALTH_WENT_UP, HEALTH_WENT_DOWN };
 enum health_change health_note(struct health *health, const struct health_rules *rules, bool good);
 /* Until the next probe, without jitter. */
 int64_t health_interval_ms(const struct health *health, const struct health_rules *rules);
+/* Until the probe after a change: any part of the interval, so that workers that changed together, as they all do at
+ * the start, are spread over it. From 1 to interval_ms. */
+int64_t health_spread_ms(int64_t interval_ms, uint32_t spread);
 /* interval with jitter: spread is an even random number from 0 to 2^32 - 1. */
 int64_t health_jitter_ms(int64_t interval_ms, uint32_t jitter_percent, uint32_t spread);
 

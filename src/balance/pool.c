@@ -3,6 +3,7 @@
 #include "balance/pool.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static uint32_t greatest_common_divisor(uint32_t a, uint32_t b)
 {
@@ -31,10 +32,19 @@ static uint64_t weigh(const struct pool *pool, bool living_only, uint32_t *ret_d
 }
 
 /* The m workers of weight w take the places (k + (r + 1/2) / m) / w of the round, for each k < w and their rank r among
- * themselves. A sort of all places gives a smooth order, in which workers of one weight keep their own. */
-struct place {
-    uint64_t at;
-    uint32_t worker;
+ * themselves: a smooth order, in which workers of one weight keep their own. Each weight's places come in order by
+ * themselves, so that a merge of them is all there is to sort. */
+struct strand {
+    uint64_t at;       /* the next place, of 2^32 in a round */
+    uint32_t *workers; /* the living ones of this weight */
+    uint32_t count, weight;
+    uint32_t rank, lap; /* r and k of the next place */
+};
+
+struct merge {
+    uint32_t count;
+    struct strand *heap[POOL_WEIGHT_MAX];
+    struct strand strands[POOL_WEIGHT_MAX + 1]; /* by weight */
 };
 
 int pool_init(struct pool *pool, struct worker *workers, uint32_t count)
@@ -56,7 +66,7 @@ int pool_init(struct pool *pool, struct worker *workers, uint32_t count)
         most = count;
     if (most > POOL_SLOTS_MAX)
         return -ERR_FULL;
-    pool->scratch = slots == count ? NULL : calloc(most, sizeof(struct place)); /* start-up only: as the schedules */
+    pool->scratch = slots == count ? NULL : calloc(count, sizeof(uint32_t)); /* start-up only: as the schedules */
     if (slots != count && !pool->scratch)
         return -ERR_NO_MEMORY;
     for (int i = 0; i < 2; i++) {
@@ -81,37 +91,89 @@ void pool_fini(struct pool *pool)
     }
 }
 
-static int compare_places(const void *a, const void *b)
+static void strand_place(struct strand *strand)
 {
-    const struct place *x = a, *y = b;
+    uint64_t parts = 2 * (uint64_t)strand->count;
 
-    if (x->at != y->at)
-        return x->at < y->at ? -1 : 1;
-    return x->worker < y->worker ? -1 : x->worker > y->worker;
+    strand->at = ((strand->lap * parts + 2 * (uint64_t)strand->rank + 1) << 32) / (parts * strand->weight);
+}
+
+/* False: that was the last place. */
+static bool strand_advance(struct strand *strand)
+{
+    if (++strand->rank == strand->count) {
+        strand->rank = 0;
+        if (++strand->lap == strand->weight)
+            return false;
+    }
+    strand_place(strand);
+    return true;
+}
+
+static bool strand_before(const struct strand *a, const struct strand *b)
+{
+    return a->at != b->at ? a->at < b->at : a->workers[a->rank] < b->workers[b->rank];
+}
+
+static void merge_sink(struct merge *merge, uint32_t i)
+{
+    struct strand *sunk = merge->heap[i];
+
+    for (uint32_t child = 2 * i + 1; child < merge->count; child = 2 * i + 1) {
+        if (child + 1 < merge->count && strand_before(merge->heap[child + 1], merge->heap[child]))
+            child++;
+        if (!strand_before(merge->heap[child], sunk))
+            break;
+        merge->heap[i] = merge->heap[child];
+        i = child;
+    }
+    merge->heap[i] = sunk;
+}
+
+/* Sorts the living workers by weight into the pool's scratch, and makes a strand of each weight. */
+static void merge_init(struct merge *merge, const struct pool *pool, uint32_t divisor)
+{
+    uint32_t *sorted = pool->scratch;
+
+    ASSERT(sorted);
+    memset(merge, 0, sizeof(*merge));
+    for (uint32_t i = 0; i < pool->count; i++)
+        merge->strands[pool->workers[i].weight].rank += atomic_load(&pool->workers[i].alive);
+    for (uint32_t weight = 1; weight <= POOL_WEIGHT_MAX; weight++) {
+        struct strand *strand = &merge->strands[weight];
+        strand->workers = sorted;
+        strand->weight = weight / divisor;
+        sorted += strand->rank;
+        strand->rank = 0;
+    }
+    for (uint32_t i = 0; i < pool->count; i++) {
+        struct strand *strand = &merge->strands[pool->workers[i].weight];
+        if (atomic_load(&pool->workers[i].alive))
+            strand->workers[strand->count++] = i;
+    }
+    for (uint32_t weight = 1; weight <= POOL_WEIGHT_MAX; weight++)
+        if (merge->strands[weight].count > 0) {
+            strand_place(&merge->strands[weight]);
+            merge->heap[merge->count++] = &merge->strands[weight];
+        }
+    for (uint32_t i = merge->count / 2; i-- > 0;)
+        merge_sink(merge, i);
 }
 
 static uint32_t fill_weighted(const struct pool *pool, struct pool_schedule *schedule, uint32_t divisor, uint32_t total)
 {
-    struct place *places = pool->scratch;
-    uint64_t alike[POOL_WEIGHT_MAX + 1] = {0}, rank[POOL_WEIGHT_MAX + 1] = {0};
+    struct merge merge;
     uint32_t n = 0;
 
-    ASSERT(places);
-    for (uint32_t i = 0; i < pool->count; i++)
-        alike[pool->workers[i].weight] += atomic_load(&pool->workers[i].alive);
-    for (uint32_t i = 0; i < pool->count; i++) {
-        uint32_t weight = pool->workers[i].weight;
-        if (!atomic_load(&pool->workers[i].alive))
-            continue;
-        uint64_t parts = 2 * alike[weight], offset = 2 * rank[weight]++ + 1;
-        weight /= divisor;
-        for (uint32_t k = 0; k < weight; k++)
-            places[n++] = (struct place){((k * parts + offset) << 32) / (parts * weight), i};
+    merge_init(&merge, pool, divisor);
+    while (merge.count > 0) {
+        struct strand *next = merge.heap[0];
+        atomic_store_explicit(&schedule->slots[n++], next->workers[next->rank], memory_order_relaxed);
+        if (!strand_advance(next))
+            merge.heap[0] = merge.heap[--merge.count];
+        merge_sink(&merge, 0);
     }
     ASSERT(n == total);
-    qsort(places, n, sizeof(*places), compare_places);
-    for (uint32_t k = 0; k < n; k++)
-        atomic_store_explicit(&schedule->slots[k], places[k].worker, memory_order_relaxed);
     return n;
 }
 
@@ -140,6 +202,14 @@ void pool_publish(struct pool *pool)
 
     atomic_store_explicit(&schedule->count, count, memory_order_relaxed);
     atomic_store_explicit(&pool->version, version, memory_order_release);
+}
+
+int64_t pool_publish_pause_ms(const struct pool *pool)
+{
+    uint32_t version = atomic_load_explicit(&pool->version, memory_order_relaxed);
+    uint32_t slots = atomic_load_explicit(&pool->schedules[version & 1].count, memory_order_relaxed);
+
+    return slots / POOL_SLOTS_PER_MS;
 }
 
 uint32_t pool_alive(const struct pool *pool)

@@ -16,7 +16,7 @@
 #include "base/str.h"
 #include "io/sock.h"
 
-enum { POOL_WEIGHT_MAX = 256, POOL_SLOTS_MAX = 1 << 20 };
+enum { POOL_WEIGHT_MAX = 256, POOL_SLOTS_MAX = 1 << 20, POOL_SLOTS_PER_MS = 1000 };
 
 struct worker {
     /* fixed after init */
@@ -47,7 +47,7 @@ struct pool {
     struct str health_path;
     struct worker *workers;
     uint32_t count;
-    void *scratch; /* control thread: for weighted schedules; NULL when all weights are equal */
+    uint32_t *scratch; /* control thread: for weighted schedules; NULL when all weights are equal */
     /* shared: written by the control thread, read by reactors. A reader takes schedules[version & 1] and checks
      * afterwards that version has moved by less than 2: the other one is being written. */
     struct pool_schedule schedules[2];
@@ -63,6 +63,9 @@ MUST_CHECK int pool_init(struct pool *pool, struct worker *workers, uint32_t cou
 void pool_fini(struct pool *pool);
 /* Control thread: publishes the schedule for the workers now alive. */
 void pool_publish(struct pool *pool);
+/* How long to let pass between two publications, so that a pool of very many slots whose workers change one by one does
+ * not keep its thread busy with schedules; 0 for pools of less than POOL_SLOTS_PER_MS slots. */
+int64_t pool_publish_pause_ms(const struct pool *pool);
 /* Any thread. */
 uint32_t pool_alive(const struct pool *pool);
 /* The worker at a position of the published schedule; NULL when nobody is alive. Any thread. */

@@ -9,7 +9,12 @@
 #include "base/clock.h"
 #include "http/msg.h"
 
-enum { PROBE_ARENA_BYTES = 65536 };
+enum {
+    PROBE_ARENA_BYTES = 65536,
+    /* Probes of a large pool come in so many small batches an interval: each batch wakes the thread twice, where each
+     * probe would. */
+    BATCHES = 200,
+};
 
 struct probe {
     struct prober *prober;
@@ -22,8 +27,17 @@ struct probe {
     struct timer timer;  /* the next probe, or the end of this one */
     struct io_task task; /* acts on what the stream was told */
     bool asking;
-    bool fresh; /* this probe's connection was made for it */
+    bool changed; /* the last result made the worker go up or down */
+    bool fresh;   /* this probe's connection was made for it */
     int64_t began_ns;
+};
+
+/* A pool's schedule follows its workers' health at once, unless it has just been published and is long. */
+struct publisher {
+    struct prober *prober;
+    struct pool *pool;
+    struct timer timer; /* set: to publish what has changed since */
+    int64_t pause_until_ms;
 };
 
 /* A session outlives the probe that gave it up, until its close is done. */
@@ -40,6 +54,7 @@ struct prober {
     struct h1_limits limits;
     struct rand_gen rand;
     struct probe *probes; /* by worker index */
+    struct publisher *publishers;
     uint32_t sessions;
     bool stopping;
     pthread_mutex_t lock; /* over each probe's health and stats, for readers */
@@ -80,11 +95,39 @@ static void schedule_next(struct probe *probe)
     struct pool *pool = probe->worker->pool;
     int64_t interval = health_interval_ms(&probe->health, &pool->health);
     uint32_t spread = (uint32_t)(rand_u64(&probe->prober->rand) >> 32);
-    int64_t wait_ms = health_jitter_ms(interval, pool->health.jitter_percent, spread);
+    int64_t wait_ms = probe->changed ? health_spread_ms(interval, spread)
+                                     : health_jitter_ms(interval, pool->health.jitter_percent, spread);
     int64_t now_ms = io_now_ms(probe->prober->options.io);
 
+    int64_t batch_ms = interval / BATCHES > 1 ? interval / BATCHES : 1;
+
+    probe->changed = false;
+    wait_ms += batch_ms - 1 - (now_ms + wait_ms + batch_ms - 1) % batch_ms;
     set_timer_in(probe, wait_ms);
     note_next_probe(pool, now_ms + wait_ms, now_ms);
+}
+
+static void publish_now(struct publisher *publisher)
+{
+    pool_publish(publisher->pool);
+    publisher->pause_until_ms = io_now_ms(publisher->prober->options.io) + pool_publish_pause_ms(publisher->pool);
+}
+
+static void on_pause_over(struct timer *timer)
+{
+    publish_now(CONTAINER_OF(timer, struct publisher, timer));
+}
+
+static void publish(struct prober *prober, const struct pool *pool)
+{
+    struct publisher *publisher = prober->publishers;
+
+    while (publisher->pool != pool)
+        publisher++;
+    if (io_now_ms(prober->options.io) >= publisher->pause_until_ms)
+        publish_now(publisher);
+    else if (!timer_is_set(&publisher->timer))
+        io_timer_set(prober->options.io, &publisher->timer, publisher->pause_until_ms);
 }
 
 static void enter_result(struct probe *probe, const struct probe_result *result)
@@ -99,10 +142,11 @@ static void enter_result(struct probe *probe, const struct probe_result *result)
     probe->stats.failures += !result->good;
     probe->stats.took_us_sum += result->took_us;
     pthread_mutex_unlock(&prober->lock);
-    if (change == HEALTH_SAME)
+    probe->changed = change != HEALTH_SAME;
+    if (!probe->changed)
         return;
     atomic_store(&worker->alive, change == HEALTH_WENT_UP);
-    pool_publish(worker->pool);
+    publish(prober, worker->pool);
     prober->options.on_change(prober->options.context, worker, change, result);
 }
 
@@ -297,29 +341,40 @@ static void init_probe(struct prober *prober, struct worker *worker)
     arena_init(&probe->arena, PROBE_ARENA_BYTES);
 }
 
+static void init_pool(struct prober *prober, struct publisher *publisher, struct pool *pool)
+{
+    publisher->prober = prober;
+    publisher->pool = pool;
+    timer_init(&publisher->timer, on_pause_over);
+    for (uint32_t i = 0; i < pool->count; i++)
+        init_probe(prober, &pool->workers[i]);
+}
+
 /* start-up only: one prober with a probe for each worker. */
 int prober_create(const struct prober_options *options, struct prober **ret_prober)
 {
     struct prober *prober = calloc(1, sizeof(*prober));
     struct probe *probes = calloc(options->worker_count, sizeof(*probes));
+    struct publisher *publishers = calloc(options->pool_count, sizeof(*publishers));
 
-    if (!prober || !probes) {
+    if (!prober || !probes || !publishers) {
         free(prober);
         free(probes);
+        free(publishers);
         return -ERR_NO_MEMORY;
     }
     prober->owner = (struct h1_client_owner){on_ready, on_lost, on_closed};
     prober->options = *options;
     prober->limits = (struct h1_limits){.head_bytes = 16384, .fields = 100, .target_bytes = 8192};
     prober->probes = probes;
+    prober->publishers = publishers;
     pthread_mutex_init(&prober->lock, NULL);
     if (options->seed)
         rand_seed(&prober->rand, options->seed);
     else
         rand_init(&prober->rand);
     for (uint32_t p = 0; p < options->pool_count; p++)
-        for (uint32_t i = 0; i < options->pools[p]->count; i++)
-            init_probe(prober, &options->pools[p]->workers[i]);
+        init_pool(prober, &publishers[p], options->pools[p]);
     *ret_prober = prober;
     return 0;
 }
@@ -327,7 +382,7 @@ int prober_create(const struct prober_options *options, struct prober **ret_prob
 void prober_start(struct prober *prober)
 {
     for (uint32_t i = 0; i < prober->options.worker_count; i++)
-        set_timer_in(&prober->probes[i], 0);
+        set_timer_in(&prober->probes[i], i / PROBE_STARTS_PER_MS);
 }
 
 void prober_stop(struct prober *prober)
@@ -342,6 +397,8 @@ void prober_stop(struct prober *prober)
         probe->asking = false;
         io_timer_fini(prober->options.io, &probe->timer);
     }
+    for (uint32_t p = 0; p < prober->options.pool_count; p++)
+        io_timer_fini(prober->options.io, &prober->publishers[p].timer);
 }
 
 bool prober_stopped(const struct prober *prober)
@@ -356,6 +413,7 @@ void prober_destroy(struct prober **prober)
     for (uint32_t i = 0; i < (*prober)->options.worker_count; i++)
         arena_fini(&(*prober)->probes[i].arena);
     pthread_mutex_destroy(&(*prober)->lock);
+    free((*prober)->publishers);
     free((*prober)->probes);
     free(*prober);
     *prober = NULL;

@@ -1,8 +1,9 @@
 /* Health probes: asks each worker's health path at its interval and enters the results.
  *
  * Runs on the control thread, on its own loop and connections: traffic cannot delay a probe, nor a probe traffic. The
- * answer's body is read to its end so that the connection serves the next probe. Probes start at once and are then
- * spread by jitter.
+ * answer's body is read to its end so that the connection serves the next probe. Probes start at once, though no more
+ * than PROBE_STARTS_PER_MS together; the probe after a change of health comes after a random part of the interval, so
+ * that a pool's probes are spread evenly over it, and jitter keeps them so.
  */
 #ifndef BALANCE_PROBE_H
 #define BALANCE_PROBE_H
@@ -11,7 +12,7 @@
 #include "base/rand.h"
 #include "http/h1_client.h"
 
-enum { PROBE_HISTORY = 8 };
+enum { PROBE_HISTORY = 8, PROBE_STARTS_PER_MS = 10 };
 
 struct probe_result {
     int64_t at_ns; /* wall clock */
@@ -36,7 +37,8 @@ struct prober_options {
     uint32_t pool_count;
     uint32_t worker_count; /* over all pools */
     uint64_t seed;         /* of the jitter; 0: from the system */
-    /* Told of each transition after the pool's schedule was published; change is HEALTH_WENT_UP or _WENT_DOWN. */
+    /* Told of each transition after the pool's schedule was published (or, where that has a pause to keep, before);
+     * change is HEALTH_WENT_UP or _WENT_DOWN. */
     void (*on_change)(void *context, struct worker *worker, enum health_change change,
                       const struct probe_result *result);
     void *context;

@@ -89,13 +89,20 @@ static void health_jitter_stays_in_bounds(void **state)
         assert_in_range(counts[i], 950, 1050);
 }
 
+static void health_spreads_over_the_interval(void **state)
+{
+    assert_int_equal(health_spread_ms(2000, 0), 1);
+    assert_int_equal(health_spread_ms(2000, UINT32_MAX), 2000);
+    assert_int_equal(health_spread_ms(2000, UINT32_MAX / 2 + 1), 1001);
+    assert_int_equal(health_spread_ms(1, UINT32_MAX), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(health_follows_results),
-        cmocka_unit_test(health_with_one_is_immediate),
-        cmocka_unit_test(health_interval_by_doubt),
-        cmocka_unit_test(health_jitter_stays_in_bounds),
+        cmocka_unit_test(health_follows_results),           cmocka_unit_test(health_with_one_is_immediate),
+        cmocka_unit_test(health_interval_by_doubt),         cmocka_unit_test(health_jitter_stays_in_bounds),
+        cmocka_unit_test(health_spreads_over_the_interval),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 #include "balance/pool.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "balance_helper.h"
 #include "tests/unit/alloc_fail.h"
@@ -132,6 +133,57 @@ static void pool_weights_make_no_bursts(void **state)
 enum { MANY = POOL_SLOTS_MAX / POOL_WEIGHT_MAX + 1 };
 static struct worker many[MANY];
 
+struct place {
+    uint64_t at;
+    uint32_t worker;
+};
+
+static int compare_places(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+    if (x->at != y->at)
+        return x->at < y->at ? -1 : 1;
+    return x->worker < y->worker ? -1 : x->worker > y->worker;
+}
+
+/* The places as pool.c's comment defines them, sorted one and all. */
+static uint32_t places_of(struct helper_pool *helper, uint32_t alive, struct place *places)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < HELPER_WORKERS; i++) {
+        uint64_t weight = helper->workers[i].weight, m = 0, rank = 0;
+        for (uint32_t j = 0; j < HELPER_WORKERS; j++)
+            if (((alive >> j) & 1) && helper->workers[j].weight == weight) {
+                m++;
+                rank += j < i;
+            }
+        for (uint64_t k = 0; ((alive >> i) & 1) && k < weight; k++)
+            places[n++] = (struct place){((k * 2 * m + 2 * rank + 1) << 32) / (2 * m * weight), i};
+    }
+    qsort(places, n, sizeof(*places), compare_places);
+    return n;
+}
+
+static void pool_merges_to_what_a_sort_would_give(void **state)
+{
+    static struct place places[HELPER_WORKERS * 16];
+    for (uint32_t seed = 1; seed <= 200; seed++) {
+        struct helper_pool helper;
+        uint32_t weights[HELPER_WORKERS], alive = seed * 2654435761U | 3;
+        for (uint32_t i = 0; i < HELPER_WORKERS; i++)
+            weights[i] = 1 + (seed * (i + 7) * 40503U >> 5) % (1 + seed % 16);
+        weights[0] = 1; /* two weights without a common divisor: nothing is reduced */
+        weights[1] = 2;
+        helper_pool_init(&helper, HELPER_WORKERS, weights);
+        helper_set_alive(&helper, alive);
+        uint32_t n = places_of(&helper, alive, places);
+        for (uint32_t k = 0; k < n; k++)
+            assert_int_equal(pool_at(&helper.pool, k)->index, places[k].worker);
+        assert_int_equal(helper.pool.schedules[helper.pool.version & 1].count, n);
+        pool_fini(&helper.pool);
+    }
+}
+
 static void pool_refuses_too_long_a_schedule(void **state)
 {
     static struct pool pool;
@@ -199,9 +251,13 @@ static void pool_is_read_while_published(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pool_begins_with_nobody),           cmocka_unit_test(pool_equal_weights_keep_the_order),
-        cmocka_unit_test(pool_weights_are_exact_and_smooth), cmocka_unit_test(pool_weights_make_no_bursts),
-        cmocka_unit_test(pool_refuses_too_long_a_schedule),  cmocka_unit_test(pool_survives_no_memory),
+        cmocka_unit_test(pool_begins_with_nobody),
+        cmocka_unit_test(pool_equal_weights_keep_the_order),
+        cmocka_unit_test(pool_weights_are_exact_and_smooth),
+        cmocka_unit_test(pool_weights_make_no_bursts),
+        cmocka_unit_test(pool_merges_to_what_a_sort_would_give),
+        cmocka_unit_test(pool_refuses_too_long_a_schedule),
+        cmocka_unit_test(pool_survives_no_memory),
         cmocka_unit_test(pool_is_read_while_published),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
