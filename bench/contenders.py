@@ -146,6 +146,8 @@ backend workers
 
 class Ballast(Contender):
     name = "ballast"
+    health = {"path": "/health", "interval": "2s"}
+    top = {}  # more settings
 
     def locate(self):
         path = self.build / "ballast"
@@ -158,11 +160,8 @@ class Ballast(Contender):
         """JSON is a subset of the YAML that it reads."""
         config = self.write("ballast.yaml", json.dumps({
             "listeners": [{"address": f"127.0.0.1:{port}"}],
-            "pools": {"web": {
-                "balance": "round-robin",
-                "workers": workers,
-                "health": {"path": "/health", "interval": "2s"},
-            }},
+            "pools": {"web": {"balance": "round-robin", "workers": workers, "health": self.health}},
+            **self.top,
         }, indent=2))
         return [self.locate(), "run", "-c", config, "--no-keeper", "--threads", str(self.threads),
                 "--access-log", "off"]
