@@ -32,6 +32,13 @@ def series():
         yield f"| `{name}` | {kind} | {text} |"
 
 
+def hazards():
+    yield "| code | why | what to do |"
+    yield "|---|---|---|"
+    for _, code, reason, fix in rows("src/control/hazard.def", "HAZARD", 4):
+        yield f"| `{code}` | {reason} | {fix} |"
+
+
 SIDES = {
     "WE_REFUSE": "Ballast refuses",
     "THEY_REFUSE": "http_parser refuses",
@@ -50,7 +57,7 @@ def differences():
 
 
 TABLES = {("docs/access-log.md", "reasons"): reasons, ("docs/metrics.md", "series"): series,
-          ("docs/fuzzing.md", "differences"): differences}
+          ("docs/fuzzing.md", "differences"): differences, ("docs/install.md", "hazards"): hazards}
 
 
 def current(text, marker, lines):

@@ -64,6 +64,8 @@ COVERED_ELSEWHERE = {
     "src/io/io.c": ("tests/contract/io_suite.c", "one suite for every backend; io.c is what they share"),
     "src/io/io_epoll.c": ("tests/contract/io_suite.c", "the contract is the module's whole meaning"),
     "src/control/server.c": ("tests/e2e/test_keeper.py", "threads, sockets and signals of a whole process"),
+    "src/main/options_table.c": ("tests/unit/main/options_test.c", "tables: their parser's tests read them"),
+    "src/control/config_man.c": ("tests/unit/control/roff_test.c", "its text is what roff made of the table"),
     "src/main/keeper.c": ("tests/e2e/test_keeper.py", "its subject is processes that die"),
     "src/main/demo.c": ("tests/e2e/test_keeper.py", "a whole process tree"),
 }

@@ -324,12 +324,6 @@ static void check_health(struct checker *checker)
 {
     for (size_t i = 0; i < checker->config->pools.count; i++) {
         struct config_health *health = &checker->config->pools.items[i].health;
-        const struct config_place *place =
-            health->place.line > 0 ? &health->place : &checker->config->pools.items[i].place;
-        if (health->timeout_ms >= health->interval_ms)
-            config_warning_add(checker->errors, place,
-                               "the health timeout (%u ms) is not below the interval (%u ms): probes may come late",
-                               health->timeout_ms, health->interval_ms);
         if (health->interval_doubt_ms > health->interval_ms)
             health->interval_doubt_ms = health->interval_ms;
     }

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "control/directive.h"
+#include "control/hazard.h"
 
 void config_print_errors(FILE *out, const struct config_errors *errors)
 {
@@ -37,6 +38,9 @@ int config_check_print(const char *path, const struct config_flags *flags, FILE 
     struct config *config = NULL;
     const char *name = path != NULL ? path : "(built in)";
     int result = config_load(path, flags, &errors, &config);
+    if (result == 0)
+        hazard_find(config, &errors);
+    config_errors_sort(&errors);
     config_print_errors(out, &errors);
     if (result == 0) {
         print_summary(out, name, config);

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/sink.h"
 #include "control/metric_text.h"
+#include "control/notify.h"
 #include "control/signal.h"
 #include "control/snapshot.h"
 #include "control/watchdog.h"
@@ -36,6 +37,8 @@ struct server {
     struct gate *gate; /* NULL: clients are not counted */
     struct watchdog watchdog;
     struct timer watchdog_timer;
+    int notify; /* the service manager that wants to know; -1: none */
+    struct timer notify_timer;
     _Atomic uint32_t stopped; /* reactors that have */
     bool draining;
     bool prober_stopping;
@@ -84,6 +87,7 @@ static void start_drain(struct server *server)
     if (server->draining)
         return;
     server->draining = true;
+    notify_say(server->notify, "STOPPING=1\nSTATUS=Finishing what is under way");
     log_info("stopping", LOG_N("active", (int64_t)active_exchanges(server)),
              LOG_N("drain_ms", server->options.config->timeouts.drain_ms));
     for (uint32_t i = 0; i < server->started; i++)
@@ -129,6 +133,15 @@ static void on_watchdog_look(struct timer *timer)
     if (watchdog_look(&server->watchdog, &index))
         end_stuck(server, index);
     io_timer_set(server->io, timer, io_now_ms(server->io) + watchdog_interval_ms(&server->watchdog));
+}
+
+/* That this thread turns is what the manager's watchdog asks; that reactors do is ours to see. */
+static void on_notify(struct timer *timer)
+{
+    struct server *server = CONTAINER_OF(timer, struct server, notify_timer);
+
+    notify_say(server->notify, "WATCHDOG=1");
+    io_timer_set(server->io, timer, io_now_ms(server->io) + notify_watchdog_ms());
 }
 
 static void on_wake(void *context)
@@ -301,6 +314,7 @@ static int start(struct server *server)
     }
     if (!error) {
         signal_install(server->io, server->options.role);
+        server->notify = notify_open();
         error = open_access_log(server);
     }
     if (!error && server->options.confine)
@@ -320,7 +334,7 @@ static int start(struct server *server)
 
 /* ---- running and stopping ---- */
 
-static void say_ready(const struct server *server)
+static void say_ready(struct server *server)
 {
     const struct config *config = server->options.config;
 
@@ -328,6 +342,9 @@ static void say_ready(const struct server *server)
         log_info("listening", LOG_S("address", config->listeners.items[i].address.text));
     log_info("ready", LOG_N("threads", server->options.reactors), LOG_N("pools", server->snapshot->pool_count),
              LOG_N("workers", server->snapshot->worker_count), LOG_Z("version", BALLAST_VERSION));
+    notify_say(server->notify, "READY=1\nSTATUS=Serving");
+    if (server->notify >= 0 && notify_watchdog_ms() > 0)
+        on_notify(&server->notify_timer);
 }
 
 static bool finished(struct server *server)
@@ -357,22 +374,26 @@ static void clean_up(struct server *server)
     watchdog_fini(&server->watchdog);
     io_timer_fini(server->io, &server->watchdog_timer);
     io_timer_fini(server->io, &server->reopen_timer);
+    io_timer_fini(server->io, &server->notify_timer);
     io_timer_fini(server->io, &server->drain_timer);
     signal_install(NULL, server->options.role);
     io_destroy(&server->io);
     buf_pool_fini(&server->buffers);
     if (server->access_sink)
         sink_destroy(&server->access_sink);
+    if (server->notify >= 0)
+        close(server->notify);
     snapshot_destroy(&server->snapshot);
 }
 
 enum server_exit server_run(const struct server_options *options)
 {
-    struct server server = {.options = *options};
+    struct server server = {.options = *options, .notify = -1};
 
     timer_init(&server.drain_timer, on_drain_timeout);
     timer_init(&server.reopen_timer, on_reopen_look);
     timer_init(&server.watchdog_timer, on_watchdog_look);
+    timer_init(&server.notify_timer, on_notify);
     if (start(&server))
         return SERVER_EXIT_NOT_STARTED; /* the process ends here: the system takes back what was made */
     say_ready(&server);

@@ -41,6 +41,17 @@ static uint64_t descriptors_for(const struct config *config, uint32_t reactors, 
            (uint64_t)reactors * (config->listeners.count + 2) + DESCRIPTORS_OWN;
 }
 
+static uint32_t reactors_of(const struct config *config)
+{
+    return config->threads ? config->threads : processors_usable();
+}
+
+uint64_t keeper_descriptors(const struct config *config)
+{
+    return descriptors_for(config, reactors_of(config),
+                           config->limits.connections ? config->limits.connections : CONNECTIONS_AUTO);
+}
+
 /* Raises the limit to `wanted`, or as far as allowed; returns what it is then. */
 static uint64_t raise_limit(uint64_t wanted)
 {
@@ -159,7 +170,7 @@ static int find_user(const struct config *config, struct priv *ret_priv)
 
 int keeper_prepare(struct config *config, struct keeper_plan *ret_plan)
 {
-    uint32_t reactors = config->threads ? config->threads : processors_usable();
+    uint32_t reactors = reactors_of(config);
 
     log_configure(config->log.level, config->log.format);
     *ret_plan = (struct keeper_plan){.config = config};

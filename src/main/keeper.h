@@ -25,6 +25,8 @@ struct keeper_plan {
     struct priv priv; /* as found; each server has a copy of its own, by its fork */
 };
 
+/* Descriptors that a server with this configuration may open. */
+uint64_t keeper_descriptors(const struct config *config);
 /* Logging as configured, descriptors, sockets, the user to become: all that a server needs before it starts. Takes the
  * configuration over in any case. 0, or a code that was said. */
 MUST_CHECK int keeper_prepare(struct config *config, struct keeper_plan *ret_plan);

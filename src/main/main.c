@@ -1,12 +1,15 @@
 /* The program `ballast`: reads its command line and does what it says. */
 #include <stdio.h>
 
+#include "control/config_man.h"
 #include "control/config_print.h"
 #include "control/config_reference.h"
 #include "control/config_schema.h"
 #include "main/demo.h"
+#include "main/doctor.h"
 #include "main/keeper.h"
 #include "main/options.h"
+#include "main/options_print.h"
 
 static int load(const struct options *options, struct config **ret_config)
 {
@@ -42,8 +45,37 @@ static int check(const struct options *options)
         config_reference_print(stdout);
     else if (options->defaults)
         config_print_defaults(stdout);
+    else if (options->man)
+        config_man_print(stdout);
     else
         return config_check_print(options->config_path, &options->flags, stdout);
+    return 0;
+}
+
+/* Of the configuration that `ballast run` would have with the same options. */
+static int doctor(const struct options *options)
+{
+    struct config *config;
+    struct doctor_facts facts;
+
+    if (load(options, &config))
+        return 1;
+    doctor_look(config, &facts);
+    unsigned bad = doctor_print(&facts, stdout);
+    config_destroy(&config);
+    return bad > 0;
+}
+
+static int help(const struct options *options)
+{
+    if (options->man) {
+        options_print_man(stdout);
+    } else if (!options->completion) {
+        options_print_help(stdout);
+    } else if (!options_print_completion(stdout, options->completion)) {
+        fprintf(stderr, "ballast: --completion: bash, zsh or fish, not \"%s\"\n", options->completion);
+        return 1;
+    }
     return 0;
 }
 
@@ -61,7 +93,8 @@ int main(int argc, char **argv)
     case OPTIONS_DEMO: return demo_run(&options);
     case OPTIONS_CHECK: return check(&options);
     case OPTIONS_VERSION: printf("ballast %s\n", BALLAST_VERSION); return 0;
-    case OPTIONS_HELP: options_print_help(stdout); return 0;
+    case OPTIONS_DOCTOR: return doctor(&options);
+    case OPTIONS_HELP: return help(&options);
     }
     return SERVER_EXIT_NOT_STARTED;
 }

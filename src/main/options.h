@@ -5,13 +5,12 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "control/config.h"
 
 enum { OPTIONS_ADDRESSES_MAX = 256, OPTIONS_WHY_MAX = 256 };
 
-enum options_command { OPTIONS_RUN, OPTIONS_DEMO, OPTIONS_CHECK, OPTIONS_VERSION, OPTIONS_HELP };
+enum options_command { OPTIONS_RUN, OPTIONS_DEMO, OPTIONS_CHECK, OPTIONS_DOCTOR, OPTIONS_VERSION, OPTIONS_HELP };
 
 /* Texts are borrowed from argv. What was not given is zero, unless said otherwise. */
 struct options {
@@ -24,6 +23,8 @@ struct options {
     bool schema;           /* check: one of these instead of a file */
     bool reference;
     bool defaults;
+    bool man;               /* check, help: a manual page instead */
+    const char *completion; /* help: for this shell instead */
     const char *listen[OPTIONS_ADDRESSES_MAX];
     const char *worker[OPTIONS_ADDRESSES_MAX];
 };
@@ -31,7 +32,5 @@ struct options {
 /* argv as main has it. Values that the configuration has too are judged when it loads. 0, or -ERR_CONFIG with a
  * sentence in why; *ret_options is written in any case. It must stay where it is: flags point into it. */
 MUST_CHECK int options_parse(int argc, char *const *argv, struct options *ret_options, char why[OPTIONS_WHY_MAX]);
-/* All commands and their options. */
-void options_print_help(FILE *out);
 
 #endif

@@ -31,8 +31,6 @@ static void check_refusals(void **state)
         {"pools: {a: {workers: [3001]}, b: {workers: [3002]}}\n", " with 2 pools, \"routes\" must say what goes where"},
         {"limits: {header_bytes: 4KiB, target_bytes: 8KiB}\n" POOLS,
          "1:1: limits: target_bytes (8192) is above header_bytes (4096), of which the target is a part"},
-        {"pools: {w: {workers: [3001], health: {interval: 1s, timeout: 1s}}}\n",
-         "1:30: warning: the health timeout (1000 ms) is not below the interval (1000 ms): probes may come late"},
         {"pools: {a: {workers: [3001]}, b: {workers: [3002]}}\nroutes: [{pool: a}]\n",
          "1:31: warning: no route leads to the pool \"b\""},
     };

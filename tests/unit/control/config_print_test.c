@@ -37,13 +37,17 @@ static void check(const char *text, int expected_code, const char *expected)
 
 static void print_check(void **state)
 {
-    check("pools: {w: {workers: [3001]}}\n", 0, "F: ok (1 listener, 1 pool, 1 worker, 1 route)\n");
-    check("listeners: [80, 81]\npools: {a: {workers: [3001, 3002]}, b: {workers: [3003]}}\n"
+    check(
+        "pools: {w: {workers: [3001]}}\n", 0,
+        "F:1:9: warning: one-worker: pool \"w\" has one worker. While the pool's only worker restarts or drains, every "
+        "request is answered with 503. Give the pool a second worker.\n"
+        "F: ok (1 listener, 1 pool, 1 worker, 1 route)\n");
+    check("listeners: [80, 81]\npools: {a: {workers: [3001, 3002]}, b: {workers: [3003, 3004]}}\n"
           "routes: [{path: /b, pool: b}, {pool: a}]\n",
-          0, "F: ok (2 listeners, 2 pools, 3 workers, 2 routes)\n");
-    check("pools: {a: {workers: [3001]}, b: {workers: [3003]}}\nroutes: [{pool: a}]\n", 0,
-          "F:1:31: warning: no route leads to the pool \"b\"\n"
-          "F: ok (1 listener, 2 pools, 2 workers, 1 route)\n");
+          0, "F: ok (2 listeners, 2 pools, 4 workers, 2 routes)\n");
+    check("pools: {a: {workers: [3001, 3002]}, b: {workers: [3003, 3004]}}\nroutes: [{pool: a}]\n", 0,
+          "F:1:37: warning: no route leads to the pool \"b\"\n"
+          "F: ok (1 listener, 2 pools, 4 workers, 1 route)\n");
     check("treads: 1\npools: {w: {workers: [3001]}}\n", 1,
           "F:1:1: unknown key \"treads\"; did you mean \"threads\"?\nF: 1 error\n");
     check("threads: 0\nmetrics: {path: x}\npools: {w: {workers: [3001]}}\n", 1,

@@ -1,0 +1,56 @@
+/* The tables. A new option is a row here and its field in struct options. */
+#include "main/options_table.h"
+
+enum {
+    FOR_RUN = 1 << OPTIONS_RUN,
+    FOR_DEMO = 1 << OPTIONS_DEMO,
+    FOR_CHECK = 1 << OPTIONS_CHECK,
+    FOR_DOCTOR = 1 << OPTIONS_DOCTOR,
+    FOR_HELP = 1 << OPTIONS_HELP,
+};
+
+#define AT(field) offsetof(struct options, field)
+
+const struct option_rule option_rules[] = {
+    {"config", 'c', "FILE", FOR_RUN | FOR_CHECK | FOR_DOCTOR, OPTION_TEXT, AT(config_path), 0, 0, 0,
+     "the configuration file"},
+    {"listen", 0, "ADDR", FOR_RUN, OPTION_ADDRESSES, AT(flags.listen_count), AT(listen), 0, 0,
+     "listen there instead; may be repeated"},
+    {"worker", 0, "ADDR", FOR_RUN, OPTION_ADDRESSES, AT(flags.worker_count), AT(worker), 0, 0,
+     "a worker, when no file has pools; may be repeated"},
+    {"threads", 0, "N", FOR_RUN | FOR_DEMO, OPTION_TEXT, AT(flags.threads), 0, 0, 0, "threads for traffic, or auto"},
+    {"access-log", 0, "PATH", FOR_RUN | FOR_DEMO, OPTION_TEXT, AT(flags.access_log), 0, 0, 0,
+     "a line for each request: a file, - for standard output, or off"},
+    {"log-level", 0, "LEVEL", FOR_RUN | FOR_DEMO, OPTION_TEXT, AT(flags.log_level), 0, 0, 0,
+     "debug, info, warn, error or off"},
+    {"no-keeper", 0, "", FOR_RUN, OPTION_FLAG, AT(no_keeper), 0, 0, 0, "run in one process, for a debugger"},
+    {"port", 0, "P", FOR_DEMO, OPTION_NUMBER, AT(demo_port), 0, 1, 65535,
+     "listen on this port (80, or 8080 when that cannot be had)"},
+    {"workers", 0, "N", FOR_DEMO, OPTION_NUMBER, AT(demo_workers), 0, 1, 64, "so many demo workers (3)"},
+    {"schema", 0, "", FOR_CHECK, OPTION_FLAG, AT(schema), 0, 0, 0, "print a JSON Schema of the configuration"},
+    {"reference", 0, "", FOR_CHECK, OPTION_FLAG, AT(reference), 0, 0, 0, "print the reference of all settings"},
+    {"defaults", 0, "", FOR_CHECK, OPTION_FLAG, AT(defaults), 0, 0, 0, "print every setting at its default"},
+    {"man", 0, "", FOR_CHECK | FOR_HELP, OPTION_FLAG, AT(man), 0, 0, 0, "print the manual page"},
+    {"completion", 0, "SHELL", FOR_HELP, OPTION_TEXT, AT(completion), 0, 0, 0,
+     "print what completes commands and options in bash, zsh or fish"},
+};
+
+/* In the order of enum options_command. */
+const struct command_rule option_commands[] = {
+    {"run", "ballast run [options]", "balance; without a file and workers, from port 80 to ports 3001 to 3003"},
+    {"demo", "ballast demo [options]", "balance over demo workers that are started along"},
+    {"check", "ballast check -c FILE", "say what is wrong with a configuration"},
+    {"doctor", "ballast doctor [options]", "say what of this machine stands in the way, and the remedy"},
+    {"version", "ballast version", "print the version"},
+    {"help", "ballast help [options]", "print this"},
+};
+
+const size_t option_rule_count = ARRAY_SIZE(option_rules);
+const size_t option_command_count = ARRAY_SIZE(option_commands);
+_Static_assert(ARRAY_SIZE(option_rules) <= OPTION_RULES_MAX, "names of all options fit");
+_Static_assert(ARRAY_SIZE(option_commands) <= OPTION_COMMANDS_MAX, "names of all commands fit");
+
+bool option_rule_applies(const struct option_rule *rule, enum options_command command)
+{
+    return (rule->commands & (1U << command)) != 0;
+}
