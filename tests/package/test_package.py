@@ -1,0 +1,138 @@
+"""The Debian package in a bare Debian: installed, serving by its unit file's command, upgraded, removed, purged.
+
+Run by `./dev package --test`: it needs root, for a chroot and a network namespace of the test's own.
+"""
+
+import json
+import os
+import pathlib
+import re
+import select
+import shlex
+import shutil
+import subprocess
+import time
+
+import pytest
+
+TREE = pathlib.Path(__file__).resolve().parents[2]
+DEB = TREE / "build" / "package"
+# What every installation and removal of any package leaves its traces in.
+BOOKKEEPING = re.compile(r"/(var/lib/(dpkg|systemd)|var/log/(dpkg|alternatives)|var/cache|run|tmp|dev|proc"
+                         r"|etc/(passwd|group|shadow|gshadow|subuid|subgid|ld\.so\.cache))")
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a chroot needs root")
+
+
+def run(*command, check=True, **options):
+    done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=300, check=False, **options)
+    assert not check or done.returncode == 0, f"{shlex.join(map(str, command))}:\n{done.stdout[-3000:]}"
+    return done.stdout
+
+
+def build(*arguments):
+    said = run(TREE / "dev", "package", *arguments)
+    return TREE / next(word for word in said.split() if word.endswith(".deb") and "dbgsym" not in word)
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory):
+    """The present version and a later one."""
+    kept = []
+    for arguments in ((), ("--version", "99.1")):
+        path = build(*arguments)
+        kept.append(pathlib.Path(shutil.copy(path, tmp_path_factory.mktemp("deb"))))
+    return kept
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory, packages):
+    """A bare Debian 12 with what the package depends on."""
+    folder = tmp_path_factory.mktemp("debian") / "root"
+    depends = run("dpkg-deb", "-f", packages[0], "Depends")
+    names = sorted({re.match(r"\s*([a-z0-9.+-]+)", word)[1] for word in depends.split(",")} - {"libc6"})
+    run("debootstrap", "--variant=minbase", f"--include={','.join(names)}", "bookworm", folder)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def network():
+    """A network namespace with nothing but a loopback; ends with the test."""
+    holder = subprocess.Popen(["unshare", "--net", "cat"], stdin=subprocess.PIPE)
+    inside = ["nsenter", "-t", str(holder.pid), "-n"]
+    wait_for(lambda: os.readlink(f"/proc/{holder.pid}/ns/net") != os.readlink("/proc/self/ns/net"))
+    run(*inside, "ip", "link", "set", "lo", "up")
+    yield inside
+    holder.stdin.close()
+    holder.wait(10)
+
+
+def wait_for(predicate, timeout=20):
+    end = time.monotonic() + timeout
+    while not predicate():
+        assert time.monotonic() < end, "it did not happen in time"
+        select.select([], [], [], 0.05)
+
+
+def files(root):
+    found = run("find", root, "-xdev", "-not", "-type", "d", "-printf", "/%P\n").splitlines()
+    return {path for path in found if not BOOKKEEPING.match(path)}
+
+
+def unit(root):
+    text = (root / "lib/systemd/system/ballast.service").read_text()
+    return dict(re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE))
+
+
+def test_life_of_the_package(root, packages, network):
+    chroot = ["chroot", root]
+    before = files(root)
+    (root / "tmp" / "one.deb").write_bytes(packages[0].read_bytes())
+    (root / "tmp" / "two.deb").write_bytes(packages[1].read_bytes())
+    run(*chroot, "dpkg", "-i", "/tmp/one.deb")
+    assert (root / "usr/bin/ballast").exists() and (root / "etc/ballast/ballast.yaml").exists()
+    run(*chroot, "ballast", "check", "-c", "/etc/ballast/ballast.yaml")
+
+    # As its unit file says, with the one capability it asks for.
+    service = unit(root)
+    assert (service["Type"], service["User"], service["AmbientCapabilities"]) == ("notify", "ballast",
+                                                                                  "CAP_NET_BIND_SERVICE")
+    run(*chroot, *shlex.split(service["ExecStartPre"]))
+    as_user = ["setpriv", "--reuid=ballast", "--regid=ballast", "--clear-groups", "--no-new-privs",
+               "--inh-caps=-all,+net_bind_service", "--ambient-caps=-all,+net_bind_service",
+               "--bounding-set=-all,+net_bind_service"]
+    workers = subprocess.Popen([*network, *chroot, "ballast-worker", "--port=3001", "--port=3002", "--port=3003"],
+                               stdout=subprocess.DEVNULL)
+    ballast = subprocess.Popen([*network, *chroot, *as_user, *shlex.split(service["ExecStart"])],
+                               stderr=subprocess.DEVNULL)
+
+    def ask(path="/"):
+        return run(*network, "curl", "-s", "-m", "5", f"http://127.0.0.1{path}", check=False)
+    try:
+        wait_for(lambda: "worker_3003_alive 1" in ask("/metrics"))
+        assert len({ask() for _ in range(3)}) == 3
+        # Another version, while it serves.
+        run(*chroot, "dpkg", "-i", "/tmp/two.deb")
+        assert "Version: 99.1" in run(*chroot, "dpkg", "-s", "ballast")
+        assert "on port 300" in ask()
+        ballast.terminate()
+        assert ballast.wait(20) == 0
+    finally:
+        for process in (ballast, workers):
+            process.kill()
+            process.wait(10)
+    log = root / "var/log/ballast/access.log"
+    assert [json.loads(line)["status"] for line in log.read_text().splitlines()] == [200] * 4
+
+    for deb in ("one.deb", "two.deb"):
+        (root / "tmp" / deb).unlink()
+    run(*chroot, "dpkg", "-r", "ballast")
+    # Its configuration, that it starts with the machine among it, and its logs.
+    assert files(root) - before == {"/etc/ballast/ballast.yaml", "/etc/logrotate.d/ballast",
+                                    "/etc/systemd/system/multi-user.target.wants/ballast.service",
+                                    "/var/log/ballast/access.log"}
+    run(*chroot, "dpkg", "-P", "ballast")
+    assert files(root) - before == set()
+    assert "ballast" not in (root / "etc/passwd").read_text()
