@@ -159,6 +159,14 @@ static void put_by_reason(struct page *page, enum metric_id id, const uint64_t *
             put(page, "%s{reason=\"%s\"} %llu\n", metrics[id].name, err_reason(code), (ull)counts[code]);
 }
 
+static void put_retries_refused(struct page *page)
+{
+    put_head(page, METRIC_RETRIES_REFUSED);
+    for (int why = 0; why < RETRY_REFUSALS; why++)
+        put(page, "%s{reason=\"%s\"} %llu\n", metrics[METRIC_RETRIES_REFUSED].name,
+            retry_refusal_word((enum retry_refusal)why), (ull)page->totals.retries_refused[why]);
+}
+
 static void put_duration(struct page *page)
 {
     const char *name = metrics[METRIC_DURATION].name;
@@ -244,6 +252,8 @@ static void put_page(struct page *page)
     put_by_worker(page, METRIC_BROKEN, broken_of);
     put_by_reason(page, METRIC_FAILURES, totals->by_reason, ERR_NO_WORKER);
     put_by_reason(page, METRIC_RETRIES, totals->retries, ERR_CONNECT_REFUSED);
+    put_retries_refused(page);
+    put_single(page, METRIC_RETRIES_WAITED, totals->retries_waited);
     put_duration(page);
     put_single(page, METRIC_TUNNELS, totals->tunnels_open);
     put_single(page, METRIC_TUNNELS_TOTAL, totals->tunnels);

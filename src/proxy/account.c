@@ -119,6 +119,20 @@ void account_note_tunnel(struct account *account)
     account_end(account);
 }
 
+void account_note_retry_refused(struct account *account, enum retry_refusal why)
+{
+    account_begin(account);
+    bump(&account->totals.retries_refused[why], 1);
+    account_end(account);
+}
+
+void account_note_retry_waits(struct account *account)
+{
+    account_begin(account);
+    bump(&account->totals.retries_waited, 1);
+    account_end(account);
+}
+
 static void note_duration(struct account_totals *totals, uint64_t us)
 {
     bump(&totals->duration_us_sum, us);

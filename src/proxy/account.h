@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "balance/retry.h"
 #include "base/err.h"
 #include "base/str.h"
 
@@ -33,7 +34,9 @@ struct account_totals {
     uint64_t own_answers[ACCOUNT_CLASSES]; /* made by Ballast itself */
     uint64_t by_reason[ERR_COUNT];         /* failed and aborted ones */
     uint64_t retries[ERR_COUNT];           /* by the error of the try before */
-    uint64_t heads_lost;                   /* connections that ended inside a request head */
+    uint64_t retries_refused[RETRY_REFUSALS];
+    uint64_t retries_waited; /* that had to wait for the budget */
+    uint64_t heads_lost;     /* connections that ended inside a request head */
     uint64_t duration_us_sum;
     uint64_t duration_count;
     uint64_t duration_buckets[ACCOUNT_BUCKETS];      /* not cumulative */
@@ -83,6 +86,8 @@ void account_note_begun(struct account *account);
 void account_note_dispatch(struct account *account, const struct worker *worker);
 void account_note_retry(struct account *account, const struct worker *worker, int error);
 void account_note_tunnel(struct account *account);
+void account_note_retry_refused(struct account *account, enum retry_refusal why);
+void account_note_retry_waits(struct account *account);
 void account_note_ended(struct account *account, const struct worker *last, const struct account_record *record);
 
 #endif

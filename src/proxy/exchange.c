@@ -16,6 +16,11 @@ static enum exchange_step fail(struct exchange *x, int error, enum exchange_step
     return next;
 }
 
+static void leave_budget(struct exchange *x)
+{
+    retry_budget_leave(&x->home->retries, &x->again, x->home->account->totals.active);
+}
+
 static bool client_gone(const struct exchange *x)
 {
     return x->client.failed && x->client.error == -ERR_CLIENT_GONE;
@@ -176,6 +181,7 @@ static int pass_head(struct exchange *x)
     x->answering = true;
     x->status = head->status;
     x->first_byte_ns = io_now_ns(x->home->io);
+    leave_budget(x);
     flow_forget(&x->up);
     if (tunnel)
         tunnel_open(x);
@@ -233,27 +239,30 @@ static enum exchange_step relay(struct exchange *x)
 
 /* ---- RETRY ---- */
 
-static bool may_repeat(const struct exchange *x)
+static struct retry_facts facts_of(const struct exchange *x)
 {
-    switch (err_retry(x->error)) {
-    case ERR_RETRY_UNSENT: return true;
-    case ERR_RETRY_REPEAT:
-        return (msg_method_repeatable(x->client.head.method) || !x->worker.sent_bytes) && flow_rewindable(&x->up);
-    case ERR_RETRY_NEVER: break;
-    }
-    return false;
+    return (struct retry_facts){
+        .error = x->error,
+        .repeatable = msg_method_repeatable(x->client.head.method),
+        .replayable = flow_rewindable(&x->up),
+        .sent = x->worker.sent_bytes,
+        .reused = x->reused,
+        .age_ms = (io_now_ns(x->home->io) - x->connected_ns) / 1000000,
+        .tries = x->tries,
+        .tries_max = x->home->rules->tries_max,
+    };
 }
 
-static enum exchange_step retry(struct exchange *x)
+static enum exchange_step refuse_retry(struct exchange *x, enum retry_refusal why)
+{
+    account_note_retry_refused(x->home->account, why);
+    return EXCHANGE_REPLY;
+}
+
+static enum exchange_step send_again(struct exchange *x)
 {
     bool stale = x->reused && err_retry(x->error) == ERR_RETRY_REPEAT;
 
-    if (client_gone(x))
-        return fail(x, -ERR_CLIENT_GONE, EXCHANGE_ACCOUNT);
-    if (!may_repeat(x) || x->tries >= x->home->rules->tries_max)
-        return EXCHANGE_REPLY;
-    if (x->worker.session)
-        session_abort(&x->worker);
     stream_reset(&x->worker);
     if (flow_rewind(&x->up))
         return fail(x, -ERR_NO_MEMORY, EXCHANGE_REPLY);
@@ -268,6 +277,44 @@ static enum exchange_step retry(struct exchange *x)
     return EXCHANGE_PICK;
 }
 
+/* As long as for an answer: the client is waiting for one. */
+static enum exchange_step wait_in_line(struct exchange *x)
+{
+    account_note_retry_waits(x->home->account);
+    patience_set_for(x, x->home->rules->response_head_ms);
+    return EXCHANGE_RETRY;
+}
+
+static enum exchange_step start_retry(struct exchange *x)
+{
+    const struct retry_facts facts = facts_of(x);
+    enum retry_refusal why;
+    enum retry_verdict verdict = retry_judge(&facts, &why);
+
+    if (verdict == RETRY_REFUSED)
+        return refuse_retry(x, why);
+    if (x->worker.session)
+        session_abort(&x->worker);
+    if (verdict == RETRY_CHEAP || retry_budget_ask(&x->home->retries, &x->again, x->home->account->totals.active))
+        return send_again(x);
+    return wait_in_line(x);
+}
+
+static enum exchange_step retry(struct exchange *x)
+{
+    if (client_gone(x))
+        return fail(x, -ERR_CLIENT_GONE, EXCHANGE_ACCOUNT);
+    if (!x->entered)
+        return start_retry(x);
+    if (x->again.held)
+        return send_again(x);
+    if (!x->timed_out)
+        return EXCHANGE_RETRY;
+    if (patience_with_half_closed_ends(x))
+        return fail(x, -ERR_CLIENT_GONE, EXCHANGE_ACCOUNT);
+    return refuse_retry(x, RETRY_BUDGET);
+}
+
 /* ---- REPLY ---- */
 
 static enum exchange_step reply(struct exchange *x)
@@ -275,6 +322,7 @@ static enum exchange_step reply(struct exchange *x)
     if (client_gone(x))
         return fail(x, -ERR_CLIENT_GONE, EXCHANGE_ACCOUNT);
     if (!x->entered) {
+        leave_budget(x);
         if (x->worker.session)
             session_abort(&x->worker);
         x->client_events = 0;
@@ -315,6 +363,7 @@ static enum exchange_step account(struct exchange *x)
     if (x->counted)
         ending_note(x);
     release_worker(x);
+    leave_budget(x);
     io_timer_fini(home->io, &x->deadline);
     io_task_cancel(&x->task);
     flow_fini(&x->up);

@@ -13,9 +13,17 @@ enum { EXCHANGE_SPARE_MAX = 0 };
 enum { EXCHANGE_SPARE_MAX = 256 };
 #endif
 
+static void on_granted(struct retry_place *place)
+{
+    struct exchange *x = CONTAINER_OF(place, struct exchange, again);
+
+    io_task_queue(x->home->io, &x->task);
+}
+
 void exchange_home_init(struct exchange_home *home, size_t max_exchanges)
 {
     slab_init(&home->exchanges, sizeof(struct exchange), max_exchanges, 0);
+    retry_budget_init(&home->retries, on_granted);
     home->spare = NULL;
     home->spare_count = 0;
     home->spare_max = EXCHANGE_SPARE_MAX;

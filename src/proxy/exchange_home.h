@@ -6,6 +6,7 @@
 #define PROXY_EXCHANGE_HOME_H
 
 #include "balance/lease.h"
+#include "balance/retry.h"
 #include "base/rand.h"
 #include "base/slab.h"
 #include "proxy/access_log.h"
@@ -21,6 +22,7 @@ struct exchange_home {
     struct account *account;
     struct access_log *log;
     struct rand_gen rand;
+    struct retry_budget retries;
     struct slab exchanges;
     struct exchange *spare; /* ended ones, kept warm */
     uint32_t spare_count, spare_max;
@@ -28,7 +30,7 @@ struct exchange_home {
     char date[29];
 };
 
-/* Memory and date; the parts are the reactor's to set. */
+/* Memory, date and budget; the parts are the reactor's to set. */
 void exchange_home_init(struct exchange_home *home, size_t max_exchanges);
 /* Every exchange was given back. */
 void exchange_home_fini(struct exchange_home *home);

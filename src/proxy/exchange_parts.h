@@ -34,6 +34,7 @@ struct exchange {
     struct lease *connecting;
     struct session *leased; /* between LEASE and FORWARD */
     struct bufq own_body;
+    struct retry_place again; /* in the budget of retries, from the first costly one to the answer's head */
     /* how it went */
     bool counted; /* everything but requests for the metrics */
     bool rewritten;

@@ -329,6 +329,8 @@ void reactor_read_use(const struct reactor *reactor, struct reactor_use *ret_use
         .slices = reactor->buffers.nodes.used,
         .timers = io_timers(reactor->io),
         .idle = reactor->leases.idle,
+        .retries = reactor->home.retries.running,
+        .retries_waiting = reactor->home.retries.waiting,
     };
 }
 

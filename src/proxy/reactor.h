@@ -53,6 +53,7 @@ struct reactor_use {
     size_t slices;                     /* nodes of queues */
     size_t timers;                     /* in the wheel, set or not */
     uint32_t idle;                     /* worker connections that wait for a request */
+    uint32_t retries, retries_waiting; /* places in their budget that are held, and those who wait for one */
 };
 void reactor_read_use(const struct reactor *reactor, struct reactor_use *ret_use);
 /* Stopped, or never started. Nulls. */

@@ -153,6 +153,30 @@ def test_a_get_is_tried_at_another_worker(scripted, balance, end):
     assert [metrics[f"worker_{worker.port}_requests"] for worker in (first, second)] == [4, 4]
 
 
+def test_retries_beyond_their_budget_wait_and_none_fails(stack, scripted, balance):
+    """A worker dies with 16 of 48 requests: 9 (a fifth) may load the others a second time, 7 wait for an answer."""
+    die, go = threading.Event(), threading.Event()
+    stack.callback(go.set)
+    dying, *well = workers = [scripted() for _ in range(3)]
+    dying.default = Script((wait(die), RESET))
+    for worker in well:
+        worker.default = Script((wait(go), OK))
+    ballast = balance(*workers, pools=NEVER, threads=1)
+    clients = [stack.enter_context(Client(ballast.address)) for _ in range(48)]
+    for client in clients:
+        client.send(GET)
+    wait_for(lambda: [len(worker.requests) for worker in workers] == [16] * 3, what="all requests to be with workers")
+    dying.close()
+    die.set()
+    wait_for(lambda: sum(len(worker.requests) for worker in well) == 32 + 9, what="a fifth of the live requests")
+    wait_for(lambda: ballast.metrics()["ballast_retries_waited_total"] == 7, what="the others to wait")
+    go.set()
+    assert [client.read_answer().status for client in clients] == [200] * 48
+    metrics = ballast.assert_accounts()
+    assert metrics["requests_ok"] == 48 and metrics["requests_failed"] == 0
+    assert metrics['ballast_retries_refused_total{reason="budget"}'] == 0
+
+
 # A worker that dies inside its answer.
 
 @pytest.mark.parametrize("framing, body", [

@@ -156,7 +156,7 @@ static bool turns_are_plain(const struct plan *plan)
 {
     static const uint32_t disturbing = 1u << FAMILY_OUTAGE | 1u << FAMILY_DARK | 1u << FAMILY_MEMORY |
                                        1u << FAMILY_HEALTH | 1u << FAMILY_CUT_ONCE | 1u << FAMILY_IDLE_CLOSE |
-                                       1u << FAMILY_ANSWERS | 1u << FAMILY_DRAIN;
+                                       1u << FAMILY_ANSWERS | 1u << FAMILY_DRAIN | 1u << FAMILY_STORM;
     return plan->equal_weights && !(plan->families & disturbing);
 }
 
@@ -196,6 +196,27 @@ static void check_bounded(const struct world *world, uint32_t index)
                    world->plan->connections);
 }
 
+/* ---- budget ---- */
+
+/* A turn may end requests and begin others: more than were live before it and came in it there never were. */
+static void check_budget(struct world *world, uint32_t index)
+{
+    const struct account_totals *now = &world->accounts[index]->totals;
+    struct reactor_use use;
+    reactor_read_use(world->reactors[index], &use);
+    uint64_t live = world->before[index].active + now->total - world->before[index].total;
+    uint64_t most = live / 5 > 3 ? live / 5 : 3;
+    if (use.retries > world->before[index].retries && use.retries > most)
+        check_fail("budget", TRACE_NOBODY, TRACE_NOBODY, "reactor %u: %u costly retries of %llu live requests", index,
+                   use.retries, (unsigned long long)live);
+    if (use.retries_waiting > 0 && use.retries < 3)
+        check_fail("budget", TRACE_NOBODY, TRACE_NOBODY, "reactor %u: %u retries wait, and only %u are under way",
+                   index, use.retries_waiting, use.retries);
+    world->before[index].total = now->total;
+    world->before[index].active = now->active;
+    world->before[index].retries = use.retries;
+}
+
 void check_step(struct world *world)
 {
     struct account_totals totals;
@@ -210,6 +231,8 @@ void check_step(struct world *world)
             check_fair(world, p, dispatches);
     for (uint32_t r = 0; r < world->plan->reactors; r++)
         check_bounded(world, r);
+    for (uint32_t r = 0; r < world->plan->reactors; r++)
+        check_budget(world, r);
 }
 
 /* ---- at the end ---- */
@@ -218,11 +241,13 @@ static void check_returned(const struct world *world, uint32_t index)
 {
     struct reactor_use use;
     reactor_read_use(world->reactors[index], &use);
-    if (use.clients + use.exchanges + use.leases + use.idle + use.chunks + use.slices > 0 || use.timers > 1)
+    if (use.clients + use.exchanges + use.leases + use.idle + use.chunks + use.slices + use.retries > 0 ||
+        use.timers > 1)
         check_fail("returned", TRACE_NOBODY, TRACE_NOBODY,
-                   "reactor %u still has %zu clients, %zu exchanges, %zu leases, %u idle, %zu chunks, %zu slices, %zu "
-                   "timers (its own one included)",
-                   index, use.clients, use.exchanges, use.leases, use.idle, use.chunks, use.slices, use.timers);
+                   "reactor %u still has %zu clients, %zu exchanges, %zu leases, %u idle, %zu chunks, %zu slices, %u "
+                   "retries, %zu timers (its own one included)",
+                   index, use.clients, use.exchanges, use.leases, use.idle, use.chunks, use.slices, use.retries,
+                   use.timers);
 }
 
 struct sums {

@@ -224,6 +224,7 @@ static void draw_answer_faults(struct plan *plan, uint32_t id, struct plan_answe
     gen = stream(plan->seed, FAMILY_CUT_ONCE, id);
     answer->cut_first = plan_has(plan, FAMILY_CUT_ONCE) && chance(&gen, 30);
     answer->cut_resets = chance(&gen, 50);
+    answer->cut_first |= plan_has(plan, FAMILY_STORM);
     gen = stream(plan->seed, FAMILY_EXTRA, id);
     answer->extra = plan_has(plan, FAMILY_EXTRA) && chance(&gen, 50) && answer->kind == ANSWER_RIGHT &&
                     !answer->close_after && answer->body_bytes < 4000;
@@ -239,6 +240,11 @@ static void draw_answer(struct plan *plan, const struct plan_request *request, s
         answer->delay_ms = between(&gen, 0, plan->timeouts.response_head_ms / 3);
         answer->pieces = between(&gen, 1, 5);
         answer->gap_ms = between(&gen, 0, plan->timeouts.response_head_ms / 15); /* its head may come in pieces too */
+    }
+    gen = stream(plan->seed, FAMILY_STORM, request->id);
+    if (plan_has(plan, FAMILY_STORM)) { /* long enough to be many at a time, short enough for all to have their turn */
+        answer->delay_ms = between(&gen, 5, 30);
+        answer->pieces = 1;
     }
     gen = stream(plan->seed, FAMILY_INTERIM, request->id);
     if (plan_has(plan, FAMILY_INTERIM) && chance(&gen, 50))
@@ -310,6 +316,8 @@ static void draw_client(struct plan *plan, uint32_t index)
     client->there = true;
     client->count = between(&gen, 1, PLAN_REQUESTS);
     client->start_ms = 40 + (int64_t)between(&gen, 0, 800);
+    if (plan_has(plan, FAMILY_STORM))
+        client->start_ms = 60;
     client->think_ms = chance(&gen, 50) ? 0 : between(&gen, 0, plan->timeouts.client_idle_ms / 4);
     client->lingers = chance(&gen, 30);
     gen = stream(plan->seed, FAMILY_PIPELINE, index);

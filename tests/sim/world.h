@@ -113,6 +113,11 @@ struct world {
     uint64_t steps;
     uint64_t baseline[PLAN_WORKERS]; /* dispatches when all workers had come up */
     bool baseline_known[PLAN_POOLS];
+    /* of each reactor, as of the step before */
+    struct {
+        uint64_t total, active;
+        uint32_t retries;
+    } before[WORLD_REACTORS];
     uint32_t clients_done, clients_there;
     struct sim_client clients[PLAN_CLIENTS];
     struct sim_worker workers[PLAN_WORKERS];

@@ -136,6 +136,8 @@ static void metrics_count_everything(void **state)
     account_note_begun(&f.accounts[1]);
     account_note_dispatch(&f.accounts[1], &f.snapshot->workers[2]);
     account_note_retry(&f.accounts[1], &f.snapshot->workers[2], -ERR_CONN_RESET);
+    account_note_retry_waits(&f.accounts[1]);
+    account_note_retry_refused(&f.accounts[0], RETRY_METHOD);
     account_note_dispatch(&f.accounts[1], &f.snapshot->workers[1]);
     account_note_ended(&f.accounts[1], &f.snapshot->workers[1], &failed);
     account_note_begun(&f.accounts[0]);
@@ -159,6 +161,9 @@ static void metrics_count_everything(void **state)
     assert_true(holds_line(&f, "ballast_failures_total{reason=\"client_gone\"} 1"));
     assert_true(holds_line(&f, "ballast_failures_total{reason=\"no_worker_alive\"} 0")); /* there from the start */
     assert_true(holds_line(&f, "ballast_retries_total{reason=\"connection_reset\"} 1"));
+    assert_true(holds_line(&f, "ballast_retries_refused_total{reason=\"method\"} 1"));
+    assert_true(holds_line(&f, "ballast_retries_refused_total{reason=\"budget\"} 0"));
+    assert_true(holds_line(&f, "ballast_retries_waited_total 1"));
     assert_true(holds_line(&f, "ballast_request_duration_seconds_bucket{le=\"0.001\"} 2"));
     assert_true(holds_line(&f, "ballast_request_duration_seconds_bucket{le=\"0.0025\"} 3"));
     assert_true(holds_line(&f, "ballast_request_duration_seconds_bucket{le=\"10\"} 3"));

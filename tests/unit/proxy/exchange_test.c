@@ -126,6 +126,75 @@ static void exchange_goes_past_refusals(void **state)
     world_stop(&w);
 }
 
+/* A worker dies with five requests: three of them may be a second time at others, two wait until one has its answer. */
+static void exchange_waits_its_turn(void **state)
+{
+    enum { CLIENTS = 10 };
+    struct world w;
+    struct io_sim_peer *clients[CLIENTS];
+    world_init(&w, 2);
+    world_start(&w);
+    w.far[0].answer = w.far[1].answer = NULL;
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = world_client(&w);
+        world_send(clients[i], "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    }
+    world_run(&w, 10);
+    assert_int_equal(w.far[0].requests, CLIENTS / 2);
+    scripted_worker_refuse(&w.far[0]);
+    for (uint32_t i = 0; i < CLIENTS / 2; i++)
+        scripted_worker_close(&w.far[0], i, true);
+    world_run(&w, 10);
+    world_count(&w);
+    assert_int_equal(w.far[1].requests, CLIENTS / 2 + RETRY_LEAST);
+    assert_int_equal(w.totals.retries_waited, CLIENTS / 2 - RETRY_LEAST);
+    io_sim_peer_close(&clients[0], true); /* whoever it is: leaving gives its place in line or under way away */
+    w.far[1].answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    scripted_worker_send(&w.far[1], w.far[1].answer);
+    world_run(&w, w.rules.response_head_ms - 100);
+    world_count(&w);
+    assert_true(w.far[1].requests >= CLIENTS - 1);
+    assert_int_equal(w.totals.retries_refused[RETRY_BUDGET], 0);
+    for (int i = 1; i < CLIENTS; i++)
+        io_sim_peer_close(&clients[i], true);
+    world_stop(&w);
+}
+
+/* Those under way come to nothing: who waited as long as for an answer is told what had become of its first try. */
+static void exchange_waits_so_long(void **state)
+{
+    enum { CLIENTS = 8 };
+    struct world w;
+    struct io_sim_peer *clients[CLIENTS];
+    world_init(&w, 2);
+    w.rules.response_head_ms = 1000;
+    w.rules.connect_ms = 5000;
+    world_start(&w);
+    w.far[0].answer = w.far[1].answer = NULL;
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = world_client(&w);
+        world_send(clients[i], "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    }
+    world_run(&w, 500);
+    io_sim_dark(w.net, &w.far[1].address, true);
+    for (uint32_t i = 0; i < CLIENTS / 2; i++)
+        scripted_worker_close(&w.far[0], i, false);
+    world_run(&w, 900);
+    world_count(&w);
+    assert_int_equal(w.totals.retries_waited, 1);
+    assert_int_equal(w.totals.active, CLIENTS / 2); /* worker 1's own were given up */
+    world_run(&w, 200);
+    world_count(&w);
+    assert_int_equal(w.totals.active, RETRY_LEAST);
+    assert_int_equal(w.totals.by_reason[ERR_CONN_CLOSED], 1);
+    assert_int_equal(w.totals.retries_refused[RETRY_BUDGET], 1);
+    for (int i = 0; i < CLIENTS; i++)
+        io_sim_peer_close(&clients[i], true);
+    world_run(&w, 10);
+    io_sim_dark(w.net, &w.far[1].address, false);
+    world_stop(&w);
+}
+
 static void exchange_tries_so_often(void **state)
 {
     for (uint32_t tries = 1; tries <= 4; tries++) {
@@ -383,6 +452,8 @@ int main(void)
         cmocka_unit_test(exchange_takes_turns),
         cmocka_unit_test(exchange_repeats_what_is_safe),
         cmocka_unit_test(exchange_goes_past_refusals),
+        cmocka_unit_test(exchange_waits_its_turn),
+        cmocka_unit_test(exchange_waits_so_long),
         cmocka_unit_test(exchange_tries_so_often),
         cmocka_unit_test(exchange_asks_another),
         cmocka_unit_test(exchange_refuses_bad_answers),
