@@ -531,8 +531,8 @@ def test_a_draining_server_ends_what_it_has_begun(scripted, balance):
     ballast = balance(worker, timeouts={"drain": "10s"})
     worker.play(Script((tell(begun), wait(go), OK)))
     with ballast.connect() as client, ballast.connect() as idle:
-        idle.send(GET.replace(b"/fail", b"/health-like"))
         worker.play_at(b"/health-like", Script())
+        idle.send(GET.replace(b"/fail", b"/health-like"))
         assert idle.read_answer().status == 200
         client.send(GET)
         assert begun.wait(10)
