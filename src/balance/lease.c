@@ -124,8 +124,8 @@ int lease_connect(struct lease_book *book, struct worker *worker, lease_ready_fn
     lease->ready = ready;
     lease->context = context;
     lease->shelved = false;
-    int error =
-        h1_client_start(&lease->client, book->options.io, &worker->addr.storage, &book->options.limits, &book->owner);
+    int error = h1_client_start(&lease->client, book->options.io, &worker->addr.storage, &worker->transport,
+                                &book->options.limits, &book->owner);
     if (error) {
         slab_give(&book->leases, lease);
         return error;

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "io/sock.h"
+#include "net/transport.h"
 
 enum { POOL_WEIGHT_MAX = 256, POOL_SLOTS_MAX = 1 << 20, POOL_SLOTS_PER_MS = 1000 };
 
@@ -26,6 +27,7 @@ struct worker {
     struct str id;   /* in metric names: worker_<id>_alive */
     struct str address;
     struct sock_addr addr;
+    struct transport_use transport; /* of the connections to it, probes too */
     struct pool *pool;
     /* shared */
     _Atomic bool alive; /* written by the control thread */

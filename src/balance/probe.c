@@ -289,8 +289,8 @@ static int connect_session(struct probe *probe)
         return -ERR_NO_MEMORY;
     session->probe = probe;
     session->prober = prober;
-    int error = h1_client_start(&session->client, prober->options.io, &probe->worker->addr.storage, &prober->limits,
-                                &prober->owner);
+    int error = h1_client_start(&session->client, prober->options.io, &probe->worker->addr.storage,
+                                &probe->worker->transport, &prober->limits, &prober->owner);
     if (error) {
         free(session); /* not per request: see above */
         return error;

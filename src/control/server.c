@@ -225,10 +225,34 @@ static int create_gate(struct server *server)
     return limit ? gate_create(limit, clients, &server->gate) : 0;
 }
 
+/* start-up only: the sockets of one reactor with their settings. */
+static int create_reactor(struct server *server, struct reactor_options *options, uint32_t index)
+{
+    uint32_t count = server->options.listeners;
+    struct reactor_door *doors = calloc(count, sizeof(*doors));
+
+    if (!doors)
+        return -ERR_NO_MEMORY;
+    for (uint32_t i = 0; i < count; i++) {
+        doors[i].fd = server->options.listen_fds[(size_t)index * count + i];
+        doors[i].transport = snapshot_transport(server->snapshot, i);
+    }
+    options->index = index;
+    options->doors = doors;
+    options->door_count = count;
+    int error = reactor_create(options, &server->reactors[index]);
+    free(doors);
+    if (error)
+        return error;
+    server->accounts[index] = reactor_account(server->reactors[index]);
+    server->created++;
+    return 0;
+}
+
 /* start-up only: two short tables. */
 static int create_reactors(struct server *server)
 {
-    uint32_t count = server->options.reactors, listeners = server->options.listeners;
+    uint32_t count = server->options.reactors;
     struct reactor_options options = snapshot_reactor_options(server->snapshot);
 
     server->reactors = calloc(count, sizeof(struct reactor *));
@@ -238,17 +262,12 @@ static int create_reactors(struct server *server)
     options.connections = (server->options.connections + count - 1) / count;
     options.access_sink = server->access_sink;
     options.gate = server->gate;
-    options.listen_count = listeners;
     options.on_stopped = on_reactor_stopped;
     options.context = server;
     for (uint32_t i = 0; i < count; i++) {
-        options.index = i;
-        options.listen_fds = server->options.listen_fds + (size_t)i * listeners;
-        int error = reactor_create(&options, &server->reactors[i]);
+        int error = create_reactor(server, &options, i);
         if (error)
             return error;
-        server->accounts[i] = reactor_account(server->reactors[i]);
-        server->created++;
     }
     return 0;
 }

@@ -187,3 +187,8 @@ struct reactor_options snapshot_reactor_options(const struct snapshot *snapshot)
         .access_format = config->access_log.format == CONFIG_FORMAT_JSON ? ACCESS_LOG_JSON : ACCESS_LOG_TEXT,
     };
 }
+
+struct transport_use snapshot_transport(const struct snapshot *snapshot, uint32_t listener)
+{
+    return (struct transport_use){NULL};
+}

@@ -27,5 +27,7 @@ void snapshot_destroy(struct snapshot **snapshot);
 /* What every reactor of this snapshot has in common; index, connections, sockets, sink and callbacks are the
  * caller's to fill in. */
 struct reactor_options snapshot_reactor_options(const struct snapshot *snapshot);
+/* What a listener of the configuration speaks, by its place there. */
+struct transport_use snapshot_transport(const struct snapshot *snapshot, uint32_t listener);
 
 #endif

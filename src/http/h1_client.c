@@ -432,7 +432,8 @@ static const struct session_ops client_ops = {
 };
 
 int h1_client_start(struct h1_client *client, struct io *io, struct sockaddr_storage *to,
-                    const struct h1_limits *limits, struct h1_client_owner *owner)
+                    const struct transport_use *transport, const struct h1_limits *limits,
+                    struct h1_client_owner *owner)
 {
     memset(client, 0, sizeof(*client));
     client->session.magic = SESSION_MAGIC;
@@ -441,7 +442,8 @@ int h1_client_start(struct h1_client *client, struct io *io, struct sockaddr_sto
     client->owner = owner;
     client->limits = limits;
     conn_init(&client->session.conn, io, &client_events);
-    return conn_connect(&client->session.conn, to);
+    int error = transport ? conn_use(&client->session.conn, transport) : 0;
+    return error ? error : conn_connect(&client->session.conn, to);
 }
 
 void h1_client_close(struct h1_client *client)

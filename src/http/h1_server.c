@@ -515,7 +515,8 @@ static const struct session_ops server_ops = {
 };
 
 int h1_server_start(struct h1_server *server, struct io *io, int fd, const struct sockaddr_storage *peer,
-                    const struct h1_server_options *options, struct session_owner *owner)
+                    const struct transport_use *transport, const struct h1_server_options *options,
+                    struct session_owner *owner)
 {
     memset(server, 0, sizeof(*server));
     server->session.magic = SESSION_MAGIC;
@@ -524,7 +525,9 @@ int h1_server_start(struct h1_server *server, struct io *io, int fd, const struc
     server->options = options;
     server->owner = owner;
     conn_init(&server->session.conn, io, &server_events);
-    int error = conn_accept(&server->session.conn, fd, peer);
+    int error = transport ? conn_use(&server->session.conn, transport) : 0;
+    if (!error)
+        error = conn_accept(&server->session.conn, fd, peer);
     if (!error)
         wait_for_head(server);
     return error;

@@ -34,9 +34,11 @@ struct h1_server {
     bool tunnel; /* this was answered by 101 */
 };
 
-/* For an accepted descriptor. 0, or a negative code: the descriptor stays the caller's and the session holds nothing.
+/* For an accepted descriptor, over the listener's transport (NULL: plain). 0, or a negative code: the descriptor stays
+ * the caller's and the session holds nothing.
  */
 MUST_CHECK int h1_server_start(struct h1_server *server, struct io *io, int fd, const struct sockaddr_storage *peer,
-                               const struct h1_server_options *options, struct session_owner *owner);
+                               const struct transport_use *transport, const struct h1_server_options *options,
+                               struct session_owner *owner);
 
 #endif

@@ -107,6 +107,15 @@ void conn_init(struct conn *conn, struct io *io, const struct conn_events *event
     timer_init(&conn->timer, on_timer);
 }
 
+int conn_use(struct conn *conn, const struct transport_use *use)
+{
+    ASSERT(conn->state == CONN_UNOPENED);
+    if (!use->transport)
+        return 0;
+    conn->transport = use->transport;
+    return use->transport->init(conn, use->settings, use->room);
+}
+
 static void keep_peer(struct conn *conn, const struct sockaddr_storage *peer)
 {
     if (peer->ss_family == AF_INET)
@@ -119,8 +128,10 @@ int conn_accept(struct conn *conn, int fd, const struct sockaddr_storage *peer)
 {
     ASSERT_MAGIC(conn, CONN_MAGIC);
     int error = io_adopt(conn->io, &conn->sock, fd);
-    if (error)
+    if (error) {
+        conn->transport->fini(conn);
         return error;
+    }
     conn->sock.on_broken = &conn->flush;
     keep_peer(conn, peer);
     conn->state = CONN_OPEN;
@@ -146,8 +157,10 @@ int conn_connect(struct conn *conn, struct sockaddr_storage *to)
 {
     ASSERT_MAGIC(conn, CONN_MAGIC);
     int error = io_open(conn->io, &conn->sock, to->ss_family);
-    if (error)
+    if (error) {
+        conn->transport->fini(conn);
         return error;
+    }
     keep_peer(conn, to);
     conn->state = CONN_CONNECTING;
     conn->tx.done = on_connected;
@@ -289,6 +302,16 @@ bool conn_quiet(const struct conn *conn)
     bool news = conn->sock.rx && conn->sock.rx->completed;
 
     return !conn_peer_ended(conn) && !news && bufq_bytes(&conn->in) == 0;
+}
+
+struct str conn_alpn(const struct conn *conn)
+{
+    return conn->transport->alpn(conn);
+}
+
+struct str conn_scheme(const struct conn *conn)
+{
+    return conn->transport->scheme;
 }
 
 struct str conn_peer_host(const struct conn *conn, char *out)

@@ -65,10 +65,12 @@ struct conn {
     } peer; /* AF_UNSPEC when it has no address worth keeping (Unix sockets) */
 };
 
-/* Fills in; no socket yet. */
+/* Fills in; no socket yet. The transport is plain unless conn_use says otherwise. */
 void conn_init(struct conn *conn, struct io *io, const struct conn_events *events);
+/* Before conn_accept or conn_connect. 0, or a negative code and the conn holds nothing. */
+MUST_CHECK int conn_use(struct conn *conn, const struct transport_use *use);
 /* Takes over an accepted descriptor; on_ready follows. On failure (a negative code) the descriptor stays the caller's
- * and the conn has no socket. */
+ * and the conn has no socket and holds nothing. */
 MUST_CHECK int conn_accept(struct conn *conn, int fd, const struct sockaddr_storage *peer);
 /* Starts to connect; *to is kept by the caller until on_ready or on_ended. A negative code: nothing was started and no
  * event comes. */
@@ -88,6 +90,10 @@ bool conn_closing(const struct conn *conn);
 bool conn_peer_ended(const struct conn *conn);
 /* Nothing has come that was not looked at, and no end is known: what an idle connection must be to be used again. */
 bool conn_quiet(const struct conn *conn);
+/* From on_ready on: the protocol that both sides agreed on ("h2", "http/1.1"); empty when the transport knows none. */
+struct str conn_alpn(const struct conn *conn);
+/* "http" or "https", by the transport. */
+struct str conn_scheme(const struct conn *conn);
 /* The peer's address for people, without the port. out has room for SOCK_TEXT_MAX. */
 struct str conn_peer_host(const struct conn *conn, char *out);
 

@@ -6,10 +6,17 @@
 #ifndef NET_TRANSPORT_H
 #define NET_TRANSPORT_H
 
+#include "base/err.h"
+#include "base/str.h"
+
 struct conn;
 
 struct transport {
     const char *name;
+    struct str scheme; /* of what is asked over it: "http" or "https" */
+    /* The conn is to use it: get what that needs, by settings that may go once this has returned. `room` is the
+     * reactor's, or NULL. 0, or a code with nothing held. */
+    int (*init)(struct conn *conn, const void *settings, void *room);
     /* The socket is connected or accepted: get ready (a handshake), then conn_note_ready, at once or later. */
     void (*start)(struct conn *conn);
     /* Get bytes into conn->in once; then conn_note_received. */
@@ -18,8 +25,17 @@ struct transport {
     void (*send)(struct conn *conn);
     /* Everything was sent: say that no more will come. */
     void (*end)(struct conn *conn);
-    /* The socket is closed: give back what the transport holds. */
+    /* The protocol that was agreed on while it started ("h2"); empty when none was. */
+    struct str (*alpn)(const struct conn *conn);
+    /* The socket is closed, or was never open: give back what init took. */
     void (*fini)(struct conn *conn);
+};
+
+/* The transport of a listener's or a worker's conns, with what they go by; whoever hands it on keeps both alive. */
+struct transport_use {
+    const struct transport *transport; /* NULL: plain */
+    const void *settings;              /* the transport's own; immutable */
+    void *room;                        /* what the conns of one reactor share; NULL: nothing */
 };
 
 extern const struct transport transport_plain;

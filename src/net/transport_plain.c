@@ -51,6 +51,16 @@ static void plain_end(struct conn *conn)
     io_shutdown_send(&conn->sock);
 }
 
+static int plain_init(struct conn *conn, const void *settings, void *room)
+{
+    return 0;
+}
+
+static struct str plain_alpn(const struct conn *conn)
+{
+    return STR_NONE;
+}
+
 static void plain_start(struct conn *conn)
 {
     conn_note_ready(conn, 0);
@@ -62,9 +72,12 @@ static void plain_fini(struct conn *conn)
 
 const struct transport transport_plain = {
     .name = "plain",
+    .scheme = {"http", 4},
+    .init = plain_init,
     .start = plain_start,
     .receive = plain_receive,
     .send = plain_send,
     .end = plain_end,
+    .alpn = plain_alpn,
     .fini = plain_fini,
 };

@@ -130,7 +130,7 @@ static enum exchange_step lease(struct exchange *x)
 static int rewrite_once(struct exchange *x)
 {
     const struct conn *conn = &x->client.session->conn;
-    struct rewrite_client from = {.conn = conn, .host = x->client_host, .scheme = STR("http")};
+    struct rewrite_client from = {.conn = conn, .host = x->client_host};
 
     if (x->rewritten)
         return 0;

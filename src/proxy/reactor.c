@@ -27,8 +27,8 @@ struct reactor {
     struct lease_book leases;
     struct account account;
     struct access_log log;
-    struct listener *listeners;
-    uint32_t listeners_open;
+    struct door *doors;
+    uint32_t doors_open;
     struct slab sessions;
     struct list open; /* session.link of client sessions */
     uint32_t clients;
@@ -38,6 +38,11 @@ struct reactor {
     bool draining;
     bool stopped;
     _Atomic uint64_t turns; /* for whoever watches that it does not stand still */
+};
+
+struct door {
+    struct listener listener;
+    struct transport_use transport;
 };
 
 struct client_session {
@@ -68,8 +73,8 @@ static void accept_if_room(struct reactor *reactor)
 {
     bool room = !reactor->draining && reactor->clients < reactor->options.connections;
 
-    for (uint32_t i = 0; i < reactor->options.listen_count; i++)
-        listener_accept(&reactor->listeners[i], room);
+    for (uint32_t i = 0; i < reactor->options.door_count; i++)
+        listener_accept(&reactor->doors[i].listener, room);
 }
 
 static struct stream *on_open(struct session_owner *owner, struct session *session)
@@ -116,14 +121,15 @@ static void count_one(struct reactor *reactor, uint64_t *counter)
     account_end(&reactor->account);
 }
 
-static int start_client(struct reactor *reactor, int fd, const struct sockaddr_storage *peer)
+static int start_client(struct reactor *reactor, const struct door *door, int fd, const struct sockaddr_storage *peer)
 {
     struct client_session *client = reactor->draining ? NULL : slab_take(&reactor->sessions);
 
     if (!client)
         return -ERR_FULL;
     client->reactor = reactor;
-    int error = h1_server_start(&client->server, reactor->io, fd, peer, &reactor->options.client, &reactor->owner);
+    int error = h1_server_start(&client->server, reactor->io, fd, peer, &door->transport, &reactor->options.client,
+                                &reactor->owner);
     if (error) {
         slab_give(&reactor->sessions, client);
         return error;
@@ -145,7 +151,7 @@ static void on_accepted(struct listener *listener, int fd, const struct sockaddr
         io_discard(reactor->io, fd);
         return;
     }
-    int error = start_client(reactor, fd, peer);
+    int error = start_client(reactor, CONTAINER_OF(listener, struct door, listener), fd, peer);
     if (error) {
         if (gate)
             gate_leave(gate, client);
@@ -166,7 +172,7 @@ static void on_listener_closed(struct listener *listener)
 {
     struct reactor *reactor = listener->owner;
 
-    reactor->listeners_open--;
+    reactor->doors_open--;
 }
 
 static const struct listener_events listener_events = {on_accepted, on_refused, on_listener_closed};
@@ -178,8 +184,8 @@ static void drain(struct reactor *reactor)
     if (reactor->draining)
         return;
     reactor->draining = true;
-    for (uint32_t i = 0; i < reactor->options.listen_count; i++)
-        listener_stop(&reactor->listeners[i]);
+    for (uint32_t i = 0; i < reactor->options.door_count; i++)
+        listener_stop(&reactor->doors[i].listener);
     LIST_FOREACH_SAFE (link, &reactor->open)
         session_drain(CONTAINER_OF(link, struct session, link));
     lease_book_drain(&reactor->leases);
@@ -218,27 +224,29 @@ static void on_flush(struct timer *timer)
 static void close_listeners(struct reactor *reactor, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
-        listener_stop(&reactor->listeners[i]);
-    while (reactor->listeners_open > 0)
+        listener_stop(&reactor->doors[i].listener);
+    while (reactor->doors_open > 0)
         io_turn(reactor->io, 0);
 }
 
 /* start-up only: a listener for each socket. */
 static int start_listeners(struct reactor *reactor)
 {
-    uint32_t count = reactor->options.listen_count;
+    uint32_t count = reactor->options.door_count;
 
-    reactor->listeners = calloc(count, sizeof(*reactor->listeners));
-    if (!reactor->listeners)
+    reactor->doors = calloc(count, sizeof(*reactor->doors));
+    if (!reactor->doors)
         return -ERR_NO_MEMORY;
     for (uint32_t i = 0; i < count; i++) {
-        int fd = reactor->options.listen_fds[i];
-        int error = listener_start(&reactor->listeners[i], reactor->io, fd, &listener_events, reactor);
+        const struct reactor_door *from = &reactor->options.doors[i];
+        struct door *door = &reactor->doors[i];
+        door->transport = from->transport;
+        int error = listener_start(&door->listener, reactor->io, from->fd, &listener_events, reactor);
         if (error) {
             close_listeners(reactor, i);
             return error;
         }
-        reactor->listeners_open++;
+        reactor->doors_open++;
     }
     accept_if_room(reactor);
     return 0;
@@ -288,7 +296,7 @@ int reactor_create(const struct reactor_options *options, struct reactor **ret_r
     timer_init(&reactor->flush, on_flush);
     buf_pool_init(&reactor->buffers, ((size_t)options->connections + 64) * CONNECTION_BYTES_MAX);
     /* One connection may be on its way from each listener when the last place is taken. */
-    size_t most = (size_t)options->connections + options->listen_count;
+    size_t most = (size_t)options->connections + options->door_count;
     slab_init(&reactor->sessions, sizeof(struct client_session), most, most / 4);
     /* While one exchange ends, a pipelined request may begin the next. */
     exchange_home_init(&reactor->home, most + 1);
@@ -315,7 +323,7 @@ int reactor_create(const struct reactor_options *options, struct reactor **ret_r
 
 bool reactor_has_stopped(const struct reactor *reactor)
 {
-    return reactor->draining && reactor->clients == 0 && reactor->leases.open == 0 && reactor->listeners_open == 0;
+    return reactor->draining && reactor->clients == 0 && reactor->leases.open == 0 && reactor->doors_open == 0;
 }
 
 void reactor_read_use(const struct reactor *reactor, struct reactor_use *ret_use)
@@ -388,7 +396,7 @@ void reactor_destroy(struct reactor **destroyed)
     slab_fini(&reactor->sessions);
     buf_pool_fini(&reactor->buffers);
     account_fini(&reactor->account);
-    free(reactor->listeners);
+    free(reactor->doors);
     free(reactor);
 }
 

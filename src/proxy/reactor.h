@@ -10,6 +10,12 @@
 
 struct reactor;
 
+/* A listening socket with its own settings. */
+struct reactor_door {
+    int fd;                         /* taken over when reactor_create succeeds */
+    struct transport_use transport; /* `room` is the reactor's to fill in */
+};
+
 struct reactor_options {
     uint32_t index;
     uint64_t seed; /* of request ids; 0: from the system */
@@ -19,11 +25,11 @@ struct reactor_options {
     struct h1_limits answer_limits;
     int64_t worker_idle_ms;
     uint32_t idle_per_worker;
-    uint32_t workers;      /* worker->index is below it */
-    uint32_t connections;  /* client connections at most; then the listeners wait */
-    struct gate *gate;     /* shared by all reactors; NULL: no limit for one client */
-    const int *listen_fds; /* taken over when reactor_create succeeds */
-    uint32_t listen_count;
+    uint32_t workers;                 /* worker->index is below it */
+    uint32_t connections;             /* client connections at most; then the listeners wait */
+    struct gate *gate;                /* shared by all reactors; NULL: no limit for one client */
+    const struct reactor_door *doors; /* needed until reactor_create has returned */
+    uint32_t door_count;
     struct sink *access_sink; /* NULL: no access log */
     enum access_log_format access_format;
     /* Told on the reactor's thread when it has stopped: nothing open, nothing in flight. */

@@ -141,13 +141,18 @@ static char *put_quoted(char *at, struct str text, bool quoted)
     return at;
 }
 
+static struct str scheme_of(const struct rewrite_client *client)
+{
+    return conn_scheme(client->conn);
+}
+
 /* RFC 7239 section 4: a token stands bare, anything else is quoted; IPv6 is bracketed too. Written by hand, for every
  * request. */
 static struct str forwarded_element(const struct msg *msg, const struct rewrite_client *client, struct arena *arena)
 {
     enum { AROUND = 40 }; /* names, quotes, brackets and separators */
     bool ipv6 = str_find(client->host, ':') < client->host.n;
-    char *text = arena_take(arena, client->host.n + msg->authority.n + client->scheme.n + AROUND);
+    char *text = arena_take(arena, client->host.n + msg->authority.n + scheme_of(client).n + AROUND);
     if (!text)
         return STR_NONE;
     char *at = str_put(text, ipv6 ? STR("for=\"[") : STR("for="));
@@ -159,7 +164,7 @@ static struct str forwarded_element(const struct msg *msg, const struct rewrite_
         at = put_quoted(at, msg->authority, !field_is_token(msg->authority));
     }
     at = str_put(at, STR(";proto="));
-    at = str_put(at, client->scheme);
+    at = str_put(at, scheme_of(client));
     return str_slice(text, (size_t)(at - text));
 }
 
@@ -184,7 +189,7 @@ static int add_forwarding(struct msg *msg, const struct rewrite_client *client, 
         if (!chain.p)
             return -ERR_NO_MEMORY;
         add(msg, FIELD_X_FORWARDED_FOR, chain);
-        replace(msg, FIELD_X_FORWARDED_PROTO, client->scheme, trusted);
+        replace(msg, FIELD_X_FORWARDED_PROTO, scheme_of(client), trusted);
         if (msg->authority.n)
             replace(msg, FIELD_X_FORWARDED_HOST, msg->authority, trusted);
     }

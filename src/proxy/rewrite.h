@@ -30,8 +30,7 @@ struct rewrite_options {
 /* What the request came with, beside its head. */
 struct rewrite_client {
     const struct conn *conn;
-    struct str host;   /* the peer's address as text */
-    struct str scheme; /* "http" */
+    struct str host; /* the peer's address as text */
 };
 
 enum { REWRITE_REQUEST_FIELDS = 8, REWRITE_ANSWER_FIELDS = 2 }; /* room they need in msg->fields */

@@ -51,8 +51,9 @@ static void scene_init(struct scene *scene, uint8_t flags, uint8_t memory)
                                               .request_id = flags & FLAG_REQUEST_ID,
                                               .trusted = &everyone,
                                               .trusted_count = flags & FLAG_TRUSTED ? 1 : 0};
+    scene->conn.transport = &transport_plain;
     scene->conn.peer.any.sa_family = ipv6 ? AF_INET6 : AF_INET;
-    scene->client = (struct rewrite_client){&scene->conn, ipv6 ? STR("2001:db8::9") : STR("192.0.2.9"), STR("http")};
+    scene->client = (struct rewrite_client){&scene->conn, ipv6 ? STR("2001:db8::9") : STR("192.0.2.9")};
     arena_init(&scene->arena, flags & FLAG_LITTLE_MEMORY ? (size_t)memory * 4 : 1 << 20);
 }
 

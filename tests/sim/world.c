@@ -112,13 +112,13 @@ static void start_reactors(struct world *world)
     world->snapshot->rules.metrics_context = world;
     options.backend = &io_sim_backend;
     options.connections = (world->plan->connections + count - 1) / count;
-    options.listen_count = 1;
+    options.door_count = 1;
     options.on_stopped = on_stopped;
     for (uint32_t i = 0; i < count; i++) {
-        int fd = io_sim_listen(world->net, &world->address);
+        struct reactor_door door = {.fd = io_sim_listen(world->net, &world->address)};
         options.index = i;
         options.seed = world->plan->seed * 8 + i + 1;
-        options.listen_fds = &fd;
+        options.doors = &door;
         must(reactor_create(&options, &world->reactors[i]), "reactor");
         world->accounts[i] = reactor_account(world->reactors[i]);
     }

@@ -187,7 +187,7 @@ int echo_start(struct echo *echo, int fd, const struct h1_server_options *option
 {
     struct sockaddr_storage from = {.ss_family = AF_UNIX};
 
-    return h1_server_start(&echo->server, echo->io, fd, &from, options, &echo->owner);
+    return h1_server_start(&echo->server, echo->io, fd, &from, NULL, options, &echo->owner);
 }
 
 /* ---- asker ---- */
@@ -373,5 +373,5 @@ void asker_init(struct asker *asker, struct io *io)
 
 int asker_start(struct asker *asker, struct sockaddr_storage *to, const struct h1_limits *limits)
 {
-    return h1_client_start(&asker->client, asker->io, to, limits, &asker->owner);
+    return h1_client_start(&asker->client, asker->io, to, NULL, limits, &asker->owner);
 }

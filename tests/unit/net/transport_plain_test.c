@@ -48,6 +48,8 @@ static void begin(void)
     assert_int_equal(conn_accept(&conn, fd, &from), 0);
     assert_ptr_equal(conn.transport, &transport_plain);
     assert_string_equal(conn.transport->name, "plain");
+    assert_str(conn_scheme(&conn), STR("http"));
+    assert_int_equal(conn_alpn(&conn).n, 0);
 }
 
 static void finish(void)

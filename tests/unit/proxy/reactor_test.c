@@ -127,8 +127,8 @@ static void reactor_survives_no_memory_at_start(void **state)
         struct world w;
         struct reactor *reactor = NULL;
         world_init(&w, 1);
-        w.door_fd = io_sim_listen(w.net, &w.door);
-        w.options.listen_fds = &w.door_fd;
+        w.opened = (struct reactor_door){.fd = io_sim_listen(w.net, &w.door)};
+        w.options.doors = &w.opened;
         alloc_fail_at(n);
         int error = reactor_create(&w.options, &reactor);
         failed = alloc_fail_stop();
@@ -139,7 +139,7 @@ static void reactor_survives_no_memory_at_start(void **state)
             break;
         }
         assert_null(reactor);
-        io_sim_peer_unlisten(w.net, w.door_fd); /* it stayed the caller's */
+        io_sim_peer_unlisten(w.net, w.opened.fd); /* it stayed the caller's */
         scripted_worker_stop(&w.far[0]);
         pool_fini(&w.helper.pool);
         io_sim_net_destroy(&w.net);

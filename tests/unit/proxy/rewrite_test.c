@@ -45,6 +45,7 @@ static const char *print_fields(const struct msg *msg)
 static void set_peer(struct conn *conn, const char *address)
 {
     memset(conn, 0, sizeof(*conn));
+    conn->transport = &transport_plain;
     if (inet_pton(AF_INET, address, &conn->peer.in4.sin_addr) == 1) {
         conn->peer.any.sa_family = AF_INET;
     } else if (inet_pton(AF_INET6, address, &conn->peer.in6.sin6_addr) == 1) {
@@ -56,7 +57,7 @@ static int rewrite_from(struct msg *msg, const char *address, const struct rewri
                         struct arena *arena)
 {
     static struct conn conn;
-    struct rewrite_client client = {&conn, str_of(address), STR("http")};
+    struct rewrite_client client = {&conn, str_of(address)};
     set_peer(&conn, address);
     return rewrite_request(msg, &client, STR("my-id"), options, arena);
 }

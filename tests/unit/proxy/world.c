@@ -52,7 +52,7 @@ void world_init(struct world *w, uint32_t workers)
         .idle_per_worker = 8,
         .workers = workers,
         .connections = 16,
-        .listen_count = 1,
+        .door_count = 1,
         .on_stopped = on_stopped,
         .context = w,
     };
@@ -61,8 +61,8 @@ void world_init(struct world *w, uint32_t workers)
 
 void world_start(struct world *w)
 {
-    w->door_fd = io_sim_listen(w->net, &w->door);
-    w->options.listen_fds = &w->door_fd;
+    w->opened = (struct reactor_door){.fd = io_sim_listen(w->net, &w->door)};
+    w->options.doors = &w->opened;
     assert_int_equal(reactor_create(&w->options, &w->reactor), 0);
 }
 

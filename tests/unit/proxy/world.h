@@ -26,7 +26,7 @@ struct world {
     struct reactor_options options;
     struct reactor *reactor;
     struct sockaddr_storage door;
-    int door_fd;
+    struct reactor_door opened;
     uint32_t stopped; /* calls of on_stopped */
     /* as of world_count */
     struct account_totals totals;
