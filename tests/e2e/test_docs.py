@@ -1,0 +1,80 @@
+"""Every command in the documents is run, and says what the document says that it says.
+
+A ```console block holds commands (`$ `) and what they print, in one shell for a document; `...` stands for any lines. A
+```yaml block with a title is a file beside it. The shell has a network of its own, so that ports are free.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted(path for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+                   if "```console" in path.read_text())
+BLOCK = re.compile(r"^```(console|yaml)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+MARK = "=== next command ==="
+# What documents may use beside the programs: to wait for what takes a moment.
+WAIT_FOR = """#!/usr/bin/python3
+import select, subprocess, sys
+for _ in range(200):
+    if subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=False).returncode == 0:
+        sys.exit(0)
+    select.select([], [], [], 0.05)
+sys.exit(1)
+"""
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace needs root")
+
+
+def commands_of(block):
+    """(command, what it prints) of a console block."""
+    command, printed = None, []
+    for line in block.splitlines():
+        if line.startswith("$ "):
+            if command:
+                yield command, printed
+            command, printed = line[2:], []
+        else:
+            printed.append(line)
+    if command:
+        yield command, printed
+
+
+def matches(printed, expected):
+    pattern = "".join(r"(?:.*\n)*" if line == "..." else re.escape(line) + "\n" for line in expected)
+    return re.fullmatch(pattern, "".join(line + "\n" for line in printed))
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
+def test_commands_of(path, tmp_path, ballast_path):
+    script, expected = ["ip link set lo up"], []
+    for kind, title, text in BLOCK.findall(path.read_text()):
+        if kind == "yaml":
+            if title:
+                (tmp_path / title).write_text(text)
+            continue
+        for command, printed in commands_of(text):
+            # What a started program says of itself comes a moment later.
+            script += [command, f"wait-lines {len(printed)}" if command.endswith("&") else ":", f"echo '{MARK}'"]
+            expected.append((command, printed))
+    assert expected
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "wait-for").write_text(WAIT_FOR)
+    since = f"tac \"$OUT\" | sed \"/{MARK}/q\" | grep -vc \"{MARK}\""
+    (tools / "wait-lines").write_text(f"#!/bin/sh\nexec wait-for sh -c '[ \"$({since})\" -ge '$1' ]'\n")
+    for tool in tools.iterdir():
+        tool.chmod(0o755)
+    out = tmp_path / "out"
+    script.append("kill $(jobs -p) 2>/dev/null; wait")
+    environment = {**os.environ, "PATH": f"{tools}:{ballast_path.parent}:{os.environ['PATH']}", "OUT": str(out)}
+    with out.open("wb") as stdout:
+        subprocess.run(["unshare", "--net", "bash", "-c", "\n".join(script)], cwd=tmp_path, env=environment,
+                       stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.STDOUT, timeout=60, check=False)
+    parts = out.read_text().split(MARK + "\n")
+    assert len(parts) == len(expected) + 1, out.read_text()
+    for (command, printed), part in zip(expected, parts):
+        assert matches(part.splitlines(), printed), f"{path.name}: {command}\nprinted:\n{part}"
