@@ -19,9 +19,9 @@ import tempfile
 
 import contenders
 import report
-from measure import Bench, measure_idle, measure_tail, measure_work
+from measure import Bench, measure_idle, measure_scale, measure_tail, measure_work
 from processes import BenchError
-from works import IDLE, NAMES, TAIL, WORKS
+from works import IDLE, NAMES, SCALE, TAIL, WORKS
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PERFORMANCE = ROOT / "docs" / "performance.md"
@@ -102,6 +102,8 @@ def measure(bench, names):
         print(f"measuring {WORKS[name].title if name in WORKS else name}", file=sys.stderr)
         if name == IDLE:
             result[IDLE] = measure_idle(bench)
+        elif name == SCALE:
+            result[SCALE] = measure_scale(bench)
         elif name == TAIL:
             result[TAIL] = measure_tail(bench, {one: row["per_s"] for one, row in result["works"]["small"].items()})
         else:

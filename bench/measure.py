@@ -10,10 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 import contenders
 from processes import BenchError, Group, cpu_ns, free_port, private_bytes, wait_ready
-from works import IDLE_CONNECTIONS, TAIL_CONNECTIONS, TAIL_SHARE, WORKS
+from works import CROWD, CROWD_SECONDS, IDLE_CONNECTIONS, TAIL_CONNECTIONS, TAIL_SHARE, WORKS
 
 PERCENTILES = ("p50_us", "p90_us", "p99_us", "p999_us")
 
@@ -91,6 +92,7 @@ def start_contenders(bench, group, work, addresses, names):
                 print(f"without {contender.name}: {contender.missing()}", file=sys.stderr)
                 continue
             contender.port = free_port()
+            contender.started_s = time.monotonic()
             log = contender.directory / "log"
             contender.process = group.start(contender.command(contender.port, addresses), cpus_of(bench, work)[0], log)
             wait_ready(contender, log, names)
@@ -216,3 +218,34 @@ def measure_idle(bench):
                 load(bench, contender.port, ["--seconds", 0.5], {bench.cpus[1]})
                 rows[contender.label()] = held_bytes(bench, contender)
     return rows
+
+
+# --- A very large pool ---
+
+def count_alive(contender):
+    with urllib.request.urlopen(f"http://127.0.0.1:{contender.port}/metrics", timeout=30) as answer:
+        return sum(line.startswith(b"worker_") and line.endswith(b"_alive 1\n") for line in answer)
+
+
+def wait_all_alive(contender, workers, patience_s=60):
+    """Seconds from its start until every worker is known to be alive."""
+    while count_alive(contender) < workers:
+        if time.monotonic() > contender.started_s + patience_s:
+            raise BenchError(f"not all of {workers} workers were alive after {patience_s} s")
+        time.sleep(0.1)
+    return time.monotonic() - contender.started_s
+
+
+def measure_scale(bench):
+    """What the largest pool costs Ballast when nobody asks for anything: its probes."""
+    with stage(bench, CROWD) as running:
+        if not running:
+            return None
+        contender, = running
+        with blamed(contender, CROWD.title):
+            start_s = wait_all_alive(contender, CROWD.workers)
+            time.sleep(3)  # the connections' first probes are over
+            before, began = cpu_ns(contender.process.pid), time.monotonic()
+            time.sleep(CROWD_SECONDS)
+            share = (cpu_ns(contender.process.pid) - before) / 1e9 / (time.monotonic() - began)
+            return {"start_s": start_s, "share": share, "bytes": private_bytes(contender.process.pid)}

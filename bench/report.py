@@ -2,13 +2,15 @@
 
 import html
 
-from works import IDLE, IDLE_CONNECTIONS, TAIL, TAIL_CONNECTIONS, TAIL_SHARE, WORKS
+from works import (CROWD, CROWD_INTERVAL_S, IDLE, IDLE_CONNECTIONS, SCALE, TAIL, TAIL_CONNECTIONS, TAIL_SHARE,
+                   WORKS)
 
 OTHERS = ("nginx", "haproxy")
 # Of the relay's and of the better of the others' processor time, at most; None: no goal. Design: docs/performance.md.
 GOALS = {"small": (1.10, 0.80), "connect": (None, 0.80), "large": (1.00, None), "post64k": (1.10, None)}
 IDLE_GOAL_BYTES = 300
 SCALING_GOAL = 1.8
+PROBES_GOAL = 0.05
 
 
 def title(text):
@@ -102,6 +104,16 @@ def idle_lines(rows):
     return [*lines, ""]
 
 
+def scale_lines(row):
+    probes = CROWD.workers / CROWD_INTERVAL_S
+    met = "met" if row["share"] < PROBES_GOAL else "missed"
+    return [f"### {title(CROWD.title)}", "",
+            f"Ballast knew all to be alive {row['start_s']:.1f} s after its start. Probing each every "
+            f"{CROWD_INTERVAL_S} s takes {100 * row['share']:.1f} % of a processor, {1e6 * row['share'] / probes:.1f} us a probe "
+            f"(goal under {100 * PROBES_GOAL:.0f} %: {met}). The process holds {row['bytes'] / 2**20:.0f} MiB, "
+            f"{row['bytes'] / CROWD.workers:.0f} bytes a worker.", ""]
+
+
 def lines_of(result, chart=None):
     host = result["machine"]
     versions = ", ".join(f"{name} {version}".strip() for name, version in result["versions"].items())
@@ -118,6 +130,8 @@ def lines_of(result, chart=None):
         lines += tail_lines(result[TAIL])
     if IDLE in result:
         lines += idle_lines(result[IDLE])
+    if result.get(SCALE):
+        lines += scale_lines(result[SCALE])
     return lines
 
 

@@ -56,6 +56,12 @@ def test_tail_and_idle_name_their_goals():
     assert "missed" in "\n".join(report.idle_lines({"ballast": {"bytes": 300.0, "start_bytes": 1 << 20}}))
 
 
+def test_a_large_pool_s_probes_have_a_goal():
+    row = {"start_s": 1.0, "share": 0.049, "bytes": 10000 * 1000}
+    assert "9.8 us a probe (goal under 5 %: met)" in report.scale_lines(row)[2]
+    assert "missed" in report.scale_lines(row | {"share": 0.05})[2]
+
+
 def test_the_chart_is_xml_with_a_bar_for_each_number():
     chart = report.chart({"works": {"small": measure.summary(SAMPLES), "large": measure.summary(SAMPLES)}})
     root = xml.etree.ElementTree.fromstring(chart)

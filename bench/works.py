@@ -33,9 +33,13 @@ WORKS = {work.name: work for work in (
 )}
 
 # Measured in ways of their own, after the works.
-IDLE, TAIL = "idle", "tail"
+IDLE, TAIL, SCALE = "idle", "tail", "scale"
 IDLE_CONNECTIONS = 4000
 # Of saturation, as measured by the work `small` in the same run.
 TAIL_SHARE = 0.7
 TAIL_CONNECTIONS = 64
-NAMES = (*WORKS, IDLE, TAIL)
+# Ballast alone: a pool so large that probing it is work.
+CROWD = Work(SCALE, "10,000 workers", workers=10000, without=("relay", "nginx", "haproxy"))
+CROWD_INTERVAL_S = 2
+CROWD_SECONDS = 8
+NAMES = (*WORKS, IDLE, TAIL, SCALE)

@@ -174,7 +174,7 @@ static void end_probe(struct probe *probe, int error)
     if (error || !session_finish(&probe->stream))
         drop_session(probe);
     stream_fini(&probe->stream);
-    arena_reset(&probe->arena);
+    arena_fini(&probe->arena); /* its block is warm for the next worker's probe, and not one a worker is held */
     if (!is_our_shortage(error))
         enter_result(probe, &result);
     schedule_next(probe);
