@@ -105,11 +105,11 @@ def idle_lines(rows):
 
 
 def scale_lines(row):
-    probes = CROWD.workers / CROWD_INTERVAL_S
+    probe_us = 1e6 * row["share"] * CROWD_INTERVAL_S / CROWD.workers
     met = "met" if row["share"] < PROBES_GOAL else "missed"
     return [f"### {title(CROWD.title)}", "",
             f"Ballast knew all to be alive {row['start_s']:.1f} s after its start. Probing each every "
-            f"{CROWD_INTERVAL_S} s takes {100 * row['share']:.1f} % of a processor, {1e6 * row['share'] / probes:.1f} us a probe "
+            f"{CROWD_INTERVAL_S} s takes {100 * row['share']:.1f} % of a processor, {probe_us:.1f} us a probe "
             f"(goal under {100 * PROBES_GOAL:.0f} %: {met}). The process holds {row['bytes'] / 2**20:.0f} MiB, "
             f"{row['bytes'] / CROWD.workers:.0f} bytes a worker.", ""]
 

@@ -13,7 +13,7 @@ enum {
     PROBE_ARENA_BYTES = 65536,
     /* Probes of a large pool come in so many small batches an interval: each batch wakes the thread twice, where each
      * probe would. */
-    BATCHES = 200,
+    BATCHES = 100,
 };
 
 struct probe {

@@ -112,7 +112,7 @@ static int64_t result_ns(struct crowd *crowd, uint32_t worker, uint64_t index)
 static void crowd_is_asked_without_bursts(void **state)
 {
     struct crowd crowd;
-    uint32_t starts[CROWD / PROBE_STARTS_PER_MS], counts[INTERVAL_MS / 50];
+    uint32_t starts[CROWD / PROBE_STARTS_PER_MS], counts[INTERVAL_MS / 100];
     start(&crowd, CROWD, NULL);
     prober_start(crowd.prober);
     /* At the start a few in each millisecond, so that all have been asked when 200 have passed. */
@@ -122,11 +122,11 @@ static void crowd_is_asked_without_bursts(void **state)
     for (uint32_t i = 0; i < ARRAY_SIZE(starts); i++)
         assert_in_range(starts[i], 1, 3 * PROBE_STARTS_PER_MS);
     assert_true(result_ns(&crowd, CROWD - 1, 0) > 0);
-    /* Later as many in each twentieth of a second, give or take what chance gives and takes. */
+    /* Later as many in each tenth of a second, give or take what chance gives and takes. */
     for (int round = 0; round < 5; round++) {
         io_sim_run(crowd.net, NULL, NULL, round ? 3 * INTERVAL_MS : 2 * INTERVAL_MS);
         int64_t last = begun + (round ? 3 * INTERVAL_MS * round + 2 * INTERVAL_MS : 2 * INTERVAL_MS) * INT64_C(1000000);
-        count_results(&crowd, last - INTERVAL_MS * INT64_C(1000000), 50000000, ARRAY_SIZE(counts), counts);
+        count_results(&crowd, last - INTERVAL_MS * INT64_C(1000000), 100000000, ARRAY_SIZE(counts), counts);
         for (uint32_t i = 0; i < ARRAY_SIZE(counts); i++)
             assert_in_range(counts[i], CROWD / ARRAY_SIZE(counts) / 2, CROWD / ARRAY_SIZE(counts) * 2);
     }
