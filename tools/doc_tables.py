@@ -56,7 +56,41 @@ def differences():
         yield f"| {SIDES[side]} | {refusal} | {reason} | {clause} |"
 
 
-TABLES = {("docs/access-log.md", "reasons"): reasons, ("docs/metrics.md", "series"): series,
+def admin_routes():
+    yield "| method | path | access | answer | what |"
+    yield "|---|---|---|---|---|"
+    for method, path, access, _, answer, summary in rows("src/control/admin.def", "ADMIN_ROUTE", 6):
+        shown = f"[{answer}](#{answer.lower()})" if answer else ""
+        yield f"| {method} | `{path}` | {access.lower()} | {shown} | {summary} |"
+
+
+def field_type(kind, of):
+    if kind == "OBJECT":
+        return f"[{of}](#{of.lower()})"
+    if kind == "LIST":
+        return f"list of [{of}](#{of.lower()})"
+    if kind == "STRING" and of:
+        return ", ".join(f"`{word}`" for word in of.split("|"))
+    return "map of integers" if kind == "MAP" else kind.lower()
+
+
+def admin_objects():
+    fields = rows("src/control/admin_object.def", "FIELD", 5)
+    for name, sentence in rows("src/control/admin_object.def", "OBJECT", 2):
+        yield f"### {name}"
+        yield ""
+        yield sentence
+        yield ""
+        yield "| field | type | means |"
+        yield "|---|---|---|"
+        for owner, field, kind, of, text in fields:
+            if owner == name:
+                yield f"| `{field}` | {field_type(kind, of)} | {text} |"
+        yield ""
+
+
+TABLES = {("docs/admin-api.md", "routes"): admin_routes, ("docs/admin-api.md", "objects"): admin_objects,
+          ("docs/access-log.md", "reasons"): reasons, ("docs/metrics.md", "series"): series,
           ("docs/fuzzing.md", "differences"): differences, ("docs/install.md", "hazards"): hazards}
 
 

@@ -55,6 +55,7 @@ MEMORY_MARK = re.compile(r"/\*\s*(?:.*\s)?(?:start-up only|not per request):", r
 DOORS = [
     (re.compile(r"\bSSL_\w+|\bopenssl/"), re.compile(r"src/net/tls_"), "net/tls_*"),
     (re.compile(r"nghttp2"), re.compile(r"src/http/h2_"), "http/h2_*"),
+    (re.compile(r"\bjansson\.h\b"), re.compile(r"src/(?:control|main)/admin"), "control/admin*, main/admin*"),
     (re.compile(r"\byaml\.h\b"), re.compile(r"src/control/config"), "control/config*"),
     (re.compile(r"\bares(?:_\w+)?\.h\b"), re.compile(r"src/net/resolve"), "net/resolve"),
 ]
@@ -63,6 +64,15 @@ DOORS = [
 COVERED_ELSEWHERE = {
     "src/io/io.c": ("tests/contract/io_suite.c", "one suite for every backend; io.c is what they share"),
     "src/io/io_epoll.c": ("tests/contract/io_suite.c", "the contract is the module's whole meaning"),
+    "src/control/admin.c": ("tests/e2e/test_admin.py", "who may ask what, of a whole server"),
+    "src/control/admin_explain.c": ("tests/e2e/test_admin.py", "its answer is compared with what requests get"),
+    "src/control/admin_http.c": ("tests/e2e/test_admin_http.py", "sockets, clients that leave, a server that stops"),
+    "src/control/admin_live.c": ("tests/e2e/test_admin.py", "what happens in a whole server, as it happens"),
+    "src/control/admin_page.c": ("tests/e2e/test_admin_http.py", "bytes over HTTP"),
+    "src/control/admin_pools.c": ("tests/e2e/test_admin.py", "each answer is compared with its schema"),
+    "src/control/admin_traffic.c": ("tests/e2e/test_admin.py", "asked of reactors that run"),
+    "src/main/admin_socket.c": ("tests/e2e/test_admin_http.py", "a socket with its mode, in a file system"),
+    "src/proxy/exchange_view.c": ("tests/unit/proxy/reactor_test.c", "seen by an order to a reactor"),
     "src/control/server.c": ("tests/e2e/test_keeper.py", "threads, sockets and signals of a whole process"),
     "src/main/options_table.c": ("tests/unit/main/options_test.c", "tables: their parser's tests read them"),
     "src/control/config_man.c": ("tests/unit/control/roff_test.c", "its text is what roff made of the table"),

@@ -17,6 +17,8 @@ struct pick_ops {
     const char *name; /* the word in the configuration */
     /* A living worker that was not tried, or NULL. Any thread; never blocks. */
     struct worker *(*pick)(struct pool *pool, const struct pick_tried *tried);
+    /* What pick would answer now, and nothing changed by asking: for explanations. */
+    struct worker *(*peek)(struct pool *pool, const struct pick_tried *tried);
 };
 
 extern const struct pick_ops pick_round_robin;

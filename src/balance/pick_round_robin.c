@@ -22,8 +22,7 @@ static struct worker *pick_next(struct pool *pool, const struct pick_tried *trie
         return worker;
     /* Weighted schedules name a worker more than once; a full round sees everybody, unless others take turns from it
      * meanwhile. */
-    uint32_t version = atomic_load(&pool->version);
-    uint32_t round = atomic_load(&pool->schedules[version & 1].count);
+    uint32_t round = pool_round(pool);
     for (uint32_t i = 1; i < round; i++) {
         turn = atomic_fetch_add_explicit(&pool->turn, 1, memory_order_relaxed);
         worker = pool_at(pool, turn);
@@ -33,4 +32,13 @@ static struct worker *pick_next(struct pool *pool, const struct pick_tried *trie
     return find_untried(pool, turn, round, tried);
 }
 
-const struct pick_ops pick_round_robin = {.name = "round-robin", .pick = pick_next};
+/* The same, with nobody's turn taken. */
+static struct worker *peek_next(struct pool *pool, const struct pick_tried *tried)
+{
+    uint64_t turn = atomic_load_explicit(&pool->turn, memory_order_relaxed);
+    struct worker *worker = pool_at(pool, turn);
+
+    return !worker || !pick_was_tried(tried, worker) ? worker : find_untried(pool, turn, pool_round(pool), tried);
+}
+
+const struct pick_ops pick_round_robin = {.name = "round-robin", .pick = pick_next, .peek = peek_next};

@@ -16,16 +16,16 @@ static uint32_t greatest_common_divisor(uint32_t a, uint32_t b)
 }
 
 /* The weights' common divisor and sum: equal weights give one slot a worker. */
-static uint64_t weigh(const struct pool *pool, bool living_only, uint32_t *ret_divisor)
+static uint64_t weigh(const struct pool *pool, bool taking_only, uint32_t *ret_divisor)
 {
     uint32_t divisor = 0;
     uint64_t sum = 0;
 
     for (uint32_t i = 0; i < pool->count; i++) {
-        if (living_only && !atomic_load(&pool->workers[i].alive))
+        if (taking_only && !worker_takes(&pool->workers[i]))
             continue;
-        divisor = greatest_common_divisor(divisor, pool->workers[i].weight);
-        sum += pool->workers[i].weight;
+        divisor = greatest_common_divisor(divisor, worker_weight(&pool->workers[i]));
+        sum += worker_weight(&pool->workers[i]);
     }
     *ret_divisor = divisor ? divisor : 1;
     return sum / *ret_divisor;
@@ -36,7 +36,7 @@ static uint64_t weigh(const struct pool *pool, bool living_only, uint32_t *ret_d
  * themselves, so that a merge of them is all there is to sort. */
 struct strand {
     uint64_t at;       /* the next place, of 2^32 in a round */
-    uint32_t *workers; /* the living ones of this weight */
+    uint32_t *workers; /* those of this weight that take requests */
     uint32_t count, weight;
     uint32_t rank, lap; /* r and k of the next place */
 };
@@ -47,47 +47,77 @@ struct merge {
     struct strand strands[POOL_WEIGHT_MAX + 1]; /* by weight */
 };
 
-int pool_init(struct pool *pool, struct worker *workers, uint32_t count)
+/* Any subset may take requests, with a smaller common divisor's worth of slots: room for the undivided sum, unless all
+ * are equal. */
+static uint64_t slots_needed(const struct pool *pool)
 {
     uint32_t divisor;
     uint64_t most = 0;
 
-    ASSERT(count > 0);
-    pool->workers = workers;
-    pool->count = count;
-    /* Any subset may be alive, with a smaller common divisor's worth of slots: room for the undivided sum, unless all
-     * are equal. */
-    uint64_t slots = weigh(pool, false, &divisor);
-    for (uint32_t i = 0; i < count; i++) {
-        ASSERT(workers[i].weight >= 1 && workers[i].weight <= POOL_WEIGHT_MAX);
-        most += workers[i].weight;
-    }
-    if (slots == count)
-        most = count;
-    if (most > POOL_SLOTS_MAX)
-        return -ERR_FULL;
-    pool->scratch = slots == count ? NULL : calloc(count, sizeof(uint32_t)); /* start-up only: as the schedules */
-    if (slots != count && !pool->scratch)
+    if (weigh(pool, false, &divisor) == pool->count)
+        return pool->count;
+    for (uint32_t i = 0; i < pool->count; i++)
+        most += worker_weight(&pool->workers[i]);
+    return most;
+}
+
+/* start-up only: and when an operator gives a worker a greater weight. */
+static int make_schedule(struct pool_schedule *before, uint64_t room, struct pool_schedule **ret_schedule)
+{
+    struct pool_schedule *schedule = calloc(1, sizeof(*schedule) + room * sizeof(schedule->slots[0]));
+
+    if (!schedule)
         return -ERR_NO_MEMORY;
-    for (int i = 0; i < 2; i++) {
-        pool->schedules[i].slots =
-            calloc(most, sizeof(_Atomic uint32_t)); /* start-up only: lives as long as the pool */
-        if (!pool->schedules[i].slots) {
-            pool_fini(pool);
-            return -ERR_NO_MEMORY;
-        }
-    }
+    schedule->before = before;
+    schedule->room = (uint32_t)room;
+    *ret_schedule = schedule;
     return 0;
 }
 
+/* Room to sort workers by weight, where weights differ. start-up only: as the schedules. */
+static int make_scratch(struct pool *pool, uint64_t room)
+{
+    if (room == pool->count || pool->scratch)
+        return 0;
+    pool->scratch = calloc(pool->count, sizeof(*pool->scratch));
+    return pool->scratch ? 0 : -ERR_NO_MEMORY;
+}
+
+int pool_init(struct pool *pool, struct worker *workers, uint32_t count)
+{
+    ASSERT(count > 0);
+    pool->workers = workers;
+    pool->count = count;
+    for (uint32_t i = 0; i < count; i++)
+        ASSERT(workers[i].weight >= 1 && workers[i].weight <= POOL_WEIGHT_MAX);
+    uint64_t room = slots_needed(pool);
+    if (room > POOL_SLOTS_MAX)
+        return -ERR_FULL;
+    int error = make_scratch(pool, room);
+    for (int i = 0; i < 2 && !error; i++) {
+        struct pool_schedule *schedule;
+        error = make_schedule(NULL, room, &schedule);
+        if (!error)
+            atomic_store(&pool->schedules[i], schedule);
+    }
+    if (error)
+        pool_fini(pool);
+    return error;
+}
+
+/* start-up only: the other end of pool_init. */
 void pool_fini(struct pool *pool)
 {
-    free(pool->scratch); /* start-up only: see pool_init */
+    free(pool->scratch);
     pool->scratch = NULL;
     for (int i = 0; i < 2; i++) {
-        free(pool->schedules[i].slots); /* start-up only: see pool_init */
-        pool->schedules[i].slots = NULL;
-        atomic_store(&pool->schedules[i].count, 0);
+        struct pool_schedule *schedule = atomic_load(&pool->schedules[i]);
+        while (schedule) {
+            struct pool_schedule *before = schedule->before;
+            free(schedule);
+            schedule = before;
+        }
+        atomic_store(&pool->schedules[i], NULL);
     }
 }
 
@@ -130,7 +160,7 @@ static void merge_sink(struct merge *merge, uint32_t i)
     merge->heap[i] = sunk;
 }
 
-/* Sorts the living workers by weight into the pool's scratch, and makes a strand of each weight. */
+/* Sorts the workers that take requests by weight into the pool's scratch, and makes a strand of each weight. */
 static void merge_init(struct merge *merge, const struct pool *pool, uint32_t divisor)
 {
     uint32_t *sorted = pool->scratch;
@@ -138,7 +168,7 @@ static void merge_init(struct merge *merge, const struct pool *pool, uint32_t di
     ASSERT(sorted);
     memset(merge, 0, sizeof(*merge));
     for (uint32_t i = 0; i < pool->count; i++)
-        merge->strands[pool->workers[i].weight].rank += atomic_load(&pool->workers[i].alive);
+        merge->strands[worker_weight(&pool->workers[i])].rank += worker_takes(&pool->workers[i]);
     for (uint32_t weight = 1; weight <= POOL_WEIGHT_MAX; weight++) {
         struct strand *strand = &merge->strands[weight];
         strand->workers = sorted;
@@ -147,8 +177,8 @@ static void merge_init(struct merge *merge, const struct pool *pool, uint32_t di
         strand->rank = 0;
     }
     for (uint32_t i = 0; i < pool->count; i++) {
-        struct strand *strand = &merge->strands[pool->workers[i].weight];
-        if (atomic_load(&pool->workers[i].alive))
+        struct strand *strand = &merge->strands[worker_weight(&pool->workers[i])];
+        if (worker_takes(&pool->workers[i]))
             strand->workers[strand->count++] = i;
     }
     for (uint32_t weight = 1; weight <= POOL_WEIGHT_MAX; weight++)
@@ -182,7 +212,7 @@ static uint32_t fill_equal(const struct pool *pool, struct pool_schedule *schedu
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < pool->count; i++)
-        if (atomic_load(&pool->workers[i].alive))
+        if (worker_takes(&pool->workers[i]))
             atomic_store_explicit(&schedule->slots[n++], i, memory_order_relaxed);
     return n;
 }
@@ -191,14 +221,17 @@ void pool_publish(struct pool *pool)
 {
     uint32_t divisor;
     uint32_t version = atomic_load_explicit(&pool->version, memory_order_relaxed) + 1;
-    struct pool_schedule *schedule = &pool->schedules[version & 1];
+    struct pool_schedule *schedule = atomic_load_explicit(&pool->schedules[version & 1], memory_order_relaxed);
     uint64_t total = weigh(pool, true, &divisor);
-    uint32_t alive = pool_alive(pool);
+    uint32_t taking = 0;
 
     /* The version before is seen no later than what is written now over the table before it. */
     atomic_thread_fence(memory_order_release);
+    for (uint32_t i = 0; i < pool->count; i++)
+        taking += worker_takes(&pool->workers[i]);
+    ASSERT(total <= schedule->room);
     uint32_t count =
-        total == alive ? fill_equal(pool, schedule) : fill_weighted(pool, schedule, divisor, (uint32_t)total);
+        total == taking ? fill_equal(pool, schedule) : fill_weighted(pool, schedule, divisor, (uint32_t)total);
 
     atomic_store_explicit(&schedule->count, count, memory_order_relaxed);
     atomic_store_explicit(&pool->version, version, memory_order_release);
@@ -206,10 +239,39 @@ void pool_publish(struct pool *pool)
 
 int64_t pool_publish_pause_ms(const struct pool *pool)
 {
-    uint32_t version = atomic_load_explicit(&pool->version, memory_order_relaxed);
-    uint32_t slots = atomic_load_explicit(&pool->schedules[version & 1].count, memory_order_relaxed);
+    return pool_round(pool) / POOL_SLOTS_PER_MS;
+}
 
-    return slots / POOL_SLOTS_PER_MS;
+int pool_set_weight(struct pool *pool, struct worker *worker, uint32_t weight)
+{
+    uint32_t old = atomic_load(&worker->weight_change), standby = (atomic_load(&pool->version) + 1) & 1;
+    struct pool_schedule *grown[2] = {NULL, NULL}; /* what is published now is replaced once it is not */
+
+    ASSERT(worker->pool == pool && weight >= 1 && weight <= POOL_WEIGHT_MAX);
+    atomic_store(&worker->weight_change, weight);
+    uint64_t room = slots_needed(pool);
+    int error = room > POOL_SLOTS_MAX ? -ERR_FULL : make_scratch(pool, room);
+    for (int i = 0; i < 2 && !error; i++)
+        if (atomic_load(&pool->schedules[i])->room < room)
+            error = make_schedule(atomic_load(&pool->schedules[i]), 2 * room, &grown[i]);
+    if (error) {
+        free(grown[0]); /* not per request: an operator's order that cannot be had */
+        atomic_store(&worker->weight_change, old);
+        return error;
+    }
+    if (grown[standby])
+        atomic_store(&pool->schedules[standby], grown[standby]);
+    pool_publish(pool);
+    if (grown[!standby])
+        atomic_store(&pool->schedules[!standby], grown[!standby]);
+    return 0;
+}
+
+void pool_set_mode(struct pool *pool, struct worker *worker, enum worker_mode mode)
+{
+    ASSERT(worker->pool == pool);
+    atomic_store(&worker->mode, (uint8_t)mode);
+    pool_publish(pool);
 }
 
 uint32_t pool_alive(const struct pool *pool)
@@ -221,11 +283,19 @@ uint32_t pool_alive(const struct pool *pool)
     return alive;
 }
 
+uint32_t pool_round(const struct pool *pool)
+{
+    uint32_t version = atomic_load(&pool->version);
+
+    return atomic_load(&atomic_load(&pool->schedules[version & 1])->count);
+}
+
 struct worker *pool_at(const struct pool *pool, uint64_t position)
 {
     for (;;) {
         uint32_t version = atomic_load_explicit(&pool->version, memory_order_acquire);
-        const struct pool_schedule *schedule = &pool->schedules[version & 1];
+        const struct pool_schedule *schedule =
+            atomic_load_explicit(&pool->schedules[version & 1], memory_order_acquire);
         uint32_t count = atomic_load_explicit(&schedule->count, memory_order_relaxed);
         uint32_t slot = count ? atomic_load_explicit(&schedule->slots[position % count], memory_order_relaxed) : 0;
         atomic_thread_fence(memory_order_acquire);

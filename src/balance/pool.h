@@ -2,7 +2,8 @@
  *
  * A worker outlives configurations by its identity; its health word is written by the control thread alone and read by
  * all. A pool publishes a schedule, the order in which its living workers get their turns; the control thread rebuilds
- * it when health or weights change. A pick is one atomic add and an index, and is exact over all reactors (ADR 0004).
+ * it when health, modes or weights change. A pick is one atomic add and an index, and is exact over all reactors (ADR
+ * 0004).
  */
 #ifndef BALANCE_POOL_H
 #define BALANCE_POOL_H
@@ -19,10 +20,13 @@
 
 enum { POOL_WEIGHT_MAX = 256, POOL_SLOTS_MAX = 1 << 20, POOL_SLOTS_PER_MS = 1000 };
 
+/* What an operator said of a worker, beside its health: that is the probes' alone. */
+enum worker_mode { WORKER_READY, WORKER_DRAIN, WORKER_DISABLED };
+
 struct worker {
     /* fixed after init */
-    uint32_t index; /* over all pools: the place of its counters and idle connections */
-    uint32_t weight;
+    uint32_t index;  /* over all pools: the place of its counters and idle connections */
+    uint32_t weight; /* as configured */
     struct str name; /* for people, and the label `worker` in the metrics */
     struct str id;   /* in metric names: worker_<id>_alive */
     struct str address;
@@ -30,15 +34,34 @@ struct worker {
     struct transport_use transport; /* of the connections to it, probes too */
     struct pool *pool;
     /* shared */
-    _Atomic bool alive; /* written by the control thread */
+    _Atomic bool alive;             /* written by the control thread, as the others; by probes alone */
+    _Atomic uint8_t mode;           /* enum worker_mode */
+    _Atomic uint32_t weight_change; /* instead of weight; 0: none */
 };
+
+/* Healthy, and no operator keeps requests from it. Any thread. */
+static inline bool worker_takes(const struct worker *worker)
+{
+    return atomic_load_explicit(&worker->alive, memory_order_relaxed) &&
+           atomic_load_explicit(&worker->mode, memory_order_relaxed) == WORKER_READY;
+}
+
+/* Its share now. Any thread. */
+static inline uint32_t worker_weight(const struct worker *worker)
+{
+    uint32_t change = atomic_load_explicit(&worker->weight_change, memory_order_relaxed);
+
+    return change ? change : worker->weight;
+}
 
 struct pick_ops;
 
 /* The order of turns: slots[cursor % count]. */
 struct pool_schedule {
-    _Atomic uint32_t count;  /* 0: no worker alive */
-    _Atomic uint32_t *slots; /* indexes into pool->workers */
+    struct pool_schedule *before; /* the smaller one whose place it took: a reader may still be in it */
+    uint32_t room;                /* fixed */
+    _Atomic uint32_t count;       /* 0: nobody takes requests */
+    _Atomic uint32_t slots[];     /* indexes into pool->workers */
 };
 
 struct pool {
@@ -49,10 +72,10 @@ struct pool {
     struct str health_path;
     struct worker *workers;
     uint32_t count;
-    uint32_t *scratch; /* control thread: for weighted schedules; NULL when all weights are equal */
+    uint32_t *scratch; /* control thread: for weighted schedules; NULL while all weights are equal */
     /* shared: written by the control thread, read by reactors. A reader takes schedules[version & 1] and checks
      * afterwards that version has moved by less than 2: the other one is being written. */
-    struct pool_schedule schedules[2];
+    struct pool_schedule *_Atomic schedules[2];
     _Atomic uint32_t version;
     _Atomic int64_t next_probe_ms; /* steady; when the next probe of a worker that is down is due */
     /* shared: written by every pick, alone on its line */
@@ -63,14 +86,20 @@ struct pool {
  * -ERR_NO_MEMORY, -ERR_FULL (the weights need more than POOL_SLOTS_MAX slots). */
 MUST_CHECK int pool_init(struct pool *pool, struct worker *workers, uint32_t count);
 void pool_fini(struct pool *pool);
-/* Control thread: publishes the schedule for the workers now alive. */
+/* Control thread: publishes the schedule for the workers that now take requests. */
 void pool_publish(struct pool *pool);
 /* How long to let pass between two publications, so that a pool of very many slots whose workers change one by one does
  * not keep its thread busy with schedules; 0 for pools of less than POOL_SLOTS_PER_MS slots. */
 int64_t pool_publish_pause_ms(const struct pool *pool);
-/* Any thread. */
+/* Control thread: another weight for a worker of this pool, from now on. 0, or -ERR_NO_MEMORY or -ERR_FULL with nothing
+ * changed. */
+MUST_CHECK int pool_set_weight(struct pool *pool, struct worker *worker, uint32_t weight);
+/* Control thread: whether requests may go to it. */
+void pool_set_mode(struct pool *pool, struct worker *worker, enum worker_mode mode);
+/* Any thread: how many are healthy, and how many turns a round of the published schedule has. */
 uint32_t pool_alive(const struct pool *pool);
-/* The worker at a position of the published schedule; NULL when nobody is alive. Any thread. */
+uint32_t pool_round(const struct pool *pool);
+/* The worker at a position of the published schedule; NULL when nobody takes requests. Any thread. */
 struct worker *pool_at(const struct pool *pool, uint64_t position);
 
 #endif

@@ -27,6 +27,7 @@ struct probe {
     struct timer timer;  /* the next probe, or the end of this one */
     struct io_task task; /* acts on what the stream was told */
     bool asking;
+    bool paused;  /* an operator wants no probes */
     bool changed; /* the last result made the worker go up or down */
     bool fresh;   /* this probe's connection was made for it */
     int64_t began_ns;
@@ -326,7 +327,7 @@ static void on_timer(struct timer *timer)
 
     if (probe->asking)
         end_probe(probe, probe->stream.session ? -ERR_ANSWER_TIMEOUT : -ERR_CONNECT_TIMEOUT);
-    else if (!probe->prober->stopping)
+    else if (!probe->prober->stopping && !probe->paused)
         begin(probe, false);
 }
 
@@ -385,18 +386,42 @@ void prober_start(struct prober *prober)
         set_timer_in(&prober->probes[i], i / PROBE_STARTS_PER_MS);
 }
 
+/* Ends what is under way, without a result. */
+static void stop_asking(struct probe *probe)
+{
+    io_task_cancel(&probe->task);
+    drop_session(probe);
+    if (probe->asking)
+        stream_fini(&probe->stream);
+    probe->asking = false;
+    io_timer_fini(probe->prober->options.io, &probe->timer);
+}
+
+void prober_pause(struct prober *prober, struct worker *worker, bool paused)
+{
+    struct probe *probe = &prober->probes[worker->index];
+
+    if (probe->paused == paused || prober->stopping)
+        return;
+    probe->paused = paused;
+    if (!paused) {
+        set_timer_in(probe, 0);
+        return;
+    }
+    stop_asking(probe);
+    arena_reset(&probe->arena);
+    pthread_mutex_lock(&prober->lock);
+    probe->health = (struct health){.state = HEALTH_UNKNOWN};
+    pthread_mutex_unlock(&prober->lock);
+    atomic_store(&worker->alive, false);
+    publish(prober, worker->pool);
+}
+
 void prober_stop(struct prober *prober)
 {
     prober->stopping = true;
-    for (uint32_t i = 0; i < prober->options.worker_count; i++) {
-        struct probe *probe = &prober->probes[i];
-        io_task_cancel(&probe->task);
-        drop_session(probe);
-        if (probe->asking)
-            stream_fini(&probe->stream);
-        probe->asking = false;
-        io_timer_fini(prober->options.io, &probe->timer);
-    }
+    for (uint32_t i = 0; i < prober->options.worker_count; i++)
+        stop_asking(&prober->probes[i]);
     for (uint32_t p = 0; p < prober->options.pool_count; p++)
         io_timer_fini(prober->options.io, &prober->publishers[p].timer);
 }

@@ -48,6 +48,9 @@ struct prober_options {
 MUST_CHECK int prober_create(const struct prober_options *options, struct prober **ret_prober);
 /* Starts probing all workers. */
 void prober_start(struct prober *prober);
+/* An operator wants this worker asked no more, or again. Meanwhile nothing is known of it: its state is unknown, and it
+ * gets requests again after a good probe, as at the start. */
+void prober_pause(struct prober *prober, struct worker *worker, bool paused);
 /* Closes everything; prober_stopped says when it is done. */
 void prober_stop(struct prober *prober);
 bool prober_stopped(const struct prober *prober);

@@ -33,11 +33,34 @@ static const char *const log_level_words[] = {"debug", "info", "warn", "error", 
 static _Atomic int log_level_now = LOG_INFO;
 static _Atomic int log_format_now = LOG_TEXT;
 static _Atomic int log_fd_now = STDERR_FILENO;
+static log_listener_fn log_listener;
+static void *log_listener_context;
 
 void log_configure(enum log_level level, enum log_format format)
 {
     atomic_store(&log_level_now, (int)level);
     atomic_store(&log_format_now, (int)format);
+}
+
+void log_set_listener(log_listener_fn listener, void *context)
+{
+    log_listener_context = context;
+    log_listener = listener;
+}
+
+enum log_level log_level_get(void)
+{
+    return (enum log_level)atomic_load(&log_level_now);
+}
+
+const char *log_level_word(enum log_level level)
+{
+    return log_level_words[level];
+}
+
+void log_level_set(enum log_level level)
+{
+    atomic_store(&log_level_now, (int)level);
 }
 
 void log_set_fd(int fd)
@@ -180,7 +203,12 @@ void log_emit(struct log_site *site, enum log_level level, const char *sentence,
     struct log_line line;
     uint32_t suppressed;
     ASSERT(level < LOG_OFF);
-    if ((int)level < atomic_load(&log_level_now) || !log_admit(site, &suppressed))
+    bool written = (int)level >= atomic_load(&log_level_now);
+    if ((!written && !log_listener) || !log_admit(site, &suppressed))
+        return;
+    if (log_listener)
+        log_listener(log_listener_context, level, sentence, facts);
+    if (!written)
         return;
     log_begin(&line, level, sentence);
     for (const struct log_fact *fact = facts; fact->name; fact++)

@@ -34,6 +34,15 @@ struct log_site {
 void log_configure(enum log_level level, enum log_format format);
 /* Lines go to this descriptor from now on (2 by default). */
 void log_set_fd(int fd);
+/* Also told of every line that is admitted, whatever its level; any thread. NULL: nobody. Before threads start, and
+ * after they ended. */
+typedef void (*log_listener_fn)(void *context, enum log_level level, const char *sentence,
+                                const struct log_fact *facts);
+void log_set_listener(log_listener_fn listener, void *context);
+/* The level now, and its word. */
+enum log_level log_level_get(void);
+const char *log_level_word(enum log_level level);
+void log_level_set(enum log_level level);
 /* Which level a word names ("debug", "info", "warn", "error", "off"). 0 or -ERR_CONFIG. */
 MUST_CHECK int log_parse_level(struct str word, enum log_level *ret_level);
 

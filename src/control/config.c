@@ -121,6 +121,8 @@ static int lay_flags(struct arena *arena, struct config_errors *errors, const st
         result = flag_setting(arena, root, "--access-log", "access_log", "path", flags->access_log);
     if (result == 0)
         result = flag_setting(arena, root, "--log-level", "log", "level", flags->log_level);
+    if (result == 0)
+        result = flag_setting(arena, root, "--admin", "admin", "address", flags->admin);
     return result;
 }
 

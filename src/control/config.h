@@ -165,6 +165,13 @@ struct config_timeouts {
     uint32_t half_closed_ms;
 };
 
+struct config_admin {
+    struct config_place place; /* file NULL: no such block, and no API */
+    struct config_address address;
+    struct str token; /* empty: none is asked for */
+    bool write;
+};
+
 struct config_forwarded {
     struct config_place place;
     bool via;
@@ -186,6 +193,7 @@ struct config {
     struct config_limits limits;
     struct config_timeouts timeouts;
     struct config_forwarded forwarded;
+    struct config_admin admin;
     struct str user, group; /* empty: as started, the user's own */
     enum config_sandbox sandbox;
     uint32_t watchdog_ms; /* 0: off */
@@ -203,6 +211,7 @@ struct config_flags {
     const char *threads; /* each NULL when not given */
     const char *access_log;
     const char *log_level;
+    const char *admin;
     bool sealed; /* no other file, no name look-up, no environment: for tests */
 };
 
@@ -214,6 +223,11 @@ MUST_CHECK int config_load(const char *path, const struct config_flags *flags, s
 /* The same from text; name stands in for the path in places, and relative includes are relative to it. */
 MUST_CHECK int config_load_text(const char *name, struct str text, const struct config_flags *flags,
                                 struct config_errors *errors, struct config **ret_config);
+/* Is there an administration API? */
+static inline bool config_has_admin(const struct config *config)
+{
+    return config->admin.place.file != NULL;
+}
 /* Frees and nulls. */
 void config_destroy(struct config **config);
 

@@ -338,10 +338,28 @@ static void check_limits(struct checker *checker)
                          (unsigned long long)limits->target_bytes, (unsigned long long)limits->header_bytes);
 }
 
+static void check_admin(struct checker *checker)
+{
+    const struct config_admin *admin = &checker->config->admin;
+    if (!config_has_admin(checker->config))
+        return;
+    if (admin->address.path.n == 0 && admin->token.n == 0 && admin->address.addr.len > 0)
+        config_error_add(checker->errors, &admin->place,
+                         "admin: anybody who reaches %.*s could ask; set a token, or listen on a Unix socket",
+                         STR_ARG(config_shown(admin->address.text)));
+    for (size_t i = 0; i < checker->config->listeners.count; i++) {
+        const struct config_address *other = &checker->config->listeners.items[i].address;
+        if (other->addr.len > 0 && compare_addr(&other->addr, &admin->address.addr) == 0)
+            config_error_add(checker->errors, &admin->place, "admin: clients are served at %.*s",
+                             STR_ARG(config_shown(admin->address.text)));
+    }
+}
+
 int config_check(struct config *config, struct config_errors *errors, struct arena *scratch)
 {
     struct checker checker = {config, errors, scratch, errors->error_count == 0};
     check_listeners(&checker);
+    check_admin(&checker);
     check_limits(&checker);
     check_health(&checker);
     int result = check_workers(&checker);

@@ -76,7 +76,9 @@ static void print_array(FILE *out, const struct directive *directive, int indent
 
 static void print_setting(FILE *out, const struct directive *directive, int indent)
 {
-    bool left_out = directive->type == DIRECTIVE_INCLUDE ||
+    bool is_block = directive->type == DIRECTIVE_BLOCK;
+    bool left_out = directive->type == DIRECTIVE_INCLUDE || directive->type == DIRECTIVE_SECRET ||
+                    (is_block && directive_child(directive) == DIRECTIVE_BLOCK_ADMIN) || /* there is none by default */
                     (directive->initial != NULL && directive->initial[0] == '\0' &&
                      (directive->type == DIRECTIVE_NAME || directive->type == DIRECTIVE_HOST));
     if (left_out)

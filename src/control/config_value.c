@@ -234,6 +234,29 @@ static bool is_log_path(struct str text)
     return text.n >= 1;
 }
 
+/* What may stand in a header field as one word. */
+static bool is_secret(struct str text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] <= 0x20 || text.p[i] >= 0x7F)
+            return false;
+    }
+    return text.n >= 16 && text.n <= 256;
+}
+
+/* Its text is in no message: messages end in logs. */
+static int parse_secret(struct config_value *value, struct str text, struct str *ret_secret)
+{
+    if (!is_secret(text))
+        return config_value_refuse(value, "the secret is not of 16 to 256 visible characters; it has %zu characters",
+                                   text.n);
+    struct str copy = config_text_copy(value->arena, text);
+    if (copy.p == NULL)
+        return -ERR_NO_MEMORY;
+    *ret_secret = copy;
+    return 0;
+}
+
 static int parse_text(struct config_value *value, const struct directive *directive, struct str text, void *field)
 {
     bool valid;
@@ -269,6 +292,7 @@ int config_value_parse(struct config_value *value, const struct directive *direc
     case DIRECTIVE_NAME:
     case DIRECTIVE_PATH:
     case DIRECTIVE_LOG_PATH: return parse_text(value, directive, text, field);
+    case DIRECTIVE_SECRET: return parse_secret(value, text, field);
     case DIRECTIVE_HOST: return config_address_host(value, directive, text, field);
     case DIRECTIVE_ADDRESS: return config_address_parse(value, directive, text, field);
     case DIRECTIVE_NETWORKS:

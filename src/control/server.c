@@ -9,7 +9,7 @@
 #include "balance/probe.h"
 #include "base/clock.h"
 #include "base/sink.h"
-#include "control/metric_text.h"
+#include "control/admin.h"
 #include "control/notify.h"
 #include "control/signal.h"
 #include "control/snapshot.h"
@@ -27,6 +27,8 @@ struct server {
     struct io *io;
     struct buf_pool buffers;
     struct prober *prober;
+    struct journal *journal; /* NULL, as the next: no administration API */
+    struct admin *admin;
     struct sink *access_sink;
     struct reactor **reactors;
     const struct account **accounts;
@@ -57,6 +59,9 @@ static void on_health_change(void *context, struct worker *worker, enum health_c
         memcpy(cause, "status_", 7);
         text = str_slice(cause, 7 + str_put_u64(cause + 7, result->status));
     }
+    struct server *server = context;
+    if (server->admin)
+        admin_note_health(server->admin, worker, change == HEALTH_WENT_UP, text);
     if (change == HEALTH_WENT_UP)
         log_info("worker is up", LOG_S("pool", worker->pool->name), LOG_S("worker", worker->name),
                  LOG_S("address", worker->address), LOG_S("cause", text), LOG_N("alive", pool_alive(worker->pool)));
@@ -90,6 +95,8 @@ static void start_drain(struct server *server)
     notify_say(server->notify, "STOPPING=1\nSTATUS=Finishing what is under way");
     log_info("stopping", LOG_N("active", (int64_t)active_exchanges(server)),
              LOG_N("drain_ms", server->options.config->timeouts.drain_ms));
+    if (server->admin)
+        admin_note_stopping(server->admin);
     for (uint32_t i = 0; i < server->started; i++)
         reactor_drain(server->reactors[i]);
     io_timer_set(server->io, &server->drain_timer, io_now_ms(server->io) + server->options.config->timeouts.drain_ms);
@@ -149,6 +156,8 @@ static void on_wake(void *context)
     struct server *server = context;
     unsigned signals = signal_take();
 
+    if (server->admin)
+        admin_on_wake(server->admin);
     if (signals & SIGNAL_STOP)
         start_drain(server);
     if (signals & SIGNAL_STOP_AGAIN) {
@@ -185,7 +194,7 @@ static int start_control(struct server *server)
     struct io_options io = {
         .backend = &io_epoll_backend,
         .buffers = &server->buffers,
-        .max_sockets = server->snapshot->worker_count + 16,
+        .max_sockets = server->snapshot->worker_count + ADMIN_CLIENTS_MAX + 16,
         .on_wake = on_wake,
         .context = server,
     };
@@ -322,10 +331,38 @@ static int start_watchdog(struct server *server)
     return error;
 }
 
+static int start_admin(struct server *server)
+{
+    struct admin_options options = {
+        .io = server->io,
+        .fd = server->options.admin_fd,
+        .config = server->options.config,
+        .sources = &server->metrics,
+        .reactors = server->reactors,
+        .reactor_count = server->created,
+        .prober = server->prober,
+        .journal = server->journal,
+    };
+
+    return server->options.admin_fd < 0 ? 0 : admin_create(&options, &server->admin);
+}
+
+/* Before the first line that it shall keep. */
+static int start_journal(struct server *server)
+{
+    int error = server->options.admin_fd < 0 ? 0 : journal_create(&server->journal);
+
+    if (!error && server->journal)
+        journal_start(server->journal);
+    return error;
+}
+
 static int start(struct server *server)
 {
-    int error = snapshot_create(server->options.config, &server->snapshot);
+    int error = start_journal(server);
 
+    if (!error)
+        error = snapshot_create(server->options.config, &server->snapshot);
     if (!error) {
         server->snapshot->rules.metrics = write_metrics;
         server->snapshot->rules.metrics_context = server;
@@ -346,6 +383,8 @@ static int start(struct server *server)
         error = start_reactors(server);
     if (!error)
         error = start_watchdog(server);
+    if (!error)
+        error = start_admin(server);
     if (error)
         log_error("the server cannot start", LOG_Z("reason", err_reason(error)), LOG_Z("because", err_sentence(error)));
     return error;
@@ -359,6 +398,9 @@ static void say_ready(struct server *server)
 
     for (size_t i = 0; i < config->listeners.count; i++)
         log_info("listening", LOG_S("address", config->listeners.items[i].address.text));
+    if (server->admin)
+        log_info("administration API is there", LOG_S("address", config->admin.address.text),
+                 LOG_Z("access", config->admin.write ? "write" : "read"));
     log_info("ready", LOG_N("threads", server->options.reactors), LOG_N("pools", server->snapshot->pool_count),
              LOG_N("workers", server->snapshot->worker_count), LOG_Z("version", BALLAST_VERSION));
     notify_say(server->notify, "READY=1\nSTATUS=Serving");
@@ -375,8 +417,10 @@ static bool finished(struct server *server)
     if (!server->prober_stopping) {
         server->prober_stopping = true;
         prober_stop(server->prober);
+        if (server->admin)
+            admin_stop(server->admin);
     }
-    return prober_stopped(server->prober);
+    return prober_stopped(server->prober) && (!server->admin || admin_stopped(server->admin));
 }
 
 /* start-up only: the other end of start. */
@@ -386,6 +430,8 @@ static void clean_up(struct server *server)
         reactor_join(server->reactors[i]);
     for (uint32_t i = 0; i < server->created; i++)
         reactor_destroy(&server->reactors[i]);
+    if (server->admin)
+        admin_destroy(&server->admin);
     gate_destroy(&server->gate);
     free(server->reactors);
     free(server->accounts);
@@ -403,6 +449,8 @@ static void clean_up(struct server *server)
     if (server->notify >= 0)
         close(server->notify);
     snapshot_destroy(&server->snapshot);
+    if (server->journal)
+        journal_destroy(&server->journal);
 }
 
 enum server_exit server_run(const struct server_options *options)

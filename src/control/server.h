@@ -20,6 +20,7 @@ struct server_options {
     /* fds[reactor * listeners + listener], each listening already; closed with the process. */
     const int *listen_fds;
     uint32_t listeners;
+    int admin_fd; /* the administration API's socket, as these; -1: none */
     /* Sockets and logs are open, and no reactor runs yet: the process gives up what it needs no more. 0, or a code and
      * the server does not start; what went wrong was logged. NULL: nothing to give up. */
     int (*confine)(void *context);

@@ -16,8 +16,10 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "control/admin_http.h"
 #include "control/signal.h"
 #include "io/sock.h"
+#include "main/admin_socket.h"
 #include "main/processors.h"
 
 enum {
@@ -38,7 +40,8 @@ static uint64_t descriptors_for(const struct config *config, uint32_t reactors, 
     uint64_t idle = (uint64_t)config->limits.idle_per_worker * config->worker_count * reactors;
 
     return 2 * connections + (idle < connections ? idle : connections) + config->worker_count +
-           (uint64_t)reactors * (config->listeners.count + 2) + DESCRIPTORS_OWN;
+           (uint64_t)reactors * (config->listeners.count + 2) + DESCRIPTORS_OWN +
+           (config_has_admin(config) ? ADMIN_CLIENTS_MAX : 0);
 }
 
 static uint32_t reactors_of(const struct config *config)
@@ -173,12 +176,14 @@ int keeper_prepare(struct config *config, struct keeper_plan *ret_plan)
     uint32_t reactors = reactors_of(config);
 
     log_configure(config->log.level, config->log.format);
-    *ret_plan = (struct keeper_plan){.config = config};
+    *ret_plan = (struct keeper_plan){.config = config, .admin_fd = -1};
     int error = find_user(config, &ret_plan->priv);
     if (!error)
         error = choose_connections(config, reactors, &ret_plan->connections);
     if (!error)
         error = bind_all(config, reactors, &ret_plan->sockets);
+    if (!error && config_has_admin(config))
+        error = admin_socket_open(&config->admin.address, &ret_plan->admin_fd);
     if (error)
         keeper_release(ret_plan);
     return error;
@@ -206,6 +211,7 @@ static int run_server(struct keeper_plan *plan, enum signal_role role, _Atomic b
         .reactors = plan->sockets.reactors,
         .listen_fds = plan->sockets.fds,
         .listeners = plan->sockets.listeners,
+        .admin_fd = plan->admin_fd,
         .confine = confine,
         .confine_context = &plan->priv,
     };

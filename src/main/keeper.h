@@ -22,6 +22,7 @@ struct keeper_plan {
     struct config *config; /* owned */
     uint32_t connections;
     struct keeper_sockets sockets;
+    int admin_fd;     /* -1: no administration API */
     struct priv priv; /* as found; each server has a copy of its own, by its fork */
 };
 

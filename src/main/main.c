@@ -1,6 +1,7 @@
 /* The program `ballast`: reads its command line and does what it says. */
 #include <stdio.h>
 
+#include "control/admin_openapi.h"
 #include "control/config_man.h"
 #include "control/config_print.h"
 #include "control/config_reference.h"
@@ -43,6 +44,8 @@ static int check(const struct options *options)
         config_schema_print(stdout);
     else if (options->reference)
         config_reference_print(stdout);
+    else if (options->openapi)
+        admin_openapi_print(stdout);
     else if (options->defaults)
         config_print_defaults(stdout);
     else if (options->man)

@@ -145,11 +145,12 @@ static int check_combination(const struct option_parser *parser)
         return refuse(parser, "ballast help takes one of --man and --completion");
     if (options->command != OPTIONS_CHECK)
         return 0;
-    int what = (options->config_path != NULL) + options->schema + options->reference + options->defaults + options->man;
+    int what = (options->config_path != NULL) + options->schema + options->reference + options->defaults +
+               options->man + options->openapi;
     if (what == 0)
         return refuse(parser, "ballast check needs a file: -c FILE");
     if (what > 1)
-        return refuse(parser, "ballast check takes one of -c, --schema, --reference, --defaults and --man");
+        return refuse(parser, "ballast check takes one of -c, --schema, --reference, --defaults, --openapi, --man");
     return 0;
 }
 

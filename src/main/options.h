@@ -23,6 +23,7 @@ struct options {
     bool schema;           /* check: one of these instead of a file */
     bool reference;
     bool defaults;
+    bool openapi;
     bool man;               /* check, help: a manual page instead */
     const char *completion; /* help: for this shell instead */
     const char *listen[OPTIONS_ADDRESSES_MAX];

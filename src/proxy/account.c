@@ -10,18 +10,39 @@
 const uint32_t account_bucket_us[ACCOUNT_BUCKETS] = {500,    1000,   2500,   5000,    10000,   25000,   50000,
                                                      100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000};
 
+/* start-up only: counters of each worker. */
 int account_init(struct account *account, uint32_t workers)
 {
     memset(account, 0, sizeof(*account));
     account->worker_count = workers;
-    account->workers = calloc(workers, sizeof(*account->workers)); /* start-up only: counters of each worker */
-    return account->workers ? 0 : -ERR_NO_MEMORY;
+    account->workers = calloc(workers, sizeof(*account->workers));
+    account->latencies = calloc((size_t)workers * ACCOUNT_LATENCIES, sizeof(*account->latencies));
+    if (account->workers && account->latencies)
+        return 0;
+    account_fini(account);
+    return -ERR_NO_MEMORY;
 }
 
 void account_fini(struct account *account)
 {
     free(account->workers); /* start-up only: see account_init */
     account->workers = NULL;
+    free(account->latencies); /* start-up only: as above */
+    account->latencies = NULL;
+}
+
+uint32_t account_latency_of(uint64_t us)
+{
+    if (us < ACCOUNT_LATENCY_FIRST_US)
+        return 0;
+    uint32_t doublings = 63 - (uint32_t)__builtin_clzll(us);
+    uint32_t bucket = 1 + 4 * (doublings - 6) + (uint32_t)((us >> (doublings - 2)) & 3);
+    return bucket < ACCOUNT_LATENCIES ? bucket : ACCOUNT_LATENCIES - 1;
+}
+
+uint64_t account_latency_us(uint32_t bucket)
+{
+    return bucket == 0 ? 0 : (uint64_t)(4 + (bucket - 1) % 4) << (4 + (bucket - 1) / 4);
 }
 
 void account_begin(struct account *account)
@@ -163,10 +184,20 @@ static size_t class_of(int status)
     return (size_t)status / 100 - 1;
 }
 
+static void note_latency(struct account *account, const struct account_record *record)
+{
+    size_t at = (size_t)record->answered->index * ACCOUNT_LATENCIES + account_latency_of(record->duration_us);
+    uint32_t count = atomic_load_explicit(&account->latencies[at], memory_order_relaxed);
+
+    atomic_store_explicit(&account->latencies[at], count + 1, memory_order_relaxed);
+}
+
 void account_note_ended(struct account *account, const struct worker *last, const struct account_record *record)
 {
     struct account_totals *totals = &account->totals;
 
+    if (record->answered)
+        note_latency(account, record);
     account_begin(account);
     note_outcome(totals, record);
     if (record->tunnel)

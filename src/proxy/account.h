@@ -49,9 +49,17 @@ struct account_totals {
     uint64_t workers_open, workers_idle; /* connections */
 };
 
+/* Durations of a worker's answers, finer than the metrics' buckets: the first is below 64 us, then 4 for each doubling,
+ * the last has no bound. Not under the sequence lock: rates are read from them, no sums. */
+enum { ACCOUNT_LATENCIES = 84, ACCOUNT_LATENCY_FIRST_US = 64 };
+/* Which of them, and where it begins. */
+uint32_t account_latency_of(uint64_t us);
+uint64_t account_latency_us(uint32_t bucket);
+
 struct account {
     /* fixed after init */
     uint32_t worker_count;
+    _Atomic uint32_t *latencies; /* [worker index * ACCOUNT_LATENCIES + bucket] */
     /* shared: written by the reactor */
     _Alignas(64) _Atomic uint32_t sequence;
     struct account_totals totals;

@@ -24,6 +24,7 @@ void exchange_home_init(struct exchange_home *home, size_t max_exchanges)
 {
     slab_init(&home->exchanges, sizeof(struct exchange), max_exchanges, 0);
     retry_budget_init(&home->retries, on_granted);
+    list_init(&home->alive);
     home->spare = NULL;
     home->spare_count = 0;
     home->spare_max = EXCHANGE_SPARE_MAX;
@@ -59,11 +60,14 @@ struct exchange *exchange_home_take(struct exchange_home *home)
         return NULL;
     memset(x, 0, sizeof(*x));
     x->arena = arena;
+    list_init(&x->link);
+    list_append(&home->alive, &x->link);
     return x;
 }
 
 void exchange_home_give(struct exchange_home *home, struct exchange *x)
 {
+    list_remove(&x->link);
     if (home->spare_count < home->spare_max) {
         arena_reset(&x->arena);
         x->next_spare = home->spare;

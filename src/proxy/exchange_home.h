@@ -24,6 +24,7 @@ struct exchange_home {
     struct rand_gen rand;
     struct retry_budget retries;
     struct slab exchanges;
+    struct list alive;      /* exchange.link, oldest first */
     struct exchange *spare; /* ended ones, kept warm */
     uint32_t spare_count, spare_max;
     int64_t date_s; /* the second that date stands for */

@@ -15,6 +15,7 @@ enum { EXCHANGE_MAGIC = 0x65786368, EXCHANGE_ARENA_BYTES = 262144, EXCHANGE_REPL
 
 struct exchange {
     uint32_t magic;
+    struct list link; /* of the home's alive */
     /* the driver's */
     uint8_t step; /* enum exchange_step */
     bool entered; /* the present step has run before: it is waiting */

@@ -9,14 +9,14 @@
 #include "net/listener.h"
 
 enum {
-    MAIL_SLOTS = 64,
+    MAIL_SLOTS = 64, /* well above REACTOR_ORDERS_MAX */
     LOG_FLUSH_MS = 100,
     /* Chunks for a connection that moves bodies both ways with all four queues full, each chunk at least half full
      * (BUFQ_JOIN_BYTES), and what is being received and written. */
     CONNECTION_BYTES_MAX = 4 * 2 * 65536 + 4 * BUF_CHUNK_BYTES,
 };
 
-enum mail_kind { MAIL_DRAIN };
+enum mail_kind { MAIL_DRAIN, MAIL_ORDER };
 
 struct reactor {
     struct session_owner owner; /* first */
@@ -196,14 +196,39 @@ static void on_wake(void *context)
     struct reactor *reactor = context;
     struct mail mail;
 
-    while (mailbox_take(&reactor->mail, &mail))
+    while (mailbox_take(&reactor->mail, &mail)) {
         if (mail.kind == MAIL_DRAIN)
             drain(reactor);
+        else if (mail.kind == MAIL_ORDER)
+            ((struct reactor_order *)mail.subject)->run(mail.subject, reactor);
+    }
+}
+
+int reactor_post(struct reactor *reactor, struct reactor_order *order)
+{
+    int error = mailbox_post(&reactor->mail, (struct mail){.kind = MAIL_ORDER, .subject = order});
+
+    if (!error)
+        io_wake(reactor->io);
+    return error;
+}
+
+void reactor_each_exchange(const struct reactor *reactor, void (*tell)(void *context, const struct exchange_view *view),
+                           void *context)
+{
+    exchange_view_each(&reactor->home, tell, context);
+}
+
+void reactor_each_client(const struct reactor *reactor, void (*tell)(void *context, struct session *session),
+                         void *context)
+{
+    LIST_FOREACH (link, &reactor->open)
+        tell(context, CONTAINER_OF(link, struct session, link));
 }
 
 void reactor_drain(struct reactor *reactor)
 {
-    /* A full box already holds the order: nothing else is ever posted more than once. */
+    /* Never full: of orders there are few at once (REACTOR_ORDERS_MAX), and a drain is posted once or twice. */
     int error = mailbox_post(&reactor->mail, (struct mail){.kind = MAIL_DRAIN});
 
     ASSERT(error == 0 || error == -ERR_FULL);

@@ -5,7 +5,7 @@
 #define PROXY_REACTOR_H
 
 #include "http/h1_server.h"
-#include "proxy/exchange.h"
+#include "proxy/exchange_view.h"
 #include "proxy/gate.h"
 
 struct reactor;
@@ -47,6 +47,19 @@ void reactor_drain(struct reactor *reactor);
 uint64_t reactor_turns(const struct reactor *reactor);
 /* Any thread: makes an idle one turn. */
 void reactor_wake(struct reactor *reactor);
+/* Something to be looked at on the reactor's own thread, between two turns of traffic: embedded in what it needs. */
+struct reactor_order {
+    void (*run)(struct reactor_order *order, struct reactor *reactor);
+};
+/* Any thread. The order is run once, or never if the reactor stops before; it stays the caller's, who has at most
+ * REACTOR_ORDERS_MAX under way. 0 or -ERR_FULL. */
+enum { REACTOR_ORDERS_MAX = 32 };
+MUST_CHECK int reactor_post(struct reactor *reactor, struct reactor_order *order);
+/* For orders: tells of each exchange, and of each client's session. */
+void reactor_each_exchange(const struct reactor *reactor, void (*tell)(void *context, const struct exchange_view *view),
+                           void *context);
+void reactor_each_client(const struct reactor *reactor, void (*tell)(void *context, struct session *session),
+                         void *context);
 /* Waits for the thread, which must be stopping. */
 void reactor_join(struct reactor *reactor);
 /* Its own thread, or whoever turns its loop in place of a thread (the simulation). Told to drain, and nothing is open

@@ -20,12 +20,19 @@ static bool path_matches(struct str prefix, struct str path)
     return prefix.n == 0 || prefix.p[prefix.n - 1] == '/' || path.n == prefix.n || path.p[prefix.n] == '/';
 }
 
-struct pool *route_find(const struct route_table *table, struct str host, struct str path)
+const struct route *route_match(const struct route_table *table, struct str host, struct str path)
 {
     for (uint32_t i = 0; i < table->count; i++) {
         const struct route *route = &table->routes[i];
         if (host_matches(route->host, host) && path_matches(route->path, path))
-            return route->pool;
+            return route;
     }
     return NULL;
+}
+
+struct pool *route_find(const struct route_table *table, struct str host, struct str path)
+{
+    const struct route *route = route_match(table, host, path);
+
+    return route ? route->pool : NULL;
 }

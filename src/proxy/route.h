@@ -17,6 +17,8 @@ struct route_table {
 };
 
 /* host: without port, any case. NULL when no route matches. */
+const struct route *route_match(const struct route_table *table, struct str host, struct str path);
+/* Its pool. */
 struct pool *route_find(const struct route_table *table, struct str host, struct str path);
 
 #endif

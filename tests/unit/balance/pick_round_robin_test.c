@@ -172,9 +172,31 @@ static void pick_while_published(void **state)
     pool_fini(&shared.pool);
 }
 
+/* Asking who is next takes nobody's turn, and is what the next request gets. */
+static void pick_is_peeked_at(void **state)
+{
+    struct helper_pool helper;
+    static const uint32_t weights[] = {3, 1, 2};
+    helper_pool_init(&helper, 3, weights);
+    struct pick_tried tried = {0};
+    assert_null(pick_round_robin.peek(&helper.pool, &tried));
+    helper_set_alive(&helper, 7);
+    for (int i = 0; i < 12; i++) {
+        struct worker *next = pick_round_robin.peek(&helper.pool, &tried);
+        assert_ptr_equal(pick_round_robin.peek(&helper.pool, &tried), next);
+        assert_ptr_equal(pick_round_robin.pick(&helper.pool, &tried), next);
+    }
+    tried = (struct pick_tried){2, {&helper.workers[0], &helper.workers[2]}};
+    assert_ptr_equal(pick_round_robin.peek(&helper.pool, &tried), &helper.workers[1]);
+    tried = (struct pick_tried){3, {&helper.workers[0], &helper.workers[2], &helper.workers[1]}};
+    assert_null(pick_round_robin.peek(&helper.pool, &tried));
+    pool_fini(&helper.pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pick_is_peeked_at),
         cmocka_unit_test(pick_goes_round),
         cmocka_unit_test(pick_skips_the_tried),
         cmocka_unit_test(pick_is_exact_over_threads),

@@ -96,7 +96,7 @@ static void pool_weights_are_exact_and_smooth(void **state)
         helper_set_alive(&helper, weighted[c].alive);
         for (uint32_t i = 0; i < helper.pool.count; i++)
             sum += helper.workers[i].alive ? helper.workers[i].weight : 0;
-        assert_int_equal(helper.pool.schedules[helper.pool.version & 1].count, weighted[c].round);
+        assert_int_equal(pool_round(&helper.pool), weighted[c].round);
         check_round(&helper, weighted[c].round, sum);
         pool_fini(&helper.pool);
     }
@@ -179,7 +179,7 @@ static void pool_merges_to_what_a_sort_would_give(void **state)
         uint32_t n = places_of(&helper, alive, places);
         for (uint32_t k = 0; k < n; k++)
             assert_int_equal(pool_at(&helper.pool, k)->index, places[k].worker);
-        assert_int_equal(helper.pool.schedules[helper.pool.version & 1].count, n);
+        assert_int_equal(pool_round(&helper.pool), n);
         pool_fini(&helper.pool);
     }
 }
@@ -205,10 +205,68 @@ static void pool_survives_no_memory(void **state)
         alloc_fail_at(n);
         assert_int_equal(pool_init(&pool, workers, 2), -ERR_NO_MEMORY);
         assert_true(alloc_fail_stop());
-        assert_null(pool.schedules[0].slots);
+        assert_null(pool.schedules[0]);
     }
     assert_int_equal(pool_init(&pool, workers, 2), 0);
     pool_fini(&pool);
+}
+
+/* Health stays what it is; only who gets turns changes. */
+static void pool_modes_keep_requests_away(void **state)
+{
+    struct helper_pool helper;
+    helper_pool_init(&helper, 3, NULL);
+    helper_set_alive(&helper, 7);
+    pool_set_mode(&helper.pool, &helper.workers[1], WORKER_DRAIN);
+    for (uint64_t position = 0; position < 6; position++)
+        assert_ptr_not_equal(pool_at(&helper.pool, position), &helper.workers[1]);
+    assert_int_equal(pool_round(&helper.pool), 2);
+    assert_int_equal(pool_alive(&helper.pool), 3);
+    assert_false(worker_takes(&helper.workers[1]));
+    pool_set_mode(&helper.pool, &helper.workers[0], WORKER_DISABLED);
+    pool_set_mode(&helper.pool, &helper.workers[2], WORKER_DRAIN);
+    assert_null(pool_at(&helper.pool, 0));
+    pool_set_mode(&helper.pool, &helper.workers[1], WORKER_READY);
+    assert_ptr_equal(pool_at(&helper.pool, 5), &helper.workers[1]);
+    helper_set_alive(&helper, 5); /* ready, and down */
+    assert_null(pool_at(&helper.pool, 0));
+    pool_fini(&helper.pool);
+}
+
+static void pool_weight_changes(void **state)
+{
+    struct helper_pool helper;
+    helper_pool_init(&helper, 3, NULL);
+    helper_set_alive(&helper, 7);
+    for (uint32_t weight = 2; weight <= POOL_WEIGHT_MAX; weight += 127) {
+        uint32_t turns = 0;
+        assert_int_equal(pool_set_weight(&helper.pool, &helper.workers[1], weight), 0);
+        assert_int_equal(pool_round(&helper.pool), weight + 2);
+        for (uint64_t position = 0; position < weight + 2; position++)
+            turns += pool_at(&helper.pool, position) == &helper.workers[1];
+        assert_int_equal(turns, weight);
+    }
+    pool_publish(&helper.pool); /* both tables have the room */
+    assert_int_equal(pool_set_weight(&helper.pool, &helper.workers[1], 1), 0);
+    assert_int_equal(pool_round(&helper.pool), 3);
+    assert_int_equal(helper.workers[1].weight, 1); /* what is configured stays known */
+    pool_fini(&helper.pool);
+}
+
+static void pool_weight_survives_no_memory(void **state)
+{
+    struct helper_pool helper;
+    helper_pool_init(&helper, 2, NULL);
+    helper_set_alive(&helper, 3);
+    static const unsigned fails[] = {1, 2, 2}; /* the room to sort in stays from the second on */
+    for (size_t i = 0; i < ARRAY_SIZE(fails); i++) {
+        alloc_fail_at(fails[i]);
+        assert_int_equal(pool_set_weight(&helper.pool, &helper.workers[0], 5), -ERR_NO_MEMORY);
+        assert_true(alloc_fail_stop());
+        assert_int_equal(worker_weight(&helper.workers[0]), 1);
+        assert_int_equal(pool_round(&helper.pool), 2);
+    }
+    pool_fini(&helper.pool);
 }
 
 /* ---- readers while it changes ---- */
@@ -258,6 +316,9 @@ int main(void)
         cmocka_unit_test(pool_merges_to_what_a_sort_would_give),
         cmocka_unit_test(pool_refuses_too_long_a_schedule),
         cmocka_unit_test(pool_survives_no_memory),
+        cmocka_unit_test(pool_modes_keep_requests_away),
+        cmocka_unit_test(pool_weight_changes),
+        cmocka_unit_test(pool_weight_survives_no_memory),
         cmocka_unit_test(pool_is_read_while_published),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

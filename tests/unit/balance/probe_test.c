@@ -228,6 +228,30 @@ static void probe_falls_and_rises(void **state)
     teardown(&f);
 }
 
+/* A paused worker is asked nothing and gets nothing; afterwards it starts anew. */
+static void probe_pauses(void **state)
+{
+    struct fixture f;
+    start(&f, 1);
+    next_result(&f);
+    prober_pause(f.prober, &f.helper.workers[0], true);
+    prober_pause(f.prober, &f.helper.workers[0], true);
+    assert_null(pool_at(&f.helper.pool, 0));
+    io_sim_run(f.net, NULL, NULL, 10 * INTERVAL_MS);
+    assert_int_equal(stats_of(&f, 0).probes, 1);
+    prober_pause(f.prober, &f.helper.workers[0], false);
+    next_result(&f);
+    assert_string_equal(f.changes, "uu");
+    assert_non_null(pool_at(&f.helper.pool, 0));
+    next_result(&f);
+    f.far[0].answer = NULL;
+    io_sim_run(f.net, NULL, NULL, INTERVAL_MS + JITTER_MS + 100); /* a probe is under way */
+    prober_pause(f.prober, &f.helper.workers[0], true);
+    io_sim_run(f.net, NULL, NULL, 2 * TIMEOUT_MS);
+    assert_int_equal(stats_of(&f, 0).failures, 0); /* it counts for nothing */
+    teardown(&f);
+}
+
 /* What a worker may do instead of answering well. */
 struct failure {
     const char *answer; /* NULL: nothing */
@@ -458,6 +482,7 @@ int main(void)
         cmocka_unit_test(probe_reuses_its_connection),
         cmocka_unit_test(probe_judges_by_status),
         cmocka_unit_test(probe_falls_and_rises),
+        cmocka_unit_test(probe_pauses),
         cmocka_unit_test(probe_names_each_failure),
         cmocka_unit_test(probe_times_out_connecting),
         cmocka_unit_test(probe_times_out_on_a_trickle),

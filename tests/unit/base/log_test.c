@@ -1,6 +1,7 @@
 /* The events log: both formats, levels, the rate limit, cuts, and that nothing from outside makes a second line. */
 #include "base/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -165,18 +166,47 @@ static void log_sentence_stays_one_line(void **state)
     assert_string_equal(log_got(), "2026-12-31T23:59:59.123Z warn first second [2J\n");
 }
 
+static enum log_level heard_level;
+static char heard[256];
+
+static void hear(void *context, enum log_level level, const char *sentence, const struct log_fact *facts)
+{
+    heard_level = level;
+    (void)snprintf(heard, sizeof(heard), "%s %s %s", (const char *)context, sentence, facts[0].name);
+}
+
+/* A listener hears what the level keeps from the log, and nothing that the rate limit keeps from both. */
+static void log_has_a_listener(void **state)
+{
+    static char who[] = "me";
+    log_set_listener(hear, who);
+    log_level_set(LOG_ERROR);
+    assert_int_equal(log_level_get(), LOG_ERROR);
+    assert_string_equal(log_level_word(log_level_get()), "error");
+    log_info("heard", LOG_N("n", 1));
+    assert_string_equal(heard, "me heard n");
+    assert_int_equal(heard_level, LOG_INFO);
+    assert_string_equal(log_got(), "");
+    for (int i = 0; i < 20; i++) {
+        heard[0] = '\0';
+        log_info("often", LOG_N("n", i));
+        assert_int_equal(heard[0] != '\0', i < 10);
+    }
+    log_set_listener(NULL, NULL);
+    heard[0] = '\0';
+    log_error("alone", LOG_N("n", 1));
+    assert_string_equal(heard, "");
+}
+
 #define LOG_TEST(name) cmocka_unit_test_setup_teardown(name, log_up, log_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        LOG_TEST(log_writes_text),
-        LOG_TEST(log_writes_json),
-        LOG_TEST(log_obeys_its_level),
-        LOG_TEST(log_knows_its_levels),
-        LOG_TEST(log_limits_each_site),
-        LOG_TEST(log_cuts_long_lines),
-        LOG_TEST(log_sentence_stays_one_line),
+        LOG_TEST(log_writes_text),      LOG_TEST(log_writes_json),
+        LOG_TEST(log_obeys_its_level),  LOG_TEST(log_has_a_listener),
+        LOG_TEST(log_knows_its_levels), LOG_TEST(log_limits_each_site),
+        LOG_TEST(log_cuts_long_lines),  LOG_TEST(log_sentence_stays_one_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -126,7 +126,7 @@ static void options_refusals(void **state)
         {"demo --port=", "--port: \"\" is no whole number from 1 to 65535"},
         {"demo --workers x", "--workers: \"x\" is no whole number from 1 to 64"},
         {"check", "ballast check needs a file: -c FILE"},
-        {"check -c a --schema", "ballast check takes one of -c, --schema, --reference, --defaults and --man"},
+        {"check -c a --schema", "ballast check takes one of -c, --schema, --reference, --defaults, --openapi, --man"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         assert_int_equal(parse(cases[i].line), -ERR_CONFIG);

@@ -218,12 +218,28 @@ static void account_is_read_whole(void **state)
     account_fini(&shared);
 }
 
+/* Every duration is in one bucket, which begins at or below it and ends above it. */
+static void account_has_latency_buckets(void **state)
+{
+    assert_int_equal(account_latency_of(0), 0);
+    assert_int_equal(account_latency_of(63), 0);
+    assert_int_equal(account_latency_of(64), 1);
+    assert_int_equal(account_latency_of(UINT64_MAX), ACCOUNT_LATENCIES - 1);
+    for (uint64_t us = 64; us < (UINT64_C(1) << 26); us += 1 + us / 37) {
+        uint32_t bucket = account_latency_of(us);
+        assert_true(account_latency_us(bucket) <= us);
+        if (bucket + 1 < ACCOUNT_LATENCIES)
+            assert_true(us < account_latency_us(bucket + 1));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(account_counts_lives),       cmocka_unit_test(account_counts_ends),
-        cmocka_unit_test(account_sorts_durations),    cmocka_unit_test(account_adds_up_several),
-        cmocka_unit_test(account_survives_no_memory), cmocka_unit_test(account_is_read_whole),
+        cmocka_unit_test(account_has_latency_buckets), cmocka_unit_test(account_counts_lives),
+        cmocka_unit_test(account_counts_ends),         cmocka_unit_test(account_sorts_durations),
+        cmocka_unit_test(account_adds_up_several),     cmocka_unit_test(account_survives_no_memory),
+        cmocka_unit_test(account_is_read_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,6 +97,69 @@ static void reactor_drains(void **state)
     world_stop(&w);
 }
 
+struct look {
+    struct reactor_order order;
+    int runs, exchanges, clients;
+    struct exchange_view last;
+    char id[64];
+};
+
+static void see_exchange(void *context, const struct exchange_view *view)
+{
+    struct look *look = context;
+    look->exchanges++;
+    look->last = *view;
+    assert_true(view->id.n < sizeof(look->id));
+    memcpy(look->id, view->id.p, view->id.n);
+}
+
+static void see_client(void *context, struct session *session)
+{
+    struct look *look = context;
+    look->clients++;
+}
+
+static void look_around(struct reactor_order *order, struct reactor *reactor)
+{
+    struct look *look = CONTAINER_OF(order, struct look, order);
+    look->runs++;
+    look->exchanges = look->clients = 0;
+    reactor_each_exchange(reactor, see_exchange, look);
+    reactor_each_client(reactor, see_client, look);
+}
+
+/* Orders of other threads are run between turns, and see what is in flight. */
+static void reactor_runs_orders(void **state)
+{
+    struct look look = {.order = {look_around}};
+    struct world w;
+    world_init(&w, 1);
+    world_start(&w);
+    struct io_sim_peer *idle = world_client(&w), *busy = world_client(&w);
+    w.far[0].answer = NULL;
+    world_send(busy, "GET /slow?x HTTP/1.1\r\nHost: h:1\r\nX-Request-ID: an-id-of-the-client\r\n\r\n");
+    world_run(&w, 50);
+    assert_int_equal(reactor_post(w.reactor, &look.order), 0);
+    assert_int_equal(look.runs, 0);
+    world_run(&w, 1);
+    assert_int_equal(look.runs, 1);
+    assert_int_equal(look.clients, 2);
+    assert_int_equal(look.exchanges, 1);
+    assert_int_equal(look.last.step, EXCHANGE_RELAY);
+    assert_ptr_equal(look.last.worker, &w.helper.workers[0]);
+    assert_int_equal(look.last.tries, 1);
+    assert_true(look.last.age_us >= 40000);
+    assert_string_equal(look.id, "an-id-of-the-client");
+    io_sim_peer_close(&busy, false);
+    world_run(&w, w.rules.half_closed_ms + 50);
+    assert_int_equal(reactor_post(w.reactor, &look.order), 0);
+    world_run(&w, 1);
+    assert_int_equal(look.exchanges, 0);
+    assert_int_equal(look.clients, 1);
+    io_sim_peer_close(&idle, false);
+    world_stop(&w);
+}
+
 static void reactor_ends_idle_clients(void **state)
 {
     struct world w;
@@ -152,6 +215,7 @@ int main(void)
         cmocka_unit_test(reactor_waits_at_its_limit),
         cmocka_unit_test(reactor_counts_connections),
         cmocka_unit_test(reactor_drains),
+        cmocka_unit_test(reactor_runs_orders),
         cmocka_unit_test(reactor_ends_idle_clients),
         cmocka_unit_test(reactor_survives_no_memory_at_start),
     };

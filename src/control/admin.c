@@ -1,0 +1,263 @@
+/* Who may ask, which function answers, and what every answer has in common. Owned by the server, on the control thread.
+ */
+#include "control/admin.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "control/admin_live.h"
+#include "control/admin_traffic.h"
+
+/* ---- JSON ---- */
+
+json_t *admin_str(struct str text)
+{
+    json_t *json = json_stringn(text.n ? text.p : "", text.n);
+    char safe[1024];
+
+    if (json)
+        return json;
+    /* Bytes of a client that are no UTF-8. */
+    size_t n = text.n < sizeof(safe) ? text.n : sizeof(safe);
+    for (size_t i = 0; i < n; i++)
+        safe[i] = (unsigned char)text.p[i] < 0x80 ? text.p[i] : '?';
+    return json_stringn(safe, n);
+}
+
+json_t *admin_time(int64_t wall_ns)
+{
+    char text[CLOCK_STAMP_BYTES];
+
+    if (wall_ns == 0)
+        return json_string("");
+    clock_stamp(text, wall_ns);
+    return json_stringn(text, sizeof(text));
+}
+
+void admin_set(json_t *object, const char *name, json_t *value)
+{
+    (void)json_object_set_new(object, name, value);
+}
+
+void admin_set_str(json_t *object, const char *name, struct str text)
+{
+    admin_set(object, name, admin_str(text));
+}
+
+void admin_set_int(json_t *object, const char *name, uint64_t number)
+{
+    admin_set(object, name, json_integer((json_int_t)number));
+}
+
+/* ---- answers ---- */
+
+static const struct field no_store[] = {{.name = {"Cache-Control", 13}, .value = {"no-store", 8}}};
+
+static void answer_json(struct admin_call *call, uint16_t status, json_t *json)
+{
+    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+    struct admin_answer answer = {
+        .status = text ? status : 503,
+        .content_type = STR("application/json"),
+        .fields = no_store,
+        .count = ARRAY_SIZE(no_store),
+        .body = text ? str_of(text) : STR("{\"reason\":\"no_memory\",\"sentence\":\"Ballast is out of memory.\"}"),
+    };
+
+    admin_call_answer(call, &answer);
+    free(text); /* not per request: an operator's; jansson took it from malloc */
+    json_decref(json);
+}
+
+void admin_answer_json(struct admin_call *call, json_t *json)
+{
+    answer_json(call, 200, json);
+}
+
+void admin_answer_error(struct admin_call *call, uint16_t status, const char *reason, const char *sentence)
+{
+    answer_json(call, status, json_pack("{ssss}", "reason", reason, "sentence", sentence));
+}
+
+/* ---- what a call says ---- */
+
+static struct str decoded(struct admin_call *call, struct str text, bool query)
+{
+    char *out = arena_take(admin_call_arena(call), text.n + 1);
+    size_t n;
+
+    return out && admin_decode(text, query, out, &n) ? str_slice(out, n) : STR_NONE;
+}
+
+struct str admin_param(struct admin *admin, struct admin_call *call, const char *name)
+{
+    struct str text = admin_route_param(admin->route, admin_call_head(call)->path, str_of(name));
+
+    return decoded(call, text, false);
+}
+
+static struct str query_of(const struct admin_call *call)
+{
+    const struct msg *head = admin_call_head(call);
+
+    return head->target.n > head->path.n
+               ? str_slice(head->target.p + head->path.n + 1, head->target.n - head->path.n - 1)
+               : STR("");
+}
+
+struct str admin_query(struct admin_call *call, const char *name, struct str otherwise)
+{
+    struct str value;
+
+    return admin_query_find(query_of(call), str_of(name), &value) ? decoded(call, value, true) : otherwise;
+}
+
+uint64_t admin_query_number(struct admin_call *call, const char *name, uint64_t otherwise, uint64_t max)
+{
+    uint64_t number;
+
+    return str_parse_u64(admin_query(call, name, STR("")), max, &number) == 0 && number > 0 ? number : otherwise;
+}
+
+json_t *admin_body_json(struct admin_call *call)
+{
+    struct str body = admin_call_body(call);
+    json_t *json = json_loadb(body.n ? body.p : "", body.n, JSON_REJECT_DUPLICATES, NULL);
+
+    if (json_is_object(json))
+        return json;
+    json_decref(json);
+    admin_answer_error(call, 400, "bad_body", "The body must be one JSON object.");
+    return NULL;
+}
+
+/* ---- who may ask ---- */
+
+static bool knows_token(const struct admin *admin, const struct msg *head)
+{
+    struct str token = admin->options.config->admin.token;
+    bool known = token.n == 0;
+
+    for (uint32_t i = 0; i < head->count && !known; i++) {
+        struct str value = head->fields[i].value;
+        if (str_ieq(head->fields[i].name, STR("Authorization")) && value.n > 7 &&
+            str_ieq(str_slice(value.p, 7), STR("Bearer ")))
+            known = admin_secret_equal(str_trim(str_slice(value.p + 7, value.n - 7)), token);
+    }
+    return known;
+}
+
+static void ask_for_token(struct admin_call *call)
+{
+    static const struct field challenge[] = {{.name = {"WWW-Authenticate", 16}, .value = {"Bearer", 6}}};
+    struct admin_answer answer = {
+        .status = 401,
+        .content_type = STR("application/json"),
+        .fields = challenge,
+        .count = 1,
+        .body = STR("{\"reason\":\"no_token\",\"sentence\":\"Authorization: Bearer TOKEN is missing, or the token is "
+                    "another.\"}"),
+        .body_lasts = true,
+    };
+
+    admin_call_answer(call, &answer);
+}
+
+static void on_call(void *context, struct admin_call *call)
+{
+    struct admin *admin = context;
+    const struct msg *head = admin_call_head(call);
+    bool path_known;
+    const struct admin_route *route = admin_route_find(head->method, head->path, &path_known);
+
+    if ((!route || route->access != ADMIN_OPEN) && !knows_token(admin, head)) {
+        ask_for_token(call);
+    } else if (!route && path_known) {
+        admin_answer_error(call, 405, "wrong_method", "This path has no such method; see /openapi.json.");
+    } else if (!route) {
+        admin_answer_error(call, 404, "no_such_path", "There is nothing here; see /openapi.json.");
+    } else if (route->access == ADMIN_WRITE && !admin->options.config->admin.write) {
+        admin_answer_error(call, 403, "read_only",
+                           "The API may only tell: admin.write is not set in the configuration.");
+    } else {
+        admin->route = route;
+        route->run(admin, call);
+    }
+}
+
+/* ---- life ---- */
+
+void admin_note_health(struct admin *admin, const struct worker *worker, bool up, struct str cause)
+{
+    struct admin_worker *known = &admin->workers[worker->index];
+    struct admin_change *change = &known->changes[known->count++ % ADMIN_CHANGES];
+    size_t n = cause.n < sizeof(change->cause) - 1 ? cause.n : sizeof(change->cause) - 1;
+
+    change->at_ns = clock_wall_ns();
+    change->up = up;
+    memcpy(change->cause, cause.p, n);
+    change->cause[n] = '\0';
+}
+
+void admin_on_wake(struct admin *admin)
+{
+    admin_traffic_look(admin);
+}
+
+void admin_note_stopping(struct admin *admin)
+{
+    admin->stopping = true;
+}
+
+/* start-up only: one a server. */
+int admin_create(const struct admin_options *options, struct admin **ret_admin)
+{
+    struct admin *admin = calloc(1, sizeof(*admin));
+    uint32_t workers = options->sources->snapshot->worker_count;
+
+    if (!admin)
+        return -ERR_NO_MEMORY;
+    admin->options = *options;
+    list_init(&admin->asked);
+    list_init(&admin->streams);
+    timer_init(&admin->tick, admin_live_tick);
+    admin->workers = calloc(workers, sizeof(*admin->workers));
+    int error = admin->workers ? pulse_create(options->sources, &admin->pulse) : -ERR_NO_MEMORY;
+    struct admin_http_options http = {.io = options->io, .fd = options->fd, .on_call = on_call, .context = admin};
+    if (!error)
+        error = admin_http_create(&http, &admin->http);
+    if (error) {
+        pulse_destroy(&admin->pulse);
+        free(admin->workers);
+        free(admin);
+        return error;
+    }
+    io_timer_set(options->io, &admin->tick, io_now_ms(options->io) + PULSE_MS);
+    *ret_admin = admin;
+    return 0;
+}
+
+void admin_stop(struct admin *admin)
+{
+    io_timer_fini(admin->options.io, &admin->tick);
+    admin_http_stop(admin->http);
+    admin_traffic_stop(admin);
+}
+
+bool admin_stopped(const struct admin *admin)
+{
+    return admin_http_stopped(admin->http);
+}
+
+/* start-up only: the other end of admin_create. */
+void admin_destroy(struct admin **destroyed)
+{
+    struct admin *admin = *destroyed;
+
+    *destroyed = NULL;
+    admin_http_destroy(&admin->http);
+    pulse_destroy(&admin->pulse);
+    free(admin->workers);
+    free(admin);
+}

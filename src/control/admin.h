@@ -1,0 +1,92 @@
+/* The administration API: what there is to see and to change of a running server, over HTTP and JSON
+ * (docs/admin-api.md).
+ *
+ * Lives on the control thread. Routes stand in admin.def; each is a function admin_do_NAME in one of the admin_*.c,
+ * which answers the call, at once or later. To add one: a row there, its objects in admin_object.def, the function.
+ */
+#ifndef CONTROL_ADMIN_H
+#define CONTROL_ADMIN_H
+
+#include <jansson.h>
+
+#include "control/admin_http.h"
+#include "control/admin_route.h"
+#include "control/journal.h"
+#include "control/metric_text.h"
+#include "control/pulse.h"
+
+struct live_stream;
+
+enum { ADMIN_CHANGES = 16 }; /* of a worker's state, that are remembered */
+
+struct admin_change {
+    int64_t at_ns; /* wall clock; 0: none */
+    bool up;
+    char cause[32];
+};
+
+struct admin_worker {
+    struct admin_change changes[ADMIN_CHANGES]; /* ring: the newest at (count - 1) % ADMIN_CHANGES */
+    uint32_t count;
+};
+
+/* What it looks at; outlives it. */
+struct admin_options {
+    struct io *io;
+    int fd; /* listening; taken over */
+    const struct config *config;
+    const struct metric_sources *sources;
+    struct reactor *const *reactors;
+    uint32_t reactor_count;
+    struct prober *prober;
+    struct journal *journal;
+};
+
+struct admin {
+    struct admin_options options;
+    struct admin_http *http;
+    struct pulse *pulse;
+    struct admin_worker *workers;    /* by index */
+    const struct admin_route *route; /* of the call being answered */
+    struct list asked;               /* what reactors were asked for and have not told yet (admin_traffic.c) */
+    struct list streams;             /* live_stream.link (admin_live.c) */
+    uint64_t events_sent;            /* journal lines that streams have seen */
+    struct timer tick;
+    bool stopping;
+};
+
+MUST_CHECK int admin_create(const struct admin_options *options, struct admin **ret_admin);
+/* A worker's state has changed, said by its probes. */
+void admin_note_health(struct admin *admin, const struct worker *worker, bool up, struct str cause);
+/* The loop was woken: a reactor may have answered. */
+void admin_on_wake(struct admin *admin);
+/* The server has been told to stop: it goes on telling, and says so. */
+void admin_note_stopping(struct admin *admin);
+/* Closes everything; no reactor runs any more. */
+void admin_stop(struct admin *admin);
+bool admin_stopped(const struct admin *admin);
+void admin_destroy(struct admin **admin);
+
+/* ---- for the functions of routes ---- */
+
+/* The value of {name} in the call's path, decoded, in its arena; empty when malformed. Only while admin_do_ runs. */
+struct str admin_param(struct admin *admin, struct admin_call *call, const char *name);
+/* The value of name in the query, decoded; `otherwise` when it is not given; {NULL, 0} when malformed. */
+struct str admin_query(struct admin_call *call, const char *name, struct str otherwise);
+/* A whole number in the query from 1 to max; `otherwise` without a valid one. */
+uint64_t admin_query_number(struct admin_call *call, const char *name, uint64_t otherwise, uint64_t max);
+/* Answers 200 with this; takes the reference. NULL: no memory. */
+void admin_answer_json(struct admin_call *call, json_t *json);
+/* Answers with an Error. */
+void admin_answer_error(struct admin_call *call, uint16_t status, const char *reason, const char *sentence);
+/* The call's body as an object; NULL when it is none, and the call has been answered. The caller's reference. */
+json_t *admin_body_json(struct admin_call *call);
+
+json_t *admin_str(struct str text);
+json_t *admin_time(int64_t wall_ns);
+/* Sets object[name]; takes the reference to value. NULL of either is a failure that the end notices. */
+void admin_set(json_t *object, const char *name, json_t *value);
+void admin_set_str(json_t *object, const char *name, struct str text);
+void admin_set_int(json_t *object, const char *name, uint64_t number);
+
+#endif

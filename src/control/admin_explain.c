@@ -1,0 +1,154 @@
+/* The answer to `ballast explain`: route_find and the pool's own policy are asked, so that it cannot differ from what a
+ * request would get at this moment. On the control thread. */
+#include "control/admin_explain.h"
+
+#include <stdio.h>
+
+#include "balance/pick.h"
+#include "control/admin_pools.h"
+#include "http/target.h"
+
+enum { SENTENCE_MAX = 512 };
+
+/* Turns until the worker's own, or the round's length when it has none. */
+static uint32_t turns_until(const struct pool *pool, const struct worker *worker)
+{
+    uint64_t turn = atomic_load(&pool->turn);
+    uint32_t round = pool_round(pool);
+
+    for (uint32_t i = 0; i < round; i++)
+        if (pool_at(pool, turn + i) == worker)
+            return i;
+    return round;
+}
+
+static void say_health(struct admin *admin, const struct worker *worker, char *out, size_t room)
+{
+    struct health health;
+    struct probe_stats stats;
+
+    prober_read(admin->options.prober, worker, &health, &stats);
+    const struct probe_result *last = stats.probes ? &stats.history[(stats.probes - 1) % PROBE_HISTORY] : NULL;
+    if (!last)
+        (void)snprintf(out, room, "not probed yet: it gets requests after its first good probe");
+    else if (last->error)
+        (void)snprintf(out, room, "%s: the last probe ended with %s",
+                       health.state == HEALTH_DOWN ? "down" : "no good probe yet", err_reason(last->error));
+    else
+        (void)snprintf(out, room, "%s: the last probe was answered with status %u, in doubt for %u probes",
+                       health.state == HEALTH_DOWN ? "down" : "no good probe yet", last->status, health.streak);
+}
+
+static void say_why(struct admin *admin, const struct worker *worker, bool chosen, char *out, size_t room)
+{
+    uint32_t turns;
+
+    switch ((enum worker_mode)atomic_load(&worker->mode)) {
+    case WORKER_DRAIN: (void)snprintf(out, room, "drained by an operator: it gets no new requests"); return;
+    case WORKER_DISABLED: (void)snprintf(out, room, "disabled by an operator: no requests, no probes"); return;
+    case WORKER_READY: break;
+    }
+    if (!atomic_load(&worker->alive)) {
+        say_health(admin, worker, out, room);
+        return;
+    }
+    turns = turns_until(worker->pool, worker);
+    if (chosen)
+        (void)snprintf(out, room, "up and ready, and it is its turn");
+    else
+        (void)snprintf(out, room, "up and ready, but it is not its turn: %u before it", turns);
+}
+
+static json_t *workers_json(struct admin *admin, const struct pool *pool, const struct worker *chosen)
+{
+    json_t *list = json_array();
+    char why[SENTENCE_MAX];
+
+    for (uint32_t i = 0; pool && i < pool->count; i++) {
+        const struct worker *worker = &pool->workers[i];
+        json_t *json = json_object();
+        say_why(admin, worker, worker == chosen, why, sizeof(why));
+        admin_set_str(json, "name", worker->name);
+        admin_set(json, "chosen", json_boolean(worker == chosen));
+        admin_set(json, "why", json_string(why));
+        (void)json_array_append_new(list, json);
+    }
+    return list;
+}
+
+static json_t *route_json(const struct route_table *routes, const struct route *route)
+{
+    json_t *json = json_object();
+
+    admin_set_int(json, "number", route ? (uint64_t)(route - routes->routes) + 1 : 0);
+    admin_set_str(json, "host", route ? route->host : STR(""));
+    admin_set_str(json, "path", route ? route->path : STR(""));
+    return json;
+}
+
+/* What Ballast itself would answer, as a code; 0: a worker is asked. */
+static int own_answer(const struct pool *pool, const struct worker *worker)
+{
+    if (!pool)
+        return -ERR_NO_ROUTE;
+    return worker ? 0 : -ERR_NO_WORKER;
+}
+
+static void put_answer(json_t *json, const struct pool *pool, const struct worker *worker, bool is_metrics)
+{
+    char sentence[SENTENCE_MAX];
+    int error = is_metrics ? 0 : own_answer(pool, worker);
+
+    if (is_metrics)
+        (void)snprintf(sentence, sizeof(sentence), "Ballast answers with its metrics.");
+    else if (error)
+        (void)snprintf(sentence, sizeof(sentence), "Ballast answers %d: %s", err_http_status(error),
+                       err_sentence(error));
+    else
+        (void)snprintf(sentence, sizeof(sentence), "Worker %.*s of pool %.*s is asked.", STR_ARG(worker->name),
+                       STR_ARG(pool->name));
+    admin_set(json, "answer", json_string(sentence));
+    admin_set(json, "status", json_integer(is_metrics ? 200 : error ? err_http_status(error) : 0));
+    admin_set(json, "reason", json_string(error ? err_reason(error) : ""));
+}
+
+json_t *admin_explain_json(struct admin *admin, const struct explain_request *request)
+{
+    const struct exchange_rules *rules = &admin->options.sources->snapshot->rules;
+    struct str path = str_slice(request->path.p, str_find(request->path, '?'));
+    bool is_read = str_eq(request->method, STR("GET")) || str_eq(request->method, STR("HEAD"));
+    bool is_metrics = is_read && rules->metrics_path.n > 0 && str_eq(path, rules->metrics_path);
+    const struct route *route = is_metrics ? NULL : route_match(&rules->routes, target_host_name(request->host), path);
+    struct pool *pool = route ? route->pool : NULL;
+    struct pick_tried none = {0};
+    const struct worker *worker = pool ? pool->pick->peek(pool, &none) : NULL;
+    json_t *json = json_object();
+
+    admin_set_str(json, "method", request->method);
+    admin_set_str(json, "host", request->host);
+    admin_set_str(json, "path", request->path);
+    admin_set_str(json, "client", request->client);
+    put_answer(json, pool, worker, is_metrics);
+    admin_set(json, "route", route_json(&rules->routes, route));
+    admin_set_str(json, "pool", pool ? pool->name : STR(""));
+    admin_set_str(json, "worker", worker ? worker->name : STR(""));
+    admin_set(json, "workers", workers_json(admin, pool, worker));
+    return json;
+}
+
+void admin_do_explain(struct admin *admin, struct admin_call *call)
+{
+    struct explain_request request = {
+        .method = admin_query(call, "method", STR("GET")),
+        .host = admin_query(call, "host", STR("localhost")),
+        .path = admin_query(call, "path", STR("/")),
+        .client = admin_query(call, "client", STR("127.0.0.1")),
+    };
+
+    if (!request.method.p || !request.host.p || !request.path.p || !request.client.p || request.path.p[0] != '/') {
+        admin_answer_error(call, 400, "bad_query",
+                           "`method`, `host`, `path` (begins with /) and `client` may be given.");
+        return;
+    }
+    admin_answer_json(call, admin_explain_json(admin, &request));
+}

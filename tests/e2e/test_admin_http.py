@@ -1,0 +1,129 @@
+"""The administration API's listener: who may ask, how it is spoken to, and what it does when things end."""
+
+import os
+import signal
+import socket
+import stat
+
+import pytest
+
+from harness.admin import Admin
+from harness.ballast import Ballast, settings
+from harness.programs import children
+from harness.waiting import free_port, wait_for
+
+TOKEN = "a-token-of-the-test-1234"
+
+
+@pytest.fixture
+def over_tcp(balance, scripted):
+    address = ("127.0.0.1", free_port())
+    balancer = balance(scripted(), admin={"address": "%s:%d" % address, "token": TOKEN})
+    return balancer, address
+
+
+@pytest.fixture
+def over_unix(balance, scripted, tmp_path):
+    path = tmp_path / "made" / "admin.sock"
+    return balance(scripted(), admin=f"unix:{path}"), path
+
+
+def test_a_unix_socket_is_its_owners_alone(over_unix):
+    balancer, path = over_unix
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert Admin(path).get("/v1/version")["threads"] >= 1
+
+
+def test_tcp_asks_for_the_token(over_tcp):
+    balancer, address = over_tcp
+    assert Admin(address, TOKEN).get("/v1/status")["health"] == "ok"
+    assert Admin(address, TOKEN).ask("GET", "/v1/status", Authorization=f"bearer   {TOKEN}").status == 200
+    for token in (None, TOKEN[:-1], TOKEN + "x", TOKEN.upper(), " "):
+        for path in ("/v1/status", "/v1/none", "/v1/stream"):
+            answer = Admin(address, token).ask("GET", path)
+            assert answer.status == 401, (token, path)
+            assert answer.fields["WWW-Authenticate"] == "Bearer" and answer.json["reason"] == "no_token"
+    assert Admin(address, TOKEN).ask("GET", "/v1/status", Authorization="Basic " + TOKEN).status == 401
+    assert Admin(address).ask("GET", "/openapi.json").status == 200  # nothing secret in it
+
+
+def test_without_a_token_there_is_no_tcp(ballast_path, tmp_path):
+    with pytest.raises(AssertionError, match="anybody who reaches .* could ask; set a token"):
+        Ballast(ballast_path, settings(["127.0.0.1:1"], admin=f"127.0.0.1:{free_port()}")).start()
+
+
+def test_unknown_paths_and_methods(over_unix):
+    admin = Admin(over_unix[1])
+    assert admin.ask("GET", "/v2/status").json["reason"] == "no_such_path"
+    assert admin.ask("DELETE", "/v1/status").json["reason"] == "wrong_method"
+    head = admin.ask("HEAD", "/v1/status")
+    assert head.status == 200 and head.body == b"" and int(head.fields["Content-Length"]) > 100
+    assert admin.ask("PATCH", "/v1/log", b"x" * 100000).status == 413
+
+
+def test_several_requests_on_one_connection(over_unix):
+    connection = Admin(over_unix[1]).connection()
+    for path in ("/v1/version", "/v1/status", "/v1/exchanges"):
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        assert answer.status == 200 and answer.read()
+    connection.close()
+
+
+def test_pipelined_requests_are_answered_in_order(over_unix):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(str(over_unix[1]))
+        client.sendall(b"GET /v1/exchanges HTTP/1.1\r\nHost: b\r\n\r\n"
+                       b"GET /v1/log HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n")
+        answers = b"".join(iter(lambda: client.recv(65536), b""))
+    assert answers.index(b'"exchanges"') < answers.index(b'"level"')
+
+
+def test_malformed_requests_are_refused(over_unix):
+    for request, status in ((b"GET / HTTP/1.1\r\n\r\n", b"400"), (b"GET /\n\n", b"400"),
+                            (b"GET /" + b"a" * 10000 + b" HTTP/1.1\r\nHost: b\r\n\r\n", b"414")):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(10)
+            client.connect(str(over_unix[1]))
+            client.sendall(request)
+            assert client.recv(12) == b"HTTP/1.1 " + status
+    assert Admin(over_unix[1]).get("/v1/version")
+
+
+def test_many_clients_wait_their_turn(over_unix):
+    """More than it serves at once: the others wait in the system's queue, and none is lost."""
+    open_ones = [Admin(over_unix[1]).connection() for _ in range(64)]
+    for connection in open_ones:
+        connection.request("GET", "/v1/version")
+        connection.getresponse().read()
+    late = Admin(over_unix[1]).connection()
+    late.request("GET", "/v1/version")
+    for connection in open_ones:
+        connection.close()
+    assert late.getresponse().status == 200
+    late.close()
+
+
+def test_it_outlives_the_server_process(over_unix):
+    balancer, path = over_unix
+    before = Admin(path).get("/v1/version")["pid"]
+    assert before == children(balancer.pid)[0]
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: children(balancer.pid) not in ([], [before]), what="another server")
+    assert Admin(path).get("/v1/version")["pid"] != before
+
+
+def test_it_tells_while_the_server_drains(balance, scripted, tmp_path):
+    path = tmp_path / "admin.sock"
+    worker = scripted()
+    balancer = balance(worker, admin=f"unix:{path}", timeouts={"drain": "20s"})
+    with balancer.connect() as client, Admin(path).stream() as stream:
+        client.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\na")
+        wait_for(lambda: Admin(path).get("/v1/exchanges")["total"] == 1, what="the exchange")
+        balancer.send_signal(signal.SIGTERM)
+        wait_for(lambda: Admin(path).get("/v1/status")["stopping"], what="stopping to be told")
+        client.send(b"b")
+        assert client.read_answer().status == 200
+        assert all(kind in ("status", "event") for kind, _ in stream)  # then it ends
+        assert balancer.process.wait(20) == 0
