@@ -56,6 +56,7 @@ DOORS = [
     (re.compile(r"\bSSL_\w+|\bopenssl/"), re.compile(r"src/net/tls_"), "net/tls_*"),
     (re.compile(r"nghttp2"), re.compile(r"src/http/h2_"), "http/h2_*"),
     (re.compile(r"\bjansson\.h\b"), re.compile(r"src/(?:control|main)/admin"), "control/admin*, main/admin*"),
+    (re.compile(r"\bncurses\.h\b"), re.compile(r"src/main/admin_top"), "main/admin_top"),
     (re.compile(r"\byaml\.h\b"), re.compile(r"src/control/config"), "control/config*"),
     (re.compile(r"\bares(?:_\w+)?\.h\b"), re.compile(r"src/net/resolve"), "net/resolve"),
 ]
@@ -71,6 +72,9 @@ COVERED_ELSEWHERE = {
     "src/control/admin_page.c": ("tests/e2e/test_admin_http.py", "bytes over HTTP"),
     "src/control/admin_pools.c": ("tests/e2e/test_admin.py", "each answer is compared with its schema"),
     "src/control/admin_traffic.c": ("tests/e2e/test_admin.py", "asked of reactors that run"),
+    "src/main/admin_client.c": ("tests/e2e/test_admin_commands.py", "asks a balancer that runs"),
+    "src/main/admin_status.c": ("tests/e2e/test_admin_commands.py", "what it prints of a balancer that runs"),
+    "src/main/admin_top.c": ("tests/e2e/test_admin_top.py", "seen through a terminal"),
     "src/main/admin_socket.c": ("tests/e2e/test_admin_http.py", "a socket with its mode, in a file system"),
     "src/proxy/exchange_view.c": ("tests/unit/proxy/reactor_test.c", "seen by an order to a reactor"),
     "src/control/server.c": ("tests/e2e/test_keeper.py", "threads, sockets and signals of a whole process"),

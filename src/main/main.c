@@ -6,6 +6,8 @@
 #include "control/config_print.h"
 #include "control/config_reference.h"
 #include "control/config_schema.h"
+#include "main/admin_status.h"
+#include "main/admin_top.h"
 #include "main/demo.h"
 #include "main/doctor.h"
 #include "main/keeper.h"
@@ -95,6 +97,9 @@ int main(int argc, char **argv)
     case OPTIONS_RUN: return run(&options);
     case OPTIONS_DEMO: return demo_run(&options);
     case OPTIONS_CHECK: return check(&options);
+    case OPTIONS_STATUS: return admin_status_run(&options);
+    case OPTIONS_TOP: return admin_top_run(&options);
+    case OPTIONS_EXPLAIN: return admin_explain_run(&options);
     case OPTIONS_VERSION: printf("ballast %s\n", BALLAST_VERSION); return 0;
     case OPTIONS_DOCTOR: return doctor(&options);
     case OPTIONS_HELP: return help(&options);

@@ -10,7 +10,17 @@
 
 enum { OPTIONS_ADDRESSES_MAX = 256, OPTIONS_WHY_MAX = 256 };
 
-enum options_command { OPTIONS_RUN, OPTIONS_DEMO, OPTIONS_CHECK, OPTIONS_DOCTOR, OPTIONS_VERSION, OPTIONS_HELP };
+enum options_command {
+    OPTIONS_RUN,
+    OPTIONS_DEMO,
+    OPTIONS_CHECK,
+    OPTIONS_DOCTOR,
+    OPTIONS_STATUS,
+    OPTIONS_TOP,
+    OPTIONS_EXPLAIN,
+    OPTIONS_VERSION,
+    OPTIONS_HELP
+};
 
 /* Texts are borrowed from argv. What was not given is zero, unless said otherwise. */
 struct options {
@@ -24,8 +34,10 @@ struct options {
     bool reference;
     bool defaults;
     bool openapi;
-    bool man;               /* check, help: a manual page instead */
-    const char *completion; /* help: for this shell instead */
+    bool json;                                 /* status, explain */
+    const char *method, *host, *path, *client; /* explain */
+    bool man;                                  /* check, help: a manual page instead */
+    const char *completion;                    /* help: for this shell instead */
     const char *listen[OPTIONS_ADDRESSES_MAX];
     const char *worker[OPTIONS_ADDRESSES_MAX];
 };

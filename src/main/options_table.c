@@ -6,13 +6,16 @@ enum {
     FOR_DEMO = 1 << OPTIONS_DEMO,
     FOR_CHECK = 1 << OPTIONS_CHECK,
     FOR_DOCTOR = 1 << OPTIONS_DOCTOR,
+    FOR_STATUS = 1 << OPTIONS_STATUS,
+    FOR_EXPLAIN = 1 << OPTIONS_EXPLAIN,
+    FOR_ASKING = FOR_STATUS | FOR_EXPLAIN | 1 << OPTIONS_TOP, /* of a balancer that runs */
     FOR_HELP = 1 << OPTIONS_HELP,
 };
 
 #define AT(field) offsetof(struct options, field)
 
 const struct option_rule option_rules[] = {
-    {"config", 'c', "FILE", FOR_RUN | FOR_CHECK | FOR_DOCTOR, OPTION_TEXT, AT(config_path), 0, 0, 0,
+    {"config", 'c', "FILE", FOR_RUN | FOR_CHECK | FOR_DOCTOR | FOR_ASKING, OPTION_TEXT, AT(config_path), 0, 0, 0,
      "the configuration file"},
     {"listen", 0, "ADDR", FOR_RUN, OPTION_ADDRESSES, AT(flags.listen_count), AT(listen), 0, 0,
      "listen there instead; may be repeated"},
@@ -23,8 +26,13 @@ const struct option_rule option_rules[] = {
      "a line for each request: a file, - for standard output, or off"},
     {"log-level", 0, "LEVEL", FOR_RUN | FOR_DEMO, OPTION_TEXT, AT(flags.log_level), 0, 0, 0,
      "debug, info, warn, error or off"},
-    {"admin", 0, "ADDR", FOR_RUN | FOR_DEMO, OPTION_TEXT, AT(flags.admin), 0, 0, 0,
-     "the administration API, the same as admin.address: unix:/path"},
+    {"admin", 0, "ADDR", FOR_RUN | FOR_DEMO | FOR_ASKING, OPTION_TEXT, AT(flags.admin), 0, 0, 0,
+     "where the administration API is: unix:/path or an IP address and port"},
+    {"json", 0, "", FOR_STATUS | FOR_EXPLAIN, OPTION_FLAG, AT(json), 0, 0, 0, "print JSON"},
+    {"method", 0, "METHOD", FOR_EXPLAIN, OPTION_TEXT, AT(method), 0, 0, 0, "of the request (GET)"},
+    {"host", 0, "HOST", FOR_EXPLAIN, OPTION_TEXT, AT(host), 0, 0, 0, "of the request (localhost)"},
+    {"path", 0, "PATH", FOR_EXPLAIN, OPTION_TEXT, AT(path), 0, 0, 0, "of the request (/)"},
+    {"client", 0, "IP", FOR_EXPLAIN, OPTION_TEXT, AT(client), 0, 0, 0, "who asks (127.0.0.1)"},
     {"no-keeper", 0, "", FOR_RUN, OPTION_FLAG, AT(no_keeper), 0, 0, 0, "run in one process, for a debugger"},
     {"port", 0, "P", FOR_DEMO, OPTION_NUMBER, AT(demo_port), 0, 1, 65535,
      "listen on this port (80, or 8080 when that cannot be had)"},
@@ -45,6 +53,10 @@ const struct command_rule option_commands[] = {
     {"demo", "ballast demo [options]", "balance over demo workers that are started along"},
     {"check", "ballast check -c FILE", "say what is wrong with a configuration"},
     {"doctor", "ballast doctor [options]", "say what of this machine stands in the way, and the remedy"},
+    {"status", "ballast status [options]",
+     "how a balancer that runs is; exits with 0 ok, 1 degraded, 2 down, 3 unknown"},
+    {"top", "ballast top [options]", "the same as a live screen, with keys to sort, filter and drain"},
+    {"explain", "ballast explain [options]", "say which route, pool and worker a request would get now, and why"},
     {"version", "ballast version", "print the version"},
     {"help", "ballast help [options]", "print this"},
 };

@@ -1,0 +1,85 @@
+"""`ballast status` and `ballast explain`: what they print, and how they exit."""
+
+import json
+import subprocess
+
+import pytest
+
+from harness.admin import Admin, check
+from harness.waiting import free_port
+
+TOKEN = "a-token-of-the-test-1234"
+
+
+@pytest.fixture
+def command(ballast_path):
+    def run(*arguments, **environment):
+        return subprocess.run([str(ballast_path), *map(str, arguments)], capture_output=True, text=True, timeout=20,
+                              env={"PATH": "/usr/bin:/bin", **environment}, check=False)
+    return run
+
+
+@pytest.fixture
+def operate(balance, tmp_path):
+    def start(*workers, **extra):
+        path = tmp_path / "admin.sock"
+        return balance(*workers, admin={"address": f"unix:{path}", "write": True}, **extra), Admin(path), f"unix:{path}"
+    return start
+
+
+def test_status_exits_by_health(operate, scripted, command):
+    a, b = scripted(), scripted()
+    balancer, admin, where = operate(a, b)
+    for _ in range(4):
+        balancer.get()
+    good = command("status", "--admin", where)
+    assert good.returncode == 0 and "is ok" in good.stdout and "4: 4 ok" in good.stdout
+    line = next(line for line in good.stdout.splitlines() if line.split()[:1] == [str(a.port)])
+    assert line.split()[1:6] == ["up", "ready", "1", "0", "2"]
+    a.close()
+    balancer.wait_alive(1)
+    degraded = command("status", "--admin", where)
+    assert degraded.returncode == 1 and "is degraded" in degraded.stdout and "connect_refused" in degraded.stdout
+    admin.patch_worker("web", b.port, mode="drain")
+    assert balancer.get().status == 503
+    down = command("status", BALLAST_ADMIN=where)
+    assert down.returncode == 2 and "is down" in down.stdout
+    assert "failures     no_worker_alive 1" in down.stdout.splitlines()
+
+
+def test_status_as_json_is_the_apis(operate, scripted, command):
+    balancer, admin, where = operate(scripted())
+    told = command("status", "--json", "--admin", where)
+    document = admin.get("/openapi.json")
+    check(document, {"$ref": "#/components/schemas/Status"}, json.loads(told.stdout))
+    assert told.returncode == 0
+
+
+def test_status_finds_address_and_token_in_the_file(balance, scripted, command):
+    port = free_port()
+    balancer = balance(scripted(), admin={"address": f"127.0.0.1:{port}", "token": TOKEN})
+    assert command("status", "-c", balancer.config_path).returncode == 0
+    refused = command("status", "--admin", f"127.0.0.1:{port}")
+    assert refused.returncode == 3 and "token" in refused.stderr
+    assert command("status", "--admin", f"127.0.0.1:{port}", BALLAST_ADMIN_TOKEN=TOKEN).returncode == 0
+
+
+def test_status_where_nobody_answers(command, tmp_path):
+    for where in (f"unix:{tmp_path}/none.sock", f"127.0.0.1:{free_port()}", "no:where:at:all"):
+        told = command("status", "--admin", where)
+        assert told.returncode == 3 and told.stdout == "" and told.stderr.startswith("ballast: ")
+
+
+def test_explain_tells_in_words(operate, scripted, command):
+    a, b = scripted(), scripted()
+    balancer, admin, where = operate(a, b, routes=[{"host": "known.example", "path": "/a b/".replace(" ", "-"),
+                                                    "pool": "web"}])
+    admin.patch_worker("web", b.port, mode="drain")
+    told = command("explain", "--admin", where, "--host", "known.example", "--path", "/a-b/?x=1&y=2#z")
+    assert told.returncode == 0
+    assert f"Worker {a.port} of pool web is asked." in told.stdout
+    assert "route 1 (host known.example, path /a-b/) leads to pool web" in told.stdout
+    assert f"{b.port}" in told.stdout and "drained by an operator" in told.stdout
+    nowhere = command("explain", "--admin", where, "--host", "other.example")
+    assert nowhere.returncode == 1 and "Ballast answers 404" in nowhere.stdout
+    assert json.loads(command("explain", "--admin", where, "--json").stdout)["status"] == 404

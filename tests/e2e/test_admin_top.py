@@ -1,0 +1,89 @@
+"""`ballast top`, seen as a person sees it: through a terminal."""
+
+import os
+import subprocess
+
+import pytest
+
+from harness.admin import Admin
+from harness.waiting import wait_for
+
+
+class Terminal:
+    """A tmux of its own with one program in it."""
+
+    def __init__(self, *command, columns=150, lines=30):
+        self.name = f"ballast-test-{os.getpid()}"
+        self.tmux("new-session", "-d", "-x", str(columns), "-y", str(lines), " ".join(map(str, command)))
+
+    def tmux(self, *arguments, check=True):
+        return subprocess.run(["tmux", "-L", self.name, "-f", "/dev/null", *arguments], capture_output=True, text=True,
+                              timeout=20, check=check, env={**os.environ, "TERM": "xterm", "LC_ALL": "C.UTF-8"}).stdout
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.tmux("kill-server", check=False)
+
+    def screen(self):
+        return self.tmux("capture-pane", "-p", check=False)
+
+    def press(self, *keys):
+        self.tmux("send-keys", *keys)
+
+    def wait(self, *texts, without=()):
+        def there():
+            screen = self.screen()
+            return all(t in screen for t in texts) and not any(t in screen for t in without) and screen
+        return wait_for(there, 15, f"{texts} on the screen, now:\n{self.screen()}")
+
+    def has_ended(self):
+        return not self.tmux("list-sessions", check=False)
+
+
+@pytest.fixture
+def top(balance, scripted, ballast_path, tmp_path, stack):
+    path = tmp_path / "admin.sock"
+    workers = [scripted(), scripted()]
+    balancer = balance(*workers, admin={"address": f"unix:{path}", "write": True})
+    return balancer, workers, Admin(path), stack.enter_context(Terminal(ballast_path, "top", "--admin", f"unix:{path}"))
+
+
+def row(screen, name):
+    return next(line.split() for line in screen.splitlines() if line.split()[1:2] == [str(name)])
+
+
+def test_top_shows_workers_and_drains_one(top):
+    balancer, (a, b), admin, terminal = top
+    for _ in range(6):
+        balancer.get()
+    screen = terminal.wait("RECENT EVENTS", "worker is up", "6 requests:", " ms")
+    assert row(screen, a.port)[2:7] == ["up", "ready", "1", "0", "3"]
+    terminal.press("j", "d")
+    terminal.wait(f"{b.port}: mode drain", "worker's mode was changed")
+    assert admin.worker("web", b.port)["mode"] == "drain" and admin.worker("web", a.port)["mode"] == "ready"
+    terminal.press("+")
+    terminal.wait(f"{b.port}: mode drain, weight 2")
+    terminal.press("r")
+    wait_for(lambda: admin.worker("web", b.port)["taking"], what="the worker to take requests again")
+
+
+def test_top_sorts_and_filters(top):
+    balancer, (a, b), admin, terminal = top
+    admin.patch_worker("web", b.port, weight=5)
+    terminal.wait("RECENT EVENTS")
+    terminal.press("s")
+    screen = terminal.wait("sort: WEIGHT", "5 ")
+    assert screen.index(f" {b.port} ") < screen.index(f" {a.port} ")
+    terminal.press("/", *str(a.port), "Enter")
+    terminal.wait(f"filter: {a.port}", f"web         {a.port}", without=[f"web         {b.port}"])
+
+
+def test_top_says_when_the_balancer_is_away(top):
+    balancer, workers, admin, terminal = top
+    terminal.wait("RECENT EVENTS")
+    balancer.stop()
+    terminal.wait("cannot be asked")
+    terminal.press("q")
+    wait_for(terminal.has_ended, what="the program to end")
