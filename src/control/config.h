@@ -128,6 +128,7 @@ struct config_access_log {
     struct config_place place;
     struct str path; /* "off", "-", or a file */
     enum config_format format;
+    uint32_t sample_percent;
 };
 
 struct config_log {

@@ -185,6 +185,7 @@ struct reactor_options snapshot_reactor_options(const struct snapshot *snapshot)
         .idle_per_worker = config->limits.idle_per_worker,
         .workers = snapshot->worker_count,
         .access_format = config->access_log.format == CONFIG_FORMAT_JSON ? ACCESS_LOG_JSON : ACCESS_LOG_TEXT,
+        .access_sample = config->access_log.sample_percent,
     };
 }
 

@@ -15,9 +15,9 @@ struct line {
     size_t room;
 };
 
-int access_log_init(struct access_log *log, struct sink *sink, enum access_log_format format)
+int access_log_init(struct access_log *log, struct sink *sink, enum access_log_format format, uint32_t sample)
 {
-    *log = (struct access_log){.sink = sink, .format = format};
+    *log = (struct access_log){.sink = sink, .format = format, .sample = sample};
     if (!sink)
         return 0;
     log->batch = malloc(ACCESS_LOG_BATCH_BYTES + ACCESS_LOG_LINE_MAX); /* start-up only: one for each reactor */
@@ -141,11 +141,21 @@ static void write_text(struct line *line, const struct column *columns, size_t c
     }
 }
 
+/* By count and not by chance: the share is exact, and one line in ten is every tenth. */
+static bool is_sampled(struct access_log *log)
+{
+    log->owed += log->sample;
+    if (log->owed < 100)
+        return false;
+    log->owed -= 100;
+    return true;
+}
+
 void access_log_write(struct access_log *log, const struct access_log_facts *facts)
 {
     struct column columns[COLUMNS_MAX];
 
-    if (!log->sink)
+    if (!log->sink || (!facts->notable && !is_sampled(log)))
         return;
     size_t count = columns_of(facts, columns);
     struct line line = {.p = log->batch + log->used, .room = ACCESS_LOG_LINE_MAX};

@@ -15,6 +15,8 @@ enum { ACCESS_LOG_BATCH_BYTES = 32768, ACCESS_LOG_LINE_MAX = 8192 };
 struct access_log {
     struct sink *sink; /* NULL: off */
     enum access_log_format format;
+    uint32_t sample; /* percent of the lines that may be left out */
+    uint32_t owed;   /* of them, in percent: a line is written when it comes to 100 */
     char *batch;
     size_t used;
     uint32_t lines;
@@ -34,10 +36,12 @@ struct access_log_facts {
     uint64_t bytes_in, bytes_out;
     int64_t connect_us, first_byte_us, total_us; /* since the request's first byte; -1: not reached */
     const char *reason;                          /* "ok", or a name of err.def */
+    bool notable;                                /* written whatever the sampling */
 };
 
-/* sink NULL: nothing is ever written. */
-MUST_CHECK int access_log_init(struct access_log *log, struct sink *sink, enum access_log_format format);
+/* sink NULL: nothing is ever written. sample: 0 to 100, percent of the lines that are not notable. */
+MUST_CHECK int access_log_init(struct access_log *log, struct sink *sink, enum access_log_format format,
+                               uint32_t sample);
 /* Flushes. */
 void access_log_fini(struct access_log *log);
 void access_log_write(struct access_log *log, const struct access_log_facts *facts);

@@ -39,6 +39,7 @@ static void write_access_line(struct exchange *x, int64_t total_us)
         .first_byte_us = since_start_us(x, x->first_byte_ns),
         .total_us = total_us,
         .reason = err_reason(x->error),
+        .notable = ending_outcome(x) != ACCOUNT_OK || x->status >= 500,
     };
 
     access_log_write(x->home->log, &facts);

@@ -303,7 +303,7 @@ static int start_parts(struct reactor *reactor)
     if (!error)
         error = account_init(&reactor->account, options->workers);
     if (!error)
-        error = access_log_init(&reactor->log, options->access_sink, options->access_format);
+        error = access_log_init(&reactor->log, options->access_sink, options->access_format, options->access_sample);
     if (!error)
         error = mailbox_init(&reactor->mail, MAIL_SLOTS);
     return error;

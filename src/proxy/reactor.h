@@ -32,6 +32,7 @@ struct reactor_options {
     uint32_t door_count;
     struct sink *access_sink; /* NULL: no access log */
     enum access_log_format access_format;
+    uint32_t access_sample; /* percent */
     /* Told on the reactor's thread when it has stopped: nothing open, nothing in flight. */
     void (*on_stopped)(void *context);
     void *context;

@@ -10,6 +10,7 @@ import pytest
 from harness.ballast import Ballast, settings
 from harness.programs import Program, Steadily
 from harness.waiting import free_port, wait_for
+from harness.worker import Script
 
 NAMES = ["id", "client", "method", "host", "target", "protocol", "status", "by", "reason", "pool", "worker", "tries",
          "bytes_in", "bytes_out", "connect_us", "first_byte_us", "total_us", "reused"]
@@ -168,3 +169,16 @@ def test_a_full_disk_stops_nothing(demo, balance):
     for _ in range(10):
         assert ballast.get().status == 200
     ballast.wait_metric("ballast_access_log_dropped_total", 10)
+
+
+def test_sampled_lines_and_all_that_is_notable(balance, scripted, tmp_path):
+    worker = scripted()
+    worker.play_at(b"/bad", Script((b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",)))
+    ballast = balance(worker, threads=1,
+                      access_log={"path": str(tmp_path / "log"), "format": "json", "sample": "10%"})
+    with ballast.connect() as client:
+        for target in [b"/"] * 50 + [b"/bad"] * 3:
+            client.send(b"GET " + target + b" HTTP/1.1\r\nHost: h\r\n\r\n")
+            client.read_answer()
+    ballast.access_path = tmp_path / "log"
+    assert sorted(line["status"] for line in ballast.wait_access(8)) == [200] * 5 + [503] * 3

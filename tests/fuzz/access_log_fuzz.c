@@ -78,7 +78,7 @@ static void try_line(struct sink *sink, uint8_t flags, struct str rest)
     struct str *texts[TEXTS] = {&facts.target, &facts.host, &facts.method, &facts.pool, &facts.worker};
     for (size_t i = 0; i < TEXTS; i++)
         *texts[i] = take_text(&rest, i);
-    int error = access_log_init(&log, sink, flags % 2 == 1 ? ACCESS_LOG_JSON : ACCESS_LOG_TEXT);
+    int error = access_log_init(&log, sink, flags % 2 == 1 ? ACCESS_LOG_JSON : ACCESS_LOG_TEXT, 100);
     ASSERT(error == 0);
     access_log_write(&log, &facts);
     check_batch(&log);

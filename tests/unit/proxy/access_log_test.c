@@ -47,7 +47,7 @@ static void setup(struct fixture *f, enum access_log_format format)
     assert_true(fd >= 0);
     close(fd);
     assert_int_equal(sink_create(f->path, &f->sink), 0);
-    assert_int_equal(access_log_init(&f->log, f->sink, format), 0);
+    assert_int_equal(access_log_init(&f->log, f->sink, format, 100), 0);
 }
 
 /* All that was written, as a C string in f->text. */
@@ -251,7 +251,7 @@ static void access_log_gathers(void **state)
 static void access_log_may_be_off(void **state)
 {
     struct access_log log;
-    assert_int_equal(access_log_init(&log, NULL, ACCESS_LOG_JSON), 0);
+    assert_int_equal(access_log_init(&log, NULL, ACCESS_LOG_JSON, 100), 0);
     access_log_write(&log, &usual);
     assert_int_equal(log.used, 0);
     access_log_flush(&log);
@@ -264,11 +264,39 @@ static void access_log_survives_no_memory(void **state)
     struct access_log log;
     setup(&f, ACCESS_LOG_TEXT);
     alloc_fail_at(1);
-    assert_int_equal(access_log_init(&log, f.sink, ACCESS_LOG_JSON), -ERR_NO_MEMORY);
+    assert_int_equal(access_log_init(&log, f.sink, ACCESS_LOG_JSON, 100), -ERR_NO_MEMORY);
     assert_true(alloc_fail_stop());
     access_log_fini(&log);
     finish(&f);
     free(f.text);
+}
+
+/* Exactly that share, evenly, and what is notable besides. */
+static void access_log_samples(void **state)
+{
+    static const struct {
+        uint32_t sample;
+        int lines;
+    } cases[] = {{0, 0}, {1, 2}, {10, 20}, {33, 66}, {50, 100}, {99, 198}, {100, 200}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct fixture f;
+        setup(&f, ACCESS_LOG_TEXT);
+        f.log.sample = cases[i].sample;
+        struct access_log_facts facts = usual;
+        for (int n = 0; n < 200; n++)
+            access_log_write(&f.log, &facts);
+        facts.notable = true;
+        facts.reason = "notable";
+        access_log_write(&f.log, &facts);
+        finish(&f);
+        int lines = 0;
+        for (const char *at = f.text; (at = strchr(at, '\n')) != NULL; at++)
+            lines++;
+        assert_int_equal(lines, cases[i].lines + 1);
+        assert_non_null(strstr(f.text, "reason=notable"));
+        free(f.text);
+    }
 }
 
 int main(void)
@@ -278,6 +306,7 @@ int main(void)
         cmocka_unit_test(access_log_writes_json),
         cmocka_unit_test(access_log_survives_hostile_bytes),
         cmocka_unit_test(access_log_gathers),
+        cmocka_unit_test(access_log_samples),
         cmocka_unit_test(access_log_may_be_off),
         cmocka_unit_test(access_log_survives_no_memory),
     };

@@ -80,7 +80,7 @@ static void ending_writes_the_line(void **state)
     assert_true(fd >= 0);
     still_life_init(&s);
     assert_int_equal(sink_create(path, &s.log.sink), 0);
-    assert_int_equal(access_log_init(&s.log, s.log.sink, ACCESS_LOG_JSON), 0);
+    assert_int_equal(access_log_init(&s.log, s.log.sink, ACCESS_LOG_JSON, 100), 0);
     s.x->id = STR("an-id");
     s.x->client_host = STR("192.0.2.1");
     s.x->client.head.method_text = STR("GET");

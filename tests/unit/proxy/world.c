@@ -49,6 +49,7 @@ void world_init(struct world *w, uint32_t workers)
         .client = {.limits = {16384, 100, 8192}, .request_head_ms = 4000, .client_idle_ms = 5000},
         .answer_limits = {16384, 100, 8192},
         .worker_idle_ms = 60000,
+        .access_sample = 100,
         .idle_per_worker = 8,
         .workers = workers,
         .connections = 16,
