@@ -11,6 +11,7 @@ struct lease {
     lease_ready_fn ready; /* NULL once told or cancelled */
     void *context;
     bool shelved;
+    int64_t idle_since_ms; /* when its last answer was whole */
     struct io_reap reap;
 };
 
@@ -46,9 +47,59 @@ static void on_ready(struct h1_client_owner *owner, struct h1_client *client, in
         ready(lease->context, error ? NULL : &client->session, error);
 }
 
+static struct lease_shelf *shelf_of(const struct lease *lease)
+{
+    return &lease->book->shelves[lease->worker->index];
+}
+
+static int64_t idle_ms(const struct lease *lease)
+{
+    return io_now_ms(lease->book->options.io) - lease->idle_since_ms;
+}
+
+/* Off the shelf, whichever way it stood there. */
+static void take_down(struct lease *lease)
+{
+    unshelve(lease);
+    if (shelf_of(lease)->scout == lease)
+        shelf_of(lease)->scout = NULL;
+}
+
+static void set_idle_deadline(struct lease *lease, int64_t ms)
+{
+    conn_set_deadline(&lease->client.session.conn, lease->idle_since_ms + ms);
+}
+
+/* It is too old to be used: one for each worker stays, to be closed by it. */
+static bool becomes_scout(struct lease *lease)
+{
+    if (!lease->shelved || shelf_of(lease)->scout || idle_ms(lease) >= lease->book->options.worker_idle_ms)
+        return false;
+    unshelve(lease);
+    shelf_of(lease)->scout = lease;
+    set_idle_deadline(lease, lease->book->options.worker_idle_ms);
+    return true;
+}
+
+/* What the end of an idle session says about how long its worker keeps them. */
+static void learn(struct lease *lease)
+{
+    if (conn_peer_ended(&lease->client.session.conn))
+        idle_age_note_closed(&lease->worker->idle_age, idle_ms(lease), io_now_ms(lease->book->options.io));
+    else if (shelf_of(lease)->scout == lease && idle_ms(lease) >= lease->book->options.worker_idle_ms)
+        idle_age_note_kept(&lease->worker->idle_age);
+}
+
 static void on_lost(struct h1_client_owner *owner, struct h1_client *client)
 {
-    unshelve(of_client(client));
+    struct lease *lease = of_client(client);
+    bool ended = conn_peer_ended(&client->session.conn) || !conn_quiet(&client->session.conn);
+
+    if (!ended && becomes_scout(lease))
+        return;
+    if (lease->shelved || shelf_of(lease)->scout == lease)
+        learn(lease);
+    take_down(lease);
     h1_client_close(client);
 }
 
@@ -65,7 +116,7 @@ static void on_closed(struct h1_client_owner *owner, struct h1_client *client)
 {
     struct lease *lease = of_client(client);
 
-    unshelve(lease);
+    take_down(lease);
     lease->reap.reap = give_back;
     io_reap_queue(of_owner(owner)->options.io, &lease->reap);
 }
@@ -93,18 +144,26 @@ void lease_book_fini(struct lease_book *book)
 void lease_book_drain(struct lease_book *book)
 {
     book->draining = true;
-    for (uint32_t i = 0; i < book->options.workers; i++)
-        LIST_FOREACH_SAFE (link, &book->shelves[i].idle) {
+    for (uint32_t i = 0; i < book->options.workers; i++) {
+        struct lease_shelf *shelf = &book->shelves[i];
+        LIST_FOREACH_SAFE (link, &shelf->idle) {
             struct lease *lease = CONTAINER_OF(link, struct lease, client.session.link);
             unshelve(lease);
             h1_client_close(&lease->client);
         }
+        if (shelf->scout)
+            h1_client_close(&shelf->scout->client); /* closed takes it down */
+    }
 }
 
 struct session *lease_take(struct lease_book *book, const struct worker *worker)
 {
+    int64_t retire_ms = idle_age_retire_ms(&worker->idle_age);
+
     LIST_FOREACH_SAFE (link, &book->shelves[worker->index].idle) {
         struct lease *lease = CONTAINER_OF(link, struct lease, client.session.link);
+        if (idle_ms(lease) >= retire_ms)
+            continue; /* it has its deadline */
         unshelve(lease);
         if (conn_quiet(&lease->client.session.conn))
             return &lease->client.session;
@@ -142,7 +201,7 @@ void lease_cancel(struct lease *lease)
     h1_client_close(&lease->client);
 }
 
-void lease_return(struct lease_book *book, struct session *session)
+void lease_return(struct lease_book *book, struct session *session, int64_t whole_ms)
 {
     struct lease *lease = CONTAINER_OF(session, struct lease, client.session);
     struct lease_shelf *shelf = &book->shelves[lease->worker->index];
@@ -153,8 +212,10 @@ void lease_return(struct lease_book *book, struct session *session)
         return;
     }
     lease->shelved = true;
+    lease->idle_since_ms = whole_ms;
     list_prepend(&shelf->idle, &session->link);
     shelf->count++;
     book->idle++;
-    conn_set_deadline(&session->conn, io_now_ms(book->options.io) + book->options.worker_idle_ms);
+    int64_t retire_ms = idle_age_retire_ms(&lease->worker->idle_age);
+    set_idle_deadline(lease, retire_ms < book->options.worker_idle_ms ? retire_ms : book->options.worker_idle_ms);
 }

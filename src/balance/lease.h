@@ -2,7 +2,8 @@
  *
  * One book for each reactor, on its thread: nothing is shared, which costs up to (reactors x idle) connections to each
  * worker (ADR 0004). The most recently used session is leased first; those idle for worker_idle_ms are closed. A
- * session whose worker is known to have ended it is never leased.
+ * session whose worker is known to have ended it is never leased, nor one as old as its worker has been seen closing
+ * them (balance/idle_age); of those one is kept, as a scout, to see when it is closed.
  */
 #ifndef BALANCE_LEASE_H
 #define BALANCE_LEASE_H
@@ -19,9 +20,12 @@ struct lease_options {
     size_t max_sessions;
 };
 
+struct lease;
+
 struct lease_shelf {
     struct list idle; /* session.link, most recently used first */
     uint32_t count;
+    struct lease *scout; /* too old to be used, kept to be closed; NULL: none */
 };
 
 struct lease_book {
@@ -34,7 +38,6 @@ struct lease_book {
     bool draining;
 };
 
-struct lease;
 /* Told once after lease_connect: session is connected and idle (error 0), or NULL with a code. */
 typedef void (*lease_ready_fn)(void *context, struct session *session, int error);
 
@@ -52,7 +55,8 @@ MUST_CHECK int lease_connect(struct lease_book *book, struct worker *worker, lea
                              struct lease **ret_lease);
 /* The connection is no longer wanted; ready is not told. Only before ready. */
 void lease_cancel(struct lease *lease);
-/* Gives a session back after session_finish said true. */
-void lease_return(struct lease_book *book, struct session *session);
+/* Gives a session back after session_finish said true. whole_ms: when its worker's answer was whole, in io_now_ms; the
+ * worker counts from then, however slow the client is. */
+void lease_return(struct lease_book *book, struct session *session, int64_t whole_ms);
 
 #endif

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "balance/health.h"
+#include "balance/idle_age.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "io/sock.h"
@@ -37,6 +38,7 @@ struct worker {
     _Atomic bool alive;             /* written by the control thread, as the others; by probes alone */
     _Atomic uint8_t mode;           /* enum worker_mode */
     _Atomic uint32_t weight_change; /* instead of weight; 0: none */
+    struct idle_age idle_age;       /* written by reactors */
 };
 
 /* Healthy, and no operator keeps requests from it. Any thread. */

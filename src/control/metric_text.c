@@ -159,6 +159,17 @@ static void put_by_reason(struct page *page, enum metric_id id, const uint64_t *
             put(page, "%s{reason=\"%s\"} %llu\n", metrics[id].name, err_reason(code), (ull)counts[code]);
 }
 
+static void put_idle_close(struct page *page)
+{
+    const struct snapshot *snapshot = page->sources->snapshot;
+
+    put_head(page, METRIC_IDLE_CLOSE);
+    for (uint32_t i = 0; i < snapshot->worker_count; i++)
+        put(page, "%s{pool=\"%s\",worker=\"%s\"} %.3f\n", metrics[METRIC_IDLE_CLOSE].name,
+            quoted(snapshot->workers[i].pool->name).text, quoted(snapshot->workers[i].name).text,
+            (double)idle_age_learned_ms(&snapshot->workers[i].idle_age) / 1e3);
+}
+
 static void put_retries_refused(struct page *page)
 {
     put_head(page, METRIC_RETRIES_REFUSED);
@@ -262,6 +273,7 @@ static void put_page(struct page *page)
     put_single(page, METRIC_ACCEPTED, totals->clients_accepted);
     put_refused(page);
     put_single(page, METRIC_HEADS_LOST, totals->heads_lost);
+    put_idle_close(page);
     put_by_worker(page, METRIC_WORKER_UP, up_of);
     put_probes(page);
     put_single(page, METRIC_LOG_DROPPED, page->sources->access_sink ? sink_dropped(page->sources->access_sink) : 0);

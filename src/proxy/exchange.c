@@ -216,6 +216,8 @@ static enum exchange_step relay(struct exchange *x)
     int error = x->up.done ? 0 : flow_step(&x->up);
     if (!error)
         error = pass_answer(x, worker_events);
+    if (worker_events & STREAM_END)
+        x->whole_ms = exchange_now_ms(x);
     if (error)
         return cut(x, error);
     if (x->tunnel && tunnel_is_over(x))
@@ -351,7 +353,7 @@ static void release_worker(struct exchange *x)
     if (!exchange_in_order(x))
         session_abort(&x->worker);
     else if (session_finish(&x->worker))
-        lease_return(x->home->leases, session);
+        lease_return(x->home->leases, session, x->whole_ms);
 }
 
 static enum exchange_step account(struct exchange *x)

@@ -55,6 +55,7 @@ struct exchange {
     struct pace pace;       /* of the client, where there is a least rate */
     int64_t tunnel_ends_ms; /* the balancer is to stop: until then the tunnel may end by itself; 0: it is not */
     int64_t connected_ns, first_byte_ns;
+    int64_t whole_ms;            /* when the worker's answer was whole */
     struct exchange *next_spare; /* of the home's, once ended */
 };
 

@@ -293,7 +293,7 @@ static int start_parts(struct reactor *reactor)
         .idle_max = options->idle_per_worker,
         .workers = options->workers,
         /* Twice: a session that closes is still there when the next try takes another. */
-        .max_sessions = 2 * (size_t)options->connections + (size_t)options->idle_per_worker * options->workers,
+        .max_sessions = 2 * (size_t)options->connections + ((size_t)options->idle_per_worker + 1) * options->workers,
     };
     int error = io_create(&io, &reactor->io);
 

@@ -177,6 +177,31 @@ def test_retries_beyond_their_budget_wait_and_none_fails(stack, scripted, balanc
     assert metrics['ballast_retries_refused_total{reason="budget"}'] == 0
 
 
+def test_how_long_a_worker_keeps_idle_connections_is_learned(demo, balance):
+    """Two closings seen: from then on connections are retired before that age."""
+    worker = demo("--keep-alive-ms=400")
+    ballast = balance(worker.address, pools=NEVER, threads=2, timeouts={"worker_idle": "60s"})
+    name = f'ballast_worker_idle_close_seconds{{pool="web",worker="{worker.port}"}}'
+
+    def idle():
+        metrics = ballast.metrics()
+        return metrics['ballast_connections{side="worker",state="idle"}']
+
+    def learned():
+        if idle() == 0:  # the one before was closed
+            assert ballast.ask(POST).status == 200
+        return 0.3 < ballast.metrics()[name] < 2
+    assert ballast.metrics()[name] == 0
+    wait_for(learned, what="the age to be learned")
+    assert ballast.ask(POST).status == 200
+    before = ballast.metrics()
+    wait_for(lambda: idle() == 0, what="the connection to be retired")
+    for _ in range(3):
+        assert ballast.ask(POST).status == 200
+    after = ballast.assert_accounts()
+    assert after["requests_failed"] == 0 and after["requests_ok"] == before["requests_ok"] + 3
+
+
 # A worker that dies inside its answer.
 
 @pytest.mark.parametrize("framing, body", [

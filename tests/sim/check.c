@@ -156,7 +156,8 @@ static bool turns_are_plain(const struct plan *plan)
 {
     static const uint32_t disturbing = 1u << FAMILY_OUTAGE | 1u << FAMILY_DARK | 1u << FAMILY_MEMORY |
                                        1u << FAMILY_HEALTH | 1u << FAMILY_CUT_ONCE | 1u << FAMILY_IDLE_CLOSE |
-                                       1u << FAMILY_ANSWERS | 1u << FAMILY_DRAIN | 1u << FAMILY_STORM;
+                                       1u << FAMILY_KEEP_ALIVE | 1u << FAMILY_ANSWERS | 1u << FAMILY_DRAIN |
+                                       1u << FAMILY_STORM;
     return plan->equal_weights && !(plan->families & disturbing);
 }
 
@@ -196,6 +197,23 @@ static void check_bounded(const struct world *world, uint32_t index)
                    world->plan->connections);
 }
 
+/* ---- deadlines: told to stop, connections to workers end with the last client ---- */
+
+static void check_drained(struct world *world, uint32_t index)
+{
+    static const int64_t ending_ns = 20 * INT64_C(1000000);
+    int64_t *since = &world->before[index].alone_ns;
+    struct reactor_use use;
+    reactor_read_use(world->reactors[index], &use);
+    if (*since != 0 && world_now_ns(world) - *since > ending_ns) /* nothing turns in between: it may be over by now */
+        check_fail("deadlines", TRACE_NOBODY, TRACE_NOBODY, "reactor %u is to stop and kept connections to workers",
+                   index);
+    if (!world->draining || use.clients > 0 || use.leases == 0)
+        *since = 0;
+    else if (*since == 0)
+        *since = world_now_ns(world);
+}
+
 /* ---- budget ---- */
 
 /* A turn may end requests and begin others: more than were live before it and came in it there never were. */
@@ -233,6 +251,8 @@ void check_step(struct world *world)
         check_bounded(world, r);
     for (uint32_t r = 0; r < world->plan->reactors; r++)
         check_budget(world, r);
+    for (uint32_t r = 0; r < world->plan->reactors; r++)
+        check_drained(world, r);
 }
 
 /* ---- at the end ---- */

@@ -149,6 +149,11 @@ static void draw_shape(struct plan *plan)
     plan->equal_weights = chance(&gen, 60);
     plan->connections = 64;
     draw_timeouts(plan, &gen);
+    if (plan_has(plan, FAMILY_KEEP_ALIVE)) {
+        plan->timeouts.worker_idle_ms = 4000;
+        plan->timeouts.client_idle_ms = 8000;
+        plan->idle_per_worker = 4;
+    }
     uint32_t reactors = between(&gen, 2, 4);
     plan->reactors = plan_has(plan, FAMILY_REACTORS) ? reactors : 1;
     gen = stream(plan->seed, FAMILY_CROWD, 0);
@@ -173,6 +178,13 @@ static void draw_windows(struct plan *plan, uint32_t index, enum plan_family fam
     };
 }
 
+/* The same of all workers, so that clients can aim at it. */
+static uint32_t keep_alive_ms(const struct plan *plan)
+{
+    struct rand_gen gen = stream(plan->seed, FAMILY_KEEP_ALIVE, 0);
+    return between(&gen, 300, 900);
+}
+
 static void draw_worker(struct plan *plan, uint32_t index)
 {
     struct rand_gen gen = stream(plan->seed, STREAM_WORKER, index);
@@ -184,6 +196,10 @@ static void draw_worker(struct plan *plan, uint32_t index)
         worker->idle_close_ms = chance(&gen, 50) ? between(&gen, 1, 60) : 0;
         worker->close_on_request_per = chance(&gen, 60) ? between(&gen, 5, 60) : 0;
         worker->closes_by_reset = chance(&gen, 50);
+    }
+    if (plan_has(plan, FAMILY_KEEP_ALIVE)) {
+        worker->idle_close_ms = keep_alive_ms(plan);
+        worker->close_on_request_per = 0;
     }
     if (index >= plan->pools) /* the first of each pool stays well */
         draw_windows(plan, index, FAMILY_HEALTH, WINDOW_STATUS, WINDOW_GARBAGE);
@@ -320,6 +336,9 @@ static void draw_client(struct plan *plan, uint32_t index)
         client->start_ms = 60;
     client->think_ms = chance(&gen, 50) ? 0 : between(&gen, 0, plan->timeouts.client_idle_ms / 4);
     client->lingers = chance(&gen, 30);
+    gen = stream(plan->seed, FAMILY_KEEP_ALIVE, 1 + index);
+    if (plan_has(plan, FAMILY_KEEP_ALIVE))
+        client->think_ms = keep_alive_ms(plan) * between(&gen, 80, 105) / 100;
     gen = stream(plan->seed, FAMILY_PIPELINE, index);
     client->pipelined = plan_has(plan, FAMILY_PIPELINE) && chance(&gen, 60);
     gen = stream(plan->seed, FAMILY_SLOW_CLIENT, index);

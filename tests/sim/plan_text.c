@@ -43,7 +43,7 @@ static const char *try_excuse(const struct plan *plan, const struct plan_request
         steady = 1;
     if (request->answer.cut_first && (!repeatable || plan->tries < 3 || steady < 2))
         return "its first try is cut";
-    if (plan_has(plan, FAMILY_IDLE_CLOSE) && (!repeatable || plan->tries < 2))
+    if ((plan_has(plan, FAMILY_IDLE_CLOSE) || plan_has(plan, FAMILY_KEEP_ALIVE)) && (!repeatable || plan->tries < 2))
         return "its worker closes idle connections";
     return NULL;
 }

@@ -17,6 +17,7 @@ struct conn_script {
     struct request_log *log;
     uint32_t served;
     int64_t idle_due_ns;
+    int64_t idle_from_ns;
     uint64_t answer_from; /* where the answer begins in out */
     bool busy;            /* a request is here, and not all of it or of its answer is gone */
     bool answered;        /* the answer was begun */
@@ -213,6 +214,23 @@ static bool close_on_request(struct conn_script *conn)
     return true;
 }
 
+/* When it has been seen often enough how long this worker keeps idle connections, none comes that is about to be
+ * closed. */
+static void check_idle_age(const struct conn_script *conn)
+{
+    static const int64_t seen_ns = 100 * NS_PER_MS;
+    const struct sim_worker *worker = conn->worker;
+    int64_t now = world_now_ns(worker->world);
+    if (!plan_has(worker->world->plan, FAMILY_KEEP_ALIVE) || conn->served == 0 || worker->idle_closings < 3 ||
+        now - worker->idle_closed_ns < seen_ns)
+        return;
+    int64_t idle_ms = (now - conn->idle_from_ns) / NS_PER_MS;
+    if (idle_ms * 100 >= (int64_t)worker->plan->idle_close_ms * 97)
+        check_fail("idle-age", client_of(conn), id_of(conn),
+                   "w%u closes connections after %u ms idle, has closed %u, and gets a request on one after %lld ms",
+                   worker->index, worker->plan->idle_close_ms, worker->idle_closings, (long long)idle_ms);
+}
+
 static bool identify(struct conn_script *conn)
 {
     struct world *world = conn->worker->world;
@@ -247,6 +265,7 @@ static void head_is_whole(struct conn_script *conn)
     conn->log->begun++;
     note(conn, "gets the head of");
     check_request_head(conn->worker, reader, conn->request);
+    check_idle_age(conn);
     reader->key = world_request_key(conn->worker->world, conn->request->id);
     wire_reader_body(reader, false, false);
     if (close_on_request(conn))
@@ -324,10 +343,17 @@ static void on_event(struct io_sim_peer *peer, void *context)
 
 static void on_idle(void *context)
 {
+    static const int64_t apart_ns = 200 * NS_PER_MS;
     struct conn_script *conn = context;
-    if (conn->peer != NULL && !conn->busy && world_now_ns(conn->worker->world) >= conn->idle_due_ns &&
-        io_sim_peer_unsent(conn->peer) == 0)
-        drop(conn, conn->worker->plan->closes_by_reset);
+    struct sim_worker *worker = conn->worker;
+    int64_t now = world_now_ns(worker->world);
+    if (conn->peer == NULL || conn->busy || now < conn->idle_due_ns || io_sim_peer_unsent(conn->peer) > 0)
+        return;
+    drop(conn, worker->plan->closes_by_reset);
+    if (conn->request == NULL || now - worker->idle_closed_ns < apart_ns)
+        return;
+    worker->idle_closings++;
+    worker->idle_closed_ns = now;
 }
 
 static void on_answer_sent(void *context)
@@ -347,6 +373,7 @@ static void on_answer_sent(void *context)
     }
     if (conn->peer == NULL || worker->plan->idle_close_ms == 0)
         return;
+    conn->idle_from_ns = world_now_ns(worker->world);
     conn->idle_due_ns = world_now_ns(worker->world) + worker->plan->idle_close_ms * NS_PER_MS;
     io_sim_after(worker->world->net, worker->plan->idle_close_ms * NS_PER_MS, on_idle, conn);
 }

@@ -88,7 +88,9 @@ struct sim_worker {
     int listener; /* -1: none */
     struct rand_gen rand;
     struct list conns;
-    uint64_t good_answers; /* to probes */
+    uint64_t good_answers;  /* to probes */
+    uint32_t idle_closings; /* of clients' connections, apart in time */
+    int64_t idle_closed_ns; /* the last of them */
     /* health as checks see it */
     uint64_t probes, good;
     enum health_state state;
@@ -117,6 +119,7 @@ struct world {
     struct {
         uint64_t total, active;
         uint32_t retries;
+        int64_t alone_ns; /* told to stop, since when it has worker connections and no clients; 0: it is not so */
     } before[WORLD_REACTORS];
     uint32_t clients_done, clients_there;
     struct sim_client clients[PLAN_CLIENTS];

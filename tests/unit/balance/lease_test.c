@@ -114,6 +114,11 @@ static struct session *connect_to(struct fixture *f, uint32_t worker)
     return f->session;
 }
 
+static void give_back(struct fixture *f, struct session *session)
+{
+    lease_return(&f->book, session, io_now_ms(f->io));
+}
+
 static void settle(struct fixture *f)
 {
     io_sim_run(f->net, NULL, NULL, 10);
@@ -127,9 +132,9 @@ static void lease_takes_the_newest_first(void **state)
     struct session *a = connect_to(&f, 0), *b = connect_to(&f, 0), *c = connect_to(&f, 1);
     assert_int_equal(f.book.open, 3);
     assert_int_equal(f.book.idle, 0);
-    lease_return(&f.book, a);
-    lease_return(&f.book, b);
-    lease_return(&f.book, c);
+    give_back(&f, a);
+    give_back(&f, b);
+    give_back(&f, c);
     assert_int_equal(f.book.idle, 3);
     assert_int_equal(f.book.shelves[0].count, 2);
     assert_int_equal(f.book.shelves[1].count, 1);
@@ -139,9 +144,9 @@ static void lease_takes_the_newest_first(void **state)
     assert_ptr_equal(lease_take(&f.book, &f.workers[1]), c);
     assert_int_equal(f.book.idle, 0);
     assert_int_equal(f.book.shelves[0].count, 0);
-    lease_return(&f.book, a);
-    lease_return(&f.book, b);
-    lease_return(&f.book, c);
+    give_back(&f, a);
+    give_back(&f, b);
+    give_back(&f, c);
     teardown(&f);
 }
 
@@ -153,7 +158,7 @@ static void lease_keeps_so_many(void **state)
     for (int i = 0; i <= IDLE_MAX; i++)
         sessions[i] = connect_to(&f, 0);
     for (int i = 0; i <= IDLE_MAX; i++)
-        lease_return(&f.book, sessions[i]);
+        give_back(&f, sessions[i]);
     assert_int_equal(f.book.shelves[0].count, IDLE_MAX);
     settle(&f);
     assert_int_equal(f.book.open, IDLE_MAX);
@@ -167,10 +172,10 @@ static void lease_keeps_so_long(void **state)
     struct fixture f;
     setup(&f);
     struct session *session = connect_to(&f, 0);
-    lease_return(&f.book, session);
+    give_back(&f, session);
     io_sim_run(f.net, NULL, NULL, IDLE_MS - 10);
     assert_ptr_equal(lease_take(&f.book, &f.workers[0]), session);
-    lease_return(&f.book, session); /* the time begins anew */
+    give_back(&f, session); /* the time begins anew */
     io_sim_run(f.net, NULL, NULL, IDLE_MS - 10);
     assert_int_equal(f.book.idle, 1);
     io_sim_run(f.net, NULL, NULL, 20);
@@ -187,7 +192,7 @@ static void lease_drops_what_the_worker_ended(void **state)
     struct fixture f;
     setup(&f);
     for (int how = 0; how < 3; how++) {
-        lease_return(&f.book, connect_to(&f, 0));
+        give_back(&f, connect_to(&f, 0));
         if (how < 2)
             scripted_worker_close(&f.far[0], (uint32_t)how, how == 1);
         else
@@ -208,14 +213,82 @@ static void lease_passes_over_the_ended(void **state)
     struct fixture f;
     setup(&f);
     struct session *good = connect_to(&f, 0), *ended = connect_to(&f, 0);
-    lease_return(&f.book, good);
-    lease_return(&f.book, ended);
+    give_back(&f, good);
+    give_back(&f, ended);
     ended->conn.sock.peer_ended = true;
     assert_ptr_equal(lease_take(&f.book, &f.workers[0]), good);
     assert_int_equal(f.book.idle, 0);
     settle(&f);
     assert_int_equal(f.book.open, 1);
-    lease_return(&f.book, good);
+    give_back(&f, good);
+    teardown(&f);
+}
+
+/* The worker closes one that has been idle for so long. */
+static void see_closed(struct fixture *f, int64_t ms)
+{
+    give_back(f, connect_to(f, 0));
+    io_sim_run(f->net, NULL, NULL, ms);
+    scripted_worker_close(&f->far[0], f->far[0].accepted - 1, false);
+    settle(f);
+    assert_int_equal(f->book.open, 0);
+}
+
+/* After two closings at 1 s none older than 0.9 s is used; one is kept to see when it is closed. */
+static void lease_learns_how_long(void **state)
+{
+    struct fixture f;
+    setup(&f);
+    see_closed(&f, 1000);
+    assert_int_equal(idle_age_learned_ms(&f.workers[0].idle_age), 0);
+    see_closed(&f, 1000);
+    assert_in_range(idle_age_learned_ms(&f.workers[0].idle_age), 1000, 1001);
+    struct session *one = connect_to(&f, 0), *two = connect_to(&f, 0);
+    give_back(&f, one);
+    io_sim_run(f.net, NULL, NULL, 890);
+    assert_ptr_equal(lease_take(&f.book, &f.workers[0]), one);
+    give_back(&f, one);
+    give_back(&f, two);
+    io_sim_run(f.net, NULL, NULL, 910);
+    assert_null(lease_take(&f.book, &f.workers[0]));
+    assert_int_equal(f.book.open, 1); /* the scout */
+    assert_int_equal(f.book.idle, 0);
+    assert_non_null(f.book.shelves[0].scout);
+    assert_int_equal(idle_age_learned_ms(&f.workers[1].idle_age), 0);
+    teardown(&f);
+}
+
+/* The scout lives as long as we keep any: the worker has changed its mind. */
+static void lease_forgets_what_is_no_more(void **state)
+{
+    struct fixture f;
+    setup(&f);
+    see_closed(&f, 1000);
+    see_closed(&f, 1000);
+    give_back(&f, connect_to(&f, 0));
+    io_sim_run(f.net, NULL, NULL, IDLE_MS - 10);
+    assert_int_equal(f.book.open, 1);
+    assert_true(idle_age_learned_ms(&f.workers[0].idle_age) > 0);
+    io_sim_run(f.net, NULL, NULL, 20);
+    assert_int_equal(f.book.open, 0);
+    assert_int_equal(idle_age_learned_ms(&f.workers[0].idle_age), 0);
+    teardown(&f);
+}
+
+/* A client that took its time: the worker has counted since its answer was whole. */
+static void lease_counts_from_the_answer(void **state)
+{
+    struct fixture f;
+    setup(&f);
+    see_closed(&f, 1000);
+    see_closed(&f, 1000);
+    struct session *session = connect_to(&f, 0);
+    int64_t whole_ms = io_now_ms(f.io);
+    io_sim_run(f.net, NULL, NULL, 950);
+    lease_return(&f.book, session, whole_ms);
+    assert_null(lease_take(&f.book, &f.workers[0]));
+    settle(&f);
+    assert_non_null(f.book.shelves[0].scout);
     teardown(&f);
 }
 
@@ -262,7 +335,7 @@ static void lease_has_a_limit(void **state)
     for (int i = 0; i < SESSIONS_MAX; i++)
         lease_cancel(leases[i]);
     assert_true(io_sim_run(f.net, all_closed, &f, 1000));
-    lease_return(&f.book, connect_to(&f, 0));
+    give_back(&f, connect_to(&f, 0));
     teardown(&f);
 }
 
@@ -273,7 +346,7 @@ static void lease_drains(void **state)
     struct lease *lease;
     setup(&f);
     struct session *idle = connect_to(&f, 0), *leased = connect_to(&f, 1);
-    lease_return(&f.book, idle);
+    give_back(&f, idle);
     f.told = 0;
     assert_int_equal(lease_connect(&f.book, &f.workers[1], on_ready, &f, &lease), 0);
     lease_book_drain(&f.book);
@@ -284,8 +357,8 @@ static void lease_drains(void **state)
     settle(&f);
     assert_int_equal(f.book.open, 2);
     use(&f, f.session);
-    lease_return(&f.book, leased);
-    lease_return(&f.book, f.session);
+    give_back(&f, leased);
+    give_back(&f, f.session);
     assert_int_equal(f.book.idle, 0);
     settle(&f);
     assert_int_equal(f.book.open, 0);
@@ -307,7 +380,7 @@ static void lease_survives_no_memory(void **state)
     assert_true(alloc_fail_stop());
     assert_null(lease);
     assert_int_equal(f.book.open, 0);
-    lease_return(&f.book, connect_to(&f, 0));
+    give_back(&f, connect_to(&f, 0));
     teardown(&f);
 }
 
@@ -319,6 +392,9 @@ int main(void)
         cmocka_unit_test(lease_keeps_so_long),
         cmocka_unit_test(lease_drops_what_the_worker_ended),
         cmocka_unit_test(lease_passes_over_the_ended),
+        cmocka_unit_test(lease_learns_how_long),
+        cmocka_unit_test(lease_forgets_what_is_no_more),
+        cmocka_unit_test(lease_counts_from_the_answer),
         cmocka_unit_test(lease_cancels),
         cmocka_unit_test(lease_tells_of_a_refusal),
         cmocka_unit_test(lease_has_a_limit),

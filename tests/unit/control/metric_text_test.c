@@ -137,6 +137,8 @@ static void metrics_count_everything(void **state)
     account_note_dispatch(&f.accounts[1], &f.snapshot->workers[2]);
     account_note_retry(&f.accounts[1], &f.snapshot->workers[2], -ERR_CONN_RESET);
     account_note_retry_waits(&f.accounts[1]);
+    idle_age_note_closed(&f.snapshot->workers[0].idle_age, 1500, 1000);
+    idle_age_note_closed(&f.snapshot->workers[0].idle_age, 1510, 9000);
     account_note_retry_refused(&f.accounts[0], RETRY_METHOD);
     account_note_dispatch(&f.accounts[1], &f.snapshot->workers[1]);
     account_note_ended(&f.accounts[1], &f.snapshot->workers[1], &failed);
@@ -172,6 +174,7 @@ static void metrics_count_everything(void **state)
     assert_true(holds_line(&f, "ballast_body_bytes_total{side=\"worker\"} 10"));
     assert_true(holds_line(&f, "ballast_probes_total{pool=\"a\",worker=\"blue\",result=\"good\"} 0"));
     assert_true(holds_line(&f, "ballast_worker_up{pool=\"a\",worker=\"blue\"} 0"));
+    assert_true(holds_line(&f, "ballast_worker_idle_close_seconds{pool=\"a\",worker=\"blue\"} 1.500"));
     teardown(&f);
 }
 
