@@ -19,6 +19,7 @@ import tempfile
 
 import contenders
 import report
+import sampling
 from measure import Bench, measure_idle, measure_scale, measure_tail, measure_work
 from processes import BenchError
 from works import IDLE, NAMES, SCALE, TAIL, WORKS
@@ -63,6 +64,7 @@ def parse_options(arguments):
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the numbers here")
     parser.add_argument("--write", action="store_true", help="write tables and chart into docs/; needs all works")
     parser.add_argument("--micro", nargs="*", metavar="NAME", help="time parser, picker, timer, ... by themselves")
+    parser.add_argument("--profile", metavar="WORK", help="where Ballast's time goes (or --only another's), by perf")
     options = parser.parse_args(arguments)
     options.rounds = options.rounds or (3 if options.quick else 5)
     options.seconds = options.seconds or (1 if options.quick else 2)
@@ -115,6 +117,9 @@ def run(options):
     with tempfile.TemporaryDirectory(prefix="ballast-bench-") as directory:
         bench = Bench(options.build, pathlib.Path(directory), options.only, options.rounds, options.seconds,
                       choose_cpus())
+        if options.profile:
+            print("\n".join(sampling.profile(bench, options.profile)))
+            return
         result = measure(bench, [name for name in NAMES if name in options.works])
     print("\n".join(report.lines_of(result)))
     if options.json:
