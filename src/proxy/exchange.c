@@ -330,8 +330,10 @@ static enum exchange_step reply(struct exchange *x)
         x->client_events = 0;
         x->arena.max_bytes += EXCHANGE_REPLY_BYTES; /* what used the arena up is to be answered all the same */
         int error = own_answer_send(x);
+        if (error)
+            return fail(x, error, EXCHANGE_ACCOUNT);
         patience_set(x);
-        return error ? fail(x, error, EXCHANGE_ACCOUNT) : EXCHANGE_REPLY;
+        return EXCHANGE_REPLY;
     }
     if (x->client_events & STREAM_SENT)
         return EXCHANGE_ACCOUNT;

@@ -318,6 +318,30 @@ static void ends_without_memory(void **state)
     }
 }
 
+/* The worker's side is gone by then, and had an upload waiting. */
+static void ends_without_memory_for_the_answer(void **state)
+{
+    enum { BODY = 1 << 20 };
+    bool failed = true;
+    for (unsigned n = 1; failed; n++) {
+        struct world w;
+        char *body = calloc(1, BODY);
+        assert_non_null(body);
+        struct io_sim_peer *client = open_silent(&w, "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 1048576\r\n\r\n");
+        io_sim_peer_pause(w.far[0].conns[0].peer, true);
+        io_sim_peer_send(client, body, BODY);
+        free(body);
+        world_run(&w, w.rules.response_idle_ms - 20);
+        alloc_fail_at(n);
+        world_run(&w, 100);
+        failed = alloc_fail_stop();
+        world_count(&w);
+        assert_int_equal(w.totals.active, 0);
+        assert_int_equal(w.totals.by_reason[failed ? ERR_NO_MEMORY : ERR_SEND_TIMEOUT], 1);
+        close_world(&w, client);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +358,7 @@ int main(void)
         cmocka_unit_test(answers_the_half_closed),
         cmocka_unit_test(gives_the_half_closed_up),
         cmocka_unit_test(ends_without_memory),
+        cmocka_unit_test(ends_without_memory_for_the_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
