@@ -1,5 +1,6 @@
 """The administration API's listener: who may ask, how it is spoken to, and what it does when things end."""
 
+import gzip
 import os
 import signal
 import socket
@@ -59,6 +60,20 @@ def test_unknown_paths_and_methods(over_unix):
     head = admin.ask("HEAD", "/v1/status")
     assert head.status == 200 and head.body == b"" and int(head.fields["Content-Length"]) > 100
     assert admin.ask("PATCH", "/v1/log", b"x" * 100000).status == 413
+
+
+def test_the_page_is_served_once(over_tcp):
+    """Without a token, gzipped, with a strict policy; and not again where the client has it."""
+    admin = Admin(over_tcp[1])
+    for path, kind in (("/", "text/html"), ("/app.js", "text/javascript"), ("/app.css", "text/css")):
+        page = admin.ask("GET", path)
+        assert page.status == 200 and page.fields["Content-Type"].startswith(kind)
+        assert gzip.decompress(page.body)
+        assert "default-src 'none'" in page.fields["Content-Security-Policy"]
+        assert "unsafe" not in page.fields["Content-Security-Policy"]
+        again = admin.ask("GET", path, If_None_Match=page.fields["ETag"])
+        assert again.status == 304 and again.body == b"" and again.fields["ETag"] == page.fields["ETag"]
+        assert admin.ask("GET", path, If_None_Match='"another"').status == 200
 
 
 def test_several_requests_on_one_connection(over_unix):

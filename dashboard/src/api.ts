@@ -1,0 +1,94 @@
+// The administration API as the dashboard uses it: types of its answers (docs/openapi.json), questions, and the stream.
+// The token lives in this tab only; it may come in the address behind #token=, and leaves the address at once.
+
+export type Rates = { requests_per_s: number; failures_per_s: number; p50_ms: number; p99_ms: number };
+export type Probe = { time: string; good: boolean; status: number; took_ms: number; cause: string };
+export type Change = { time: string; state: "up" | "down"; cause: string };
+export type Mode = "ready" | "drain" | "disabled";
+export type Worker = {
+  pool: string; name: string; id: string; address: string; state: "up" | "down" | "unknown"; since: string; cause: string;
+  mode: Mode; taking: boolean; weight: number; configured_weight: number; active: number; requests: number;
+  broken: number; answers: Record<string, number>; rates: Rates; probes: number; probe_failures: number;
+  last_probes: Probe[]; changes: Change[];
+};
+export type Pool = {
+  name: string; balance: string; health: "ok" | "degraded" | "down"; up: number; taking: number; rates: Rates;
+  workers: Worker[];
+};
+export type Status = {
+  health: "ok" | "degraded" | "down"; time: string; stopping: boolean;
+  version: { version: string; started: string; uptime_s: number; pid: number; threads: number; write: boolean };
+  requests: { total: number; ok: number; failed: number; aborted: number; active: number };
+  rates: Rates;
+  connections: { clients: number; workers: number; workers_idle: number; accepted: number; refused: number };
+  reasons: Record<string, number>; retries: Record<string, number>; pools: Pool[];
+};
+export type Event = { number: number; time: string; level: string; message: string; facts: string };
+export type Sample = {
+  time_s: number; requests_per_s: number; failures_per_s: number; p50_ms: number; p99_ms: number; active: number;
+};
+export type Exchange = {
+  thread: number; id: string; client: string; method: string; host: string; target: string; pool: string;
+  worker: string; step: string; age_ms: number; tries: number; status: number; bytes_in: number; bytes_out: number;
+};
+export type Explanation = {
+  answer: string; status: number; reason: string; route: { number: number; host: string; path: string }; pool: string;
+  worker: string; workers: { name: string; chosen: boolean; why: string }[];
+};
+
+const KEY = "ballast-token";
+
+export class Refused extends Error {
+  constructor(readonly status: number, readonly reason: string, sentence: string) {
+    super(sentence);
+  }
+}
+
+export function takeTokenFromAddress(): void {
+  const match = /[#&]token=([^&]+)/.exec(location.hash);
+  if (!match) return;
+  sessionStorage.setItem(KEY, decodeURIComponent(match[1]));
+  history.replaceState(null, "", location.pathname);
+}
+
+export function setToken(token: string): void {
+  sessionStorage.setItem(KEY, token);
+}
+
+function headers(): Record<string, string> {
+  const token = sessionStorage.getItem(KEY);
+  return token ? { Authorization: `Bearer ${token}` } : {};
+}
+
+async function judged(answer: Response): Promise<Response> {
+  if (answer.ok) return answer;
+  const told = await answer.json().catch(() => ({}));
+  throw new Refused(answer.status, told.reason ?? "", told.sentence ?? `status ${answer.status}`);
+}
+
+export async function get<T>(path: string): Promise<T> {
+  return (await judged(await fetch(path, { headers: headers() }))).json();
+}
+
+export async function orderWorker(worker: Worker, order: { mode?: Mode; weight?: number }): Promise<Worker> {
+  const path = `/v1/pools/${encodeURIComponent(worker.pool)}/workers/${encodeURIComponent(worker.name)}`;
+  return (await judged(await fetch(path, { method: "PATCH", headers: headers(), body: JSON.stringify(order) }))).json();
+}
+
+// Server-sent events by fetch, because EventSource cannot carry a token. Resolves when the stream ends.
+export async function follow(tell: (kind: string, value: unknown) => void, signal: AbortSignal): Promise<void> {
+  const answer = await judged(await fetch("/v1/stream", { headers: headers(), signal, cache: "no-store" }));
+  const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    rest += value;
+    const parts = rest.split("\n\n");
+    rest = parts.pop()!;
+    for (const part of parts) {
+      const match = /^event: (.*)\ndata: (.*)$/s.exec(part);
+      if (match) tell(match[1], JSON.parse(match[2]));
+    }
+  }
+}

@@ -1,0 +1,128 @@
+"""The dashboard in a headless Chromium, by playwright-core. Its modules are those that tools/dashboard.py put into
+build/dashboard, where Node.js 20 is; elsewhere the tests are skipped, and say so."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from harness.admin import Admin
+from harness.programs import children
+from harness.waiting import free_port, wait_for
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MODULES = ROOT / "build" / "dashboard"
+CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+TOKEN = "a-token-of-the-test-1234"
+
+pytestmark = pytest.mark.skipif(not (MODULES / "node_modules" / "playwright-core").is_dir() or not CHROMIUM,
+                                reason="needs Node.js 20, `tools/dashboard.py prepare` and Chromium")
+
+
+class Browser:
+    def __init__(self):
+        driver = pathlib.Path(__file__).resolve().parent / "harness" / "browser_driver.mjs"
+        self.process = subprocess.Popen(["node", str(driver)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        env={**os.environ, "BALLAST_DASHBOARD": str(MODULES),
+                                             "BALLAST_CHROMIUM": CHROMIUM})
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        try:
+            self("close")
+        finally:
+            self.process.stdin.close()
+            self.process.wait(20)
+
+    def __call__(self, verb, **order):
+        self.process.stdin.write(json.dumps({"verb": verb, **order}) + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        assert "error" not in answer, f"{verb} {order}: {answer['error']}"
+        return answer["ok"]
+
+
+@pytest.fixture
+def page(balance, scripted, stack):
+    address = ("127.0.0.1", free_port())
+    workers = [scripted(), scripted()]
+    balancer = balance(*workers, admin={"address": "%s:%d" % address, "token": TOKEN, "write": True})
+    browser = stack.enter_context(Browser())
+    browser("open", url="http://%s:%d/#token=%s" % (*address, TOKEN))
+    browser("wait", selector=".link.live")
+    return balancer, workers, Admin(address, TOKEN), browser
+
+
+def row(worker):
+    return f'tr[data-worker="{worker.port}"]'
+
+
+def test_it_shows_a_worker_going_down_with_its_cause(page):
+    balancer, (a, b), admin, browser = page
+    browser("wait", selector=f"{row(a)} .pill.up")
+    assert browser("evaluate", code="location.hash") == ""  # the token left the address
+    a.healthy = False
+    browser("wait", selector=f"{row(a)} .pill.down")
+    browser("wait", selector=row(a), text="status_503")
+    browser("wait", selector=f"{row(a)} .timeline rect.down")
+    browser("wait", selector=".events li.warn", text="worker is down")
+    browser("wait", selector="header .pill.degraded")
+    a.healthy = True
+    browser("wait", selector=f"{row(a)} .pill.up")
+    assert browser("faults") == []  # nor did the content policy refuse anything
+
+
+def test_it_drains_and_weighs_one(page):
+    balancer, (a, b), admin, browser = page
+    browser("click", selector=f"{row(b)} button", text="Drain")
+    browser("wait", selector=f"{row(b)} .pill.mode", text="drain")
+    assert admin.worker("web", b.port)["mode"] == "drain"
+    assert admin.worker("web", a.port)["mode"] == "ready"
+    browser("fill", selector=f"{row(a)} input", text="7")
+    browser("press", key="Enter")
+    wait_for(lambda: admin.worker("web", a.port)["weight"] == 7, what="the weight")
+    browser("click", selector=f"{row(b)} button", text="Ready")
+    wait_for(lambda: admin.worker("web", b.port)["taking"], what="the worker to take requests")
+    assert browser("faults") == []
+
+
+def test_it_works_by_keyboard(page):
+    balancer, (a, b), admin, browser = page
+    browser("wait", selector=f"{row(a)} button")
+    for _ in range(40):
+        browser("press", key="Tab")
+        if browser("evaluate", code="document.activeElement.ariaLabel") == f"Drain {a.port}":
+            break
+    browser("press", key="Enter")
+    wait_for(lambda: admin.worker("web", a.port)["mode"] == "drain", what="the worker to be drained")
+
+
+def test_it_survives_the_balancers_restart(page):
+    balancer, workers, admin, browser = page
+    old = children(balancer.pid)[0]
+    os.kill(old, signal.SIGKILL)
+    wait_for(lambda: children(balancer.pid) not in ([], [old]), what="another server")
+    browser("wait", selector=".link.live")
+    wait_for(lambda: admin.get("/v1/status")["version"]["pid"] != old, what="the new server to tell")
+    for _ in range(3):
+        balancer.get()
+    browser("wait", selector=".figures", text="Since the start")
+    wait_for(lambda: "\n3" in browser("text", selector=".figure:last-child"), 15, "the new server's count")
+
+
+def test_it_asks_for_the_token(balance, scripted, stack):
+    address = ("127.0.0.1", free_port())
+    balance(scripted(), admin={"address": "%s:%d" % address, "token": TOKEN})
+    browser = stack.enter_context(Browser())
+    browser("open", url="http://%s:%d/" % address)
+    browser("fill", selector="input[name=token]", text=TOKEN)
+    browser("click", selector=".lock button")
+    browser("wait", selector=".link.live")
+    browser("wait", selector=".facts", text="read only")
+    assert browser("evaluate", code="document.querySelectorAll('.pool button').length") == 0
