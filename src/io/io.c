@@ -32,6 +32,7 @@ int io_create(const struct io_options *options, struct io **ret_io)
     list_init(&io->completed);
     list_init(&io->tasks);
     list_init(&io->reaps);
+    list_init(&io->pipes);
     int code = io->backend->init(io);
     if (code != 0) {
         free(io); /* start-up only: see above */
@@ -61,6 +62,8 @@ void io_destroy(struct io **io)
     ASSERT(self->ops_in_flight == 0);
     ASSERT(self->open_socks == 0);
     run_reaps(self);
+    io_pipe_drop_kept(self);
+    ASSERT(self->pipes_taken == 0);
     self->backend->fini(self);
     free(self); /* start-up only: and at its end */
     *io = NULL;
@@ -112,6 +115,18 @@ static void sock_try_close(struct io_sock *sock)
     sock->fd = -1;
 }
 
+static void splice_leave(struct io_op *op)
+{
+    uint32_t moved = op->result > 0 ? (uint32_t)op->result : 0;
+    if (op->kind == IO_OP_SPLICE_IN) {
+        op->pipe->held += moved;
+    } else {
+        ASSERT(moved <= op->pipe->held);
+        op->pipe->held -= moved;
+    }
+    io_pipe_unref(op->pipe);
+}
+
 static void op_leave(struct io_op *op)
 {
     struct io_sock *sock = op->sock;
@@ -128,6 +143,8 @@ static void op_leave(struct io_op *op)
         if (op->result > 0)
             op->buf->used += (uint32_t)op->result;
     }
+    if (op->kind == IO_OP_SPLICE_IN || op->kind == IO_OP_SPLICE_OUT)
+        splice_leave(op);
     op->kind = IO_OP_NONE;
     sock->io->ops_in_flight--;
 }
@@ -300,6 +317,23 @@ void io_send(struct io_sock *sock, struct io_op *op, struct bufq *queue)
     ASSERT(bufq_bytes(queue) > 0);
     op_enter(sock, op, IO_OP_SEND, &sock->tx);
     op->queue = queue;
+    sock->io->backend->submit(sock->io, op);
+}
+
+void io_splice_in(struct io_sock *sock, struct io_op *op, struct io_pipe *pipe, uint32_t max)
+{
+    ASSERT(pipe->held == 0 && max > 0 && max <= INT32_MAX);
+    op_enter(sock, op, IO_OP_SPLICE_IN, &sock->rx);
+    op->pipe = io_pipe_ref(pipe);
+    op->result = (int32_t)max; /* until it completes */
+    sock->io->backend->submit(sock->io, op);
+}
+
+void io_splice_out(struct io_sock *sock, struct io_op *op, struct io_pipe *pipe)
+{
+    ASSERT(pipe->held > 0);
+    op_enter(sock, op, IO_OP_SPLICE_OUT, &sock->tx);
+    op->pipe = io_pipe_ref(pipe);
     sock->io->backend->submit(sock->io, op);
 }
 

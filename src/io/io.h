@@ -28,12 +28,22 @@ struct io;
 struct io_backend;
 struct io_task;
 struct io_op;
+struct io_pipe;
 struct io_sock;
 
 /* Called once per completion with op->result. The op may be submitted again from inside. */
 typedef void (*io_done_fn)(struct io_op *op);
 
-enum io_op_kind { IO_OP_NONE, IO_OP_ACCEPT, IO_OP_CONNECT, IO_OP_RECV, IO_OP_SEND, IO_OP_CLOSE };
+enum io_op_kind {
+    IO_OP_NONE,
+    IO_OP_ACCEPT,
+    IO_OP_CONNECT,
+    IO_OP_RECV,
+    IO_OP_SEND,
+    IO_OP_SPLICE_IN,
+    IO_OP_SPLICE_OUT,
+    IO_OP_CLOSE
+};
 
 struct io_op {
     struct list link; /* the queue of completed ops */
@@ -44,8 +54,9 @@ struct io_op {
     bool completed; /* on the completed queue, done not yet called */
     bool cancelled; /* ACCEPT: its end was asked for */
     union {
-        struct buf *buf;    /* RECV: where the bytes are; the owner's reference at completion with result > 0 */
-        struct bufq *queue; /* SEND: bytes to send, from the front; not consumed by io */
+        struct buf *buf;      /* RECV: where the bytes are; the owner's reference at completion with result > 0 */
+        struct bufq *queue;   /* SEND: bytes to send, from the front; not consumed by io */
+        struct io_pipe *pipe; /* SPLICE_x: filled or emptied; io keeps a reference until completion */
         struct sockaddr_storage *peer; /* ACCEPT: filled for each connection; CONNECT: where to */
     };
 };
@@ -79,6 +90,7 @@ struct io_reap {
 struct io_options {
     const struct io_backend *backend;
     struct buf_pool *buffers;       /* where receives take chunks from; outlives the io */
+    uint32_t pipes;                 /* io_pipe_take gives at most so many at a time; 0: none */
     uint32_t max_sockets;           /* advice for the backend's tables */
     void (*on_wake)(void *context); /* called in the turn after io_wake; calls in between are merged */
     void *context;
@@ -151,6 +163,12 @@ void io_recv(struct io_sock *sock, struct io_op *op, struct buf *into);
 /* Sends from the front of a queue that is not empty. result: bytes sent (at least 1; the owner consumes them), or a
  * code (-ERR_CONN_RESET, -ERR_CANCELLED). Until then bytes may be appended to the queue, none removed. */
 void io_send(struct io_sock *sock, struct io_op *op, struct bufq *queue);
+/* Receives once into an empty pipe (io_pipe.h), at most max > 0 bytes: they do not pass through this process. result as
+ * of a receive; pipe->held is raised. */
+void io_splice_in(struct io_sock *sock, struct io_op *op, struct io_pipe *pipe, uint32_t max);
+/* Sends from a pipe that holds something. result as of a send; pipe->held is lowered by as much. The process ignores
+ * SIGPIPE: this call cannot be told not to raise it. */
+void io_splice_out(struct io_sock *sock, struct io_op *op, struct io_pipe *pipe);
 /* Ends the sending direction at once; no op. Nothing may be in flight there. */
 void io_shutdown_send(struct io_sock *sock);
 /* Cancels what is in flight (they complete first), closes, then completes with 0; fd is -1 then. `reset`: the peer

@@ -4,6 +4,7 @@
 #define IO_IO_BACKEND_H
 
 #include "io/io.h"
+#include "io/io_pipe.h"
 
 struct io {
     const struct io_backend *backend;
@@ -13,6 +14,9 @@ struct io {
     struct list completed; /* io_op.link */
     struct list tasks;
     struct list reaps;
+    struct list pipes; /* io_pipe.link: empty ones, kept */
+    uint32_t pipes_kept;
+    uint32_t pipes_taken;
     int64_t now_ns;
     uint32_t open_socks;
     uint32_t ops_in_flight;
@@ -30,6 +34,9 @@ struct io_backend {
     int (*open)(struct io *io, struct io_sock *sock, int family);
     int (*adopt)(struct io *io, struct io_sock *sock, int fd);
     void (*discard)(struct io *io, int fd);
+    /* Makes a pipe of IO_PIPE_BYTES, or gives it back to the system with what it holds. NULL: the backend has none. */
+    int (*pipe_open)(struct io_pipe *pipe);
+    void (*pipe_close)(struct io_pipe *pipe);
     /* Starts an op that io.c has filled in and entered in its sock; may complete it at once by io_complete. An accept
      * is submitted again after each connection or failure that it reported: one report at a time is on its way. While
      * an op is not completed its link is the backend's. */
@@ -49,8 +56,14 @@ struct io_backend {
 
 /* A backend's report that a socket is broken. */
 void io_note_broken(struct io_sock *sock);
+/* The most bytes that a SPLICE_IN in flight may move. */
+static inline size_t io_splice_max(const struct io_op *op)
+{
+    return (size_t)op->result;
+}
 /* A backend's report that an op has ended (or, for an accept with more to come, that a connection is there). A receive
- * that got bytes has its chunk in op->buf; its `used` is raised by io.c. op->link is on no list when it is called. */
+ * that got bytes has its chunk in op->buf; its `used` is raised by io.c, as a pipe's `held` is. op->link is on no list
+ * when it is called. */
 void io_complete(struct io_op *op, int32_t result);
 
 #endif

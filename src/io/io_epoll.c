@@ -14,6 +14,7 @@
 #include "io/io_epoll.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
@@ -181,6 +182,45 @@ static void send_try(struct io_op *op)
     }
 }
 
+static void splice_in_try(struct io_op *op)
+{
+    struct io_sock *sock = op->sock;
+    /* The pipe is empty, so that EAGAIN speaks of the socket. A short count says nothing: the pipe counts in pages. */
+    ssize_t n = splice(sock->fd, NULL, op->pipe->ends[1], NULL, io_splice_max(op), SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    if (n > 0) {
+        io_complete(op, (int32_t)n);
+    } else if (n < 0 && errno == EAGAIN) {
+        sock->ready &= (uint8_t)~READY_READ;
+    } else {
+        sock->peer_ended = true;
+        sock->ready |= READY_ENDED;
+        io_complete(op, n == 0 ? 0 : stream_code(errno));
+    }
+}
+
+static void splice_out_try(struct io_op *op)
+{
+    struct io_sock *sock = op->sock;
+    ssize_t n = splice(op->pipe->ends[0], NULL, sock->fd, NULL, op->pipe->held, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    if (n > 0)
+        io_complete(op, (int32_t)n);
+    else if (n < 0 && errno == EAGAIN)
+        sock->ready &= (uint8_t)~READY_WRITE;
+    else
+        io_complete(op, stream_code(errno));
+}
+
+static int epoll_pipe_open(struct io_pipe *pipe)
+{
+    return pipe2(pipe->ends, O_NONBLOCK | O_CLOEXEC) == 0 ? 0 : err_from_errno(errno);
+}
+
+static void epoll_pipe_close(struct io_pipe *pipe)
+{
+    close(pipe->ends[0]);
+    close(pipe->ends[1]);
+}
+
 static int connect_code(int system_errno)
 {
     switch (system_errno) {
@@ -327,6 +367,16 @@ static void epoll_submit(struct io *io, struct io_op *op)
         if ((sock->ready & READY_WRITE) != 0)
             send_try(op);
         break;
+    case IO_OP_SPLICE_IN:
+        sock->ready |= READY_PRIVATE;
+        if ((sock->ready & READY_READ) != 0)
+            splice_in_try(op);
+        break;
+    case IO_OP_SPLICE_OUT:
+        sock->ready |= READY_PRIVATE;
+        if ((sock->ready & READY_WRITE) != 0)
+            splice_out_try(op);
+        break;
     case IO_OP_ACCEPT: accept_submit(io, op); break;
     case IO_OP_CONNECT: connect_start(io, op); break;
     case IO_OP_NONE:
@@ -349,10 +399,22 @@ static void rx_edge(struct io *io, struct io_op *op)
 {
     if (op->kind == IO_OP_RECV) {
         recv_try(io, op);
+    } else if (op->kind == IO_OP_SPLICE_IN) {
+        splice_in_try(op);
     } else if ((op->sock->ready & READY_PAUSED) == 0 && !list_linked(&op->link)) {
         op->sock->burst = 0;
         accept_try(io, op);
     }
+}
+
+static void tx_edge(struct io_op *op, uint32_t events)
+{
+    if (op->kind == IO_OP_SEND)
+        send_try(op);
+    else if (op->kind == IO_OP_SPLICE_OUT)
+        splice_out_try(op);
+    else
+        connect_finish(op, events);
 }
 
 static void on_edge(struct io *io, struct io_sock *sock, uint32_t events)
@@ -367,12 +429,8 @@ static void on_edge(struct io *io, struct io_sock *sock, uint32_t events)
         sock->ready |= READY_READ;
     if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0)
         sock->ready |= READY_WRITE;
-    if ((sock->ready & READY_WRITE) != 0 && op_waits(sock->tx)) {
-        if (sock->tx->kind == IO_OP_SEND)
-            send_try(sock->tx);
-        else
-            connect_finish(sock->tx, events);
-    }
+    if ((sock->ready & READY_WRITE) != 0 && op_waits(sock->tx))
+        tx_edge(sock->tx, events);
     if ((sock->ready & READY_READ) != 0 && op_waits(sock->rx))
         rx_edge(io, sock->rx);
 }
@@ -469,6 +527,8 @@ const struct io_backend io_epoll_backend = {
     .open = epoll_open,
     .adopt = epoll_adopt,
     .discard = epoll_discard,
+    .pipe_open = epoll_pipe_open,
+    .pipe_close = epoll_pipe_close,
     .submit = epoll_submit,
     .cancel = epoll_cancel,
     .shutdown_send = epoll_shutdown_send,

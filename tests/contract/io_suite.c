@@ -395,6 +395,7 @@ static int setup(void **state)
     fixture.ops->setup(&fixture);
     struct io_options options = {.backend = fixture.ops->backend,
                                  .buffers = &fixture.buffers,
+                                 .pipes = IO_SUITE_PIPES,
                                  .max_sockets = 100,
                                  .on_wake = on_wake,
                                  .context = &fixture};
@@ -416,7 +417,7 @@ static int teardown(void **state)
 int io_suite_run(const char *name, const struct io_fixture_ops *ops)
 {
     static const struct io_suite_part *const parts[] = {&io_suite_turn_part, &io_suite_stream_part,
-                                                        &io_suite_accept_part};
+                                                        &io_suite_splice_part, &io_suite_accept_part};
     struct CMUnitTest tests[128];
     size_t count = 0;
     for (size_t p = 0; p < ARRAY_SIZE(parts); p++) {

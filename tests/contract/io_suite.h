@@ -62,7 +62,9 @@ struct io_suite_part {
     const struct CMUnitTest *tests;
     size_t count;
 };
-extern const struct io_suite_part io_suite_turn_part, io_suite_stream_part, io_suite_accept_part;
+extern const struct io_suite_part io_suite_turn_part, io_suite_stream_part, io_suite_splice_part, io_suite_accept_part;
+
+enum { IO_SUITE_PIPES = 8 }; /* that the loop may have in use */
 
 /* An op that records how it completed. */
 struct probe {

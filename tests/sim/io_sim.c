@@ -70,6 +70,50 @@ static void send_try(struct sim_end *end, struct io_op *op)
         io_complete(op, (int32_t)sent);
 }
 
+static void splice_in_try(struct sim_end *end, struct io_op *op)
+{
+    char bytes[IO_PIPE_BYTES];
+    size_t room = io_splice_max(op) < sizeof(bytes) ? io_splice_max(op) : sizeof(bytes);
+    if (room > end->net->limits.segment_bytes)
+        room = end->net->limits.segment_bytes;
+    size_t n = sim_end_read(end, bytes, room);
+    if (n > 0) {
+        sim_bytes_append(op->pipe->state, bytes, n);
+        io_complete(op, (int32_t)n);
+    } else if (end->reset) {
+        io_complete(op, -ERR_CONN_RESET);
+    } else if (end->ended) {
+        io_complete(op, 0);
+    }
+}
+
+static void splice_out_try(struct sim_end *end, struct io_op *op)
+{
+    struct sim_bytes *held = op->pipe->state;
+    if (end->reset || end->fin_sent) {
+        io_complete(op, -ERR_CONN_RESET);
+        return;
+    }
+    size_t most = held->n < end->net->limits.segment_bytes ? held->n : end->net->limits.segment_bytes;
+    size_t n = sim_end_send(end, sim_bytes_all(held).p, most);
+    if (n == 0)
+        return;
+    sim_bytes_drop(held, n);
+    io_complete(op, (int32_t)n);
+}
+
+static int sim_pipe_open(struct io_pipe *pipe)
+{
+    pipe->state = sim_take(sizeof(struct sim_bytes));
+    return 0;
+}
+
+static void sim_pipe_close(struct io_pipe *pipe)
+{
+    sim_bytes_free(pipe->state);
+    free(pipe->state);
+}
+
 static void connect_try(struct sim_end *end, struct io_op *op)
 {
     if (end->refused)
@@ -85,10 +129,14 @@ void sim_sock_poke(struct sim_end *end)
     if (op_waits(tx)) {
         if (tx->kind == IO_OP_CONNECT)
             connect_try(end, tx);
+        else if (tx->kind == IO_OP_SPLICE_OUT)
+            splice_out_try(end, tx);
         else
             send_try(end, tx);
     }
-    if (op_waits(rx))
+    if (op_waits(rx) && rx->kind == IO_OP_SPLICE_IN)
+        splice_in_try(end, rx);
+    else if (op_waits(rx))
         recv_try(end, rx);
 }
 
@@ -123,6 +171,8 @@ static void sim_submit(struct io *io, struct io_op *op)
     switch ((enum io_op_kind)op->kind) {
     case IO_OP_RECV: recv_try(sock_end(op->sock), op); break;
     case IO_OP_SEND: send_try(sock_end(op->sock), op); break;
+    case IO_OP_SPLICE_IN: splice_in_try(sock_end(op->sock), op); break;
+    case IO_OP_SPLICE_OUT: splice_out_try(sock_end(op->sock), op); break;
     case IO_OP_ACCEPT: accept_try(sim_fd_find(loop->net, op->sock->fd, SIM_FD_LISTENER), op); break;
     case IO_OP_CONNECT: sim_end_connect(sock_end(op->sock), op->peer); break;
     case IO_OP_NONE:
@@ -261,6 +311,8 @@ const struct io_backend io_sim_backend = {
     .open = sim_open,
     .adopt = sim_adopt,
     .discard = sim_discard,
+    .pipe_open = sim_pipe_open,
+    .pipe_close = sim_pipe_close,
     .submit = sim_submit,
     .cancel = sim_cancel,
     .shutdown_send = sim_shutdown_send,
