@@ -269,6 +269,7 @@ static int create_reactors(struct server *server)
     if (!server->reactors || !server->accounts)
         return -ERR_NO_MEMORY;
     options.connections = (server->options.connections + count - 1) / count;
+    options.pipes = options.connections / REACTOR_CONNECTIONS_PER_PIPE;
     options.access_sink = server->access_sink;
     options.gate = server->gate;
     options.on_stopped = on_reactor_stopped;

@@ -121,6 +121,37 @@ int h1_body_in_take(struct h1_body_in *body, struct bufq *in, struct stream *str
     return body->left == 0;
 }
 
+uint64_t h1_body_in_plain(const struct h1_body_in *body)
+{
+    if (body->kind == H1_BODY_LENGTH)
+        return body->left;
+    return body->kind == H1_BODY_CLOSE ? UINT64_MAX : 0;
+}
+
+bool h1_body_in_spliced(struct h1_body_in *body, size_t n)
+{
+    if (body->kind != H1_BODY_LENGTH)
+        return false;
+    ASSERT(n <= body->left);
+    body->left -= n;
+    return body->left == 0;
+}
+
+bool h1_body_out_plain(const struct h1_body_out *body)
+{
+    return body->kind == H1_BODY_LENGTH || body->kind == H1_BODY_CLOSE;
+}
+
+int h1_body_out_spliced(struct h1_body_out *body, size_t n)
+{
+    if (body->kind != H1_BODY_LENGTH)
+        return body->kind == H1_BODY_CLOSE ? 0 : -ERR_INTERNAL;
+    if (n > body->left)
+        return -ERR_INTERNAL;
+    body->left -= n;
+    return 0;
+}
+
 int h1_body_out_send(struct h1_body_out *body, struct bufq *out, struct bufq *from, size_t n)
 {
     char line[H1_CHUNK_HEAD_BYTES];

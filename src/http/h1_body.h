@@ -23,6 +23,11 @@ void h1_body_in_init(struct h1_body_in *body, const struct h1_head *head);
 MUST_CHECK int h1_body_in_take(struct h1_body_in *body, struct bufq *in, struct stream *stream,
                                const struct h1_limits *limits);
 
+/* Bytes that are still to come and need no framing taken off: could go through a pipe. UINT64_MAX: until the end. */
+uint64_t h1_body_in_plain(const struct h1_body_in *body);
+/* n of them (n <= left) went through one. True: the body is complete. */
+bool h1_body_in_spliced(struct h1_body_in *body, size_t n);
+
 struct h1_body_out {
     uint8_t kind;
     uint64_t left; /* LENGTH */
@@ -30,6 +35,10 @@ struct h1_body_out {
 
 /* Puts n bytes from the front of `from` behind `out`, framed. 0, -ERR_NO_MEMORY, -ERR_INTERNAL (too much). */
 MUST_CHECK int h1_body_out_send(struct h1_body_out *body, struct bufq *out, struct bufq *from, size_t n);
+/* The body needs no framing put on, so that bytes of it may leave by a pipe. */
+bool h1_body_out_plain(const struct h1_body_out *body);
+/* n bytes leave so. 0, -ERR_INTERNAL (too much). */
+MUST_CHECK int h1_body_out_spliced(struct h1_body_out *body, size_t n);
 /* Ends it. 0, -ERR_NO_MEMORY, -ERR_INTERNAL (too little). */
 MUST_CHECK int h1_body_out_end(struct h1_body_out *body, struct bufq *out, const struct field *trailers,
                                uint32_t count);

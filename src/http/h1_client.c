@@ -37,6 +37,7 @@ static void fail_stream(struct h1_client *client, int error)
     stream->failed = true;
     stream->error = error;
     conn_read(&client->session.conn, false);
+    conn_splice_in(&client->session.conn, NULL, 0);
     stream->notify(stream, STREAM_FAILED);
 }
 
@@ -64,11 +65,12 @@ static void take_body(struct h1_client *client)
     int done = h1_body_in_take(&client->in, &conn->in, stream, client->limits);
     unsigned events = bufq_bytes(&stream->body) > before ? STREAM_BODY : 0;
 
+    conn->in_left = h1_body_in_plain(&client->in); /* counts where a pipe is set: what came past it before */
     if (done < 0) {
         fail_stream(client, answer_error(done));
         return;
     }
-    conn_read(conn, done == 1 || bufq_bytes(&stream->body) < STREAM_BODY_HIGH);
+    conn_read(conn, done == 1 || (!client->held && bufq_bytes(&stream->body) < STREAM_BODY_HIGH));
     if (done == 1) {
         client->state = STATE_WHOLE;
         stream->ended = true;
@@ -91,6 +93,25 @@ static bool open_tunnel(struct h1_client *client, struct h1_head *head)
     return true;
 }
 
+/* What could go through a pipe; not in a tunnel, where pieces are short and somebody waits for each. */
+static uint64_t plain_left(const struct h1_client *client)
+{
+    return client->tunnel ? 0 : h1_body_in_plain(&client->in);
+}
+
+static void on_spliced(struct conn *conn, size_t n)
+{
+    struct h1_client *client = of_conn(conn);
+    unsigned events = STREAM_BODY;
+
+    if (h1_body_in_spliced(&client->in, n)) {
+        client->state = STATE_WHOLE;
+        client->stream->ended = true;
+        events |= STREAM_END;
+    }
+    client->stream->notify(client->stream, events);
+}
+
 static int parse_head(struct h1_client *client, size_t bytes)
 {
     struct bufq *in = &client->session.conn.in;
@@ -109,6 +130,7 @@ static int parse_head(struct h1_client *client, size_t bytes)
     stream->head = head.msg;
     client->keep_alive = head.keep_alive;
     h1_body_in_init(&client->in, &head);
+    client->held = plain_left(client) >= SESSION_SPLICE_MIN;
     bufq_consume(in, bytes);
     memset(&client->scan, 0, sizeof(client->scan));
     return 0;
@@ -234,7 +256,7 @@ static void on_sent(struct conn *conn)
         return;
     client->stream->sent_bytes = true;
     if (client->wants_room && bufq_bytes(&conn->out) <= SESSION_OUT_LOW) {
-        client->wants_room = false;
+        client->wants_room = conn->out_pipe; /* each step of a pipe is told: whoever loses patience sees it go on */
         client->stream->notify(client->stream, STREAM_ROOM);
     }
 }
@@ -266,6 +288,7 @@ static void on_closed(struct conn *conn)
 static const struct conn_events client_events = {
     .on_ready = on_ready,
     .on_received = on_received,
+    .on_spliced = on_spliced,
     .on_sent = on_sent,
     .on_ended = on_ended,
     .on_send_failed = on_send_failed,
@@ -347,10 +370,51 @@ static size_t client_room(struct stream *stream)
     return 0;
 }
 
+static uint64_t client_splice_left(struct stream *stream)
+{
+    struct h1_client *client = of_stream(stream);
+    struct conn *conn = &client->session.conn;
+
+    return client->state == STATE_BODY && conn_splices(conn) && !conn->ended ? plain_left(client) : 0;
+}
+
+static void client_splice_from(struct stream *stream, struct io_pipe *pipe)
+{
+    struct h1_client *client = of_stream(stream);
+
+    conn_splice_in(&client->session.conn, pipe, h1_body_in_plain(&client->in));
+}
+
+static bool client_splice_takes(struct stream *stream)
+{
+    struct h1_client *client = of_stream(stream);
+
+    return conn_splices(&client->session.conn) && h1_body_out_plain(&client->out);
+}
+
+static int client_splice_to(struct stream *stream, struct io_pipe *pipe)
+{
+    struct h1_client *client = of_stream(stream);
+
+    client->wants_room = true;
+    int error = h1_body_out_spliced(&client->out, pipe->held);
+    if (!error)
+        conn_splice_out(&client->session.conn, pipe);
+    return error;
+}
+
+static const struct session_splice client_splice = {
+    .left = client_splice_left,
+    .from = client_splice_from,
+    .takes = client_splice_takes,
+    .to = client_splice_to,
+};
+
 static void client_consumed(struct stream *stream)
 {
     struct h1_client *client = of_stream(stream);
 
+    client->held = false;
     if (client->state == STATE_BODY) {
         take_body(client);
     } else if (client->state == STATE_HEAD && client->interim_waits) {
@@ -367,7 +431,7 @@ static bool reusable(const struct h1_client *client)
     const struct conn *conn = &client->session.conn;
 
     return client->state == STATE_WHOLE && client->out_ended && client->keep_alive && !client->draining &&
-           bufq_bytes(&conn->out) == 0 && bufq_bytes(&conn->in) == 0 && !conn->send_failed && !conn_peer_ended(conn);
+           conn_unsent(conn) == 0 && bufq_bytes(&conn->in) == 0 && !conn->send_failed && !conn_peer_ended(conn);
 }
 
 static struct h1_client *detach(struct stream *stream)
@@ -376,6 +440,7 @@ static struct h1_client *detach(struct stream *stream)
 
     client->stream = NULL;
     stream->session = NULL;
+    conn_splice_in(&client->session.conn, NULL, 0);
     return client;
 }
 
@@ -429,6 +494,7 @@ static const struct session_ops client_ops = {
     .abort = client_abort,
     .drain = client_drain,
     .idle = client_idle,
+    .splice = &client_splice,
 };
 
 int h1_client_start(struct h1_client *client, struct io *io, struct sockaddr_storage *to,

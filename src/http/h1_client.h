@@ -34,6 +34,7 @@ struct h1_client {
     bool tunnel;        /* and got it */
     bool interim_waits; /* stream->head is a 1xx not yet consumed */
     bool keep_alive;
+    bool held;     /* a long body waits for whoever says where it shall go */
     bool draining; /* no request after the present one */
     bool out_ended;
     bool wants_room;

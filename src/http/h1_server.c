@@ -42,6 +42,7 @@ static void fail_stream(struct h1_server *server, int error)
 
     server->state = STATE_BROKEN;
     server->must_close = true;
+    conn_splice_in(&server->session.conn, NULL, 0);
     stream->failed = true;
     stream->error = error;
     stream->notify(stream, STREAM_FAILED);
@@ -177,6 +178,7 @@ static void take_body(struct h1_server *server)
     size_t grown = bufq_bytes(&stream->body) - before;
 
     server->body_seen += grown;
+    conn->in_left = h1_body_in_plain(&server->in); /* counts where a pipe is set: what came past it before */
     if (done >= 0 && body_too_large(server))
         done = -ERR_REQUEST_BODY_SIZE;
     if (done < 0) {
@@ -194,6 +196,20 @@ static void take_body(struct h1_server *server)
         stream->notify(stream, events);
     if (done == 0 && conn->ended && bufq_bytes(&stream->body) < STREAM_BODY_HIGH)
         take_end(server);
+}
+
+static void on_spliced(struct conn *conn, size_t n)
+{
+    struct h1_server *server = of_conn(conn);
+    unsigned events = STREAM_BODY;
+
+    server->body_seen += n;
+    if (h1_body_in_spliced(&server->in, n)) {
+        server->state = STATE_WHOLE;
+        server->stream->ended = true;
+        events |= STREAM_END;
+    }
+    server->stream->notify(server->stream, events);
 }
 
 static void on_received(struct conn *conn)
@@ -283,10 +299,10 @@ static void on_sent(struct conn *conn)
     if (!server->stream)
         return;
     if (server->wants_room && bufq_bytes(&conn->out) <= SESSION_OUT_LOW) {
-        server->wants_room = false;
+        server->wants_room = conn->out_pipe; /* each step of a pipe is told: whoever loses patience sees it go on */
         events |= STREAM_ROOM;
     }
-    if (server->out_ended && bufq_bytes(&conn->out) == 0)
+    if (server->out_ended && conn_unsent(conn) == 0)
         events |= STREAM_SENT;
     if (events)
         server->stream->notify(server->stream, events);
@@ -308,6 +324,7 @@ static void on_closed(struct conn *conn)
 static const struct conn_events server_events = {
     .on_ready = on_ready,
     .on_received = on_received,
+    .on_spliced = on_spliced,
     .on_sent = on_sent,
     .on_ended = on_ended,
     .on_send_failed = on_send_failed,
@@ -413,7 +430,7 @@ static int server_send_end(struct stream *stream, const struct field *trailers, 
     if (server->tunnel)
         conn_end_sending(conn);
     conn_flush(conn);
-    if (bufq_bytes(&conn->out) == 0)
+    if (conn_unsent(conn) == 0)
         stream->notify(stream, STREAM_SENT);
     return 0;
 }
@@ -429,6 +446,48 @@ static size_t server_room(struct stream *stream)
     return 0;
 }
 
+static uint64_t server_splice_left(struct stream *stream)
+{
+    struct h1_server *server = of_stream(stream);
+    struct conn *conn = &server->session.conn;
+
+    bool plain = server->state == STATE_BODY && !server->tunnel && !conn->ended;
+
+    return plain && conn_splices(conn) ? h1_body_in_plain(&server->in) : 0;
+}
+
+static void server_splice_from(struct stream *stream, struct io_pipe *pipe)
+{
+    struct h1_server *server = of_stream(stream);
+
+    conn_splice_in(&server->session.conn, pipe, h1_body_in_plain(&server->in));
+}
+
+static bool server_splice_takes(struct stream *stream)
+{
+    struct h1_server *server = of_stream(stream);
+
+    return conn_splices(&server->session.conn) && h1_body_out_plain(&server->out);
+}
+
+static int server_splice_to(struct stream *stream, struct io_pipe *pipe)
+{
+    struct h1_server *server = of_stream(stream);
+
+    server->wants_room = true;
+    int error = h1_body_out_spliced(&server->out, pipe->held);
+    if (!error)
+        conn_splice_out(&server->session.conn, pipe);
+    return error;
+}
+
+static const struct session_splice server_splice = {
+    .left = server_splice_left,
+    .from = server_splice_from,
+    .takes = server_splice_takes,
+    .to = server_splice_to,
+};
+
 static void server_consumed(struct stream *stream)
 {
     struct h1_server *server = of_stream(stream);
@@ -443,6 +502,7 @@ static struct h1_server *detach(struct stream *stream)
 
     server->stream = NULL;
     stream->session = NULL;
+    conn_splice_in(&server->session.conn, NULL, 0);
     return server;
 }
 
@@ -469,8 +529,7 @@ static bool server_finish(struct stream *stream)
         return true;
     }
     /* The client asked for the end and sent nothing behind it: nothing unread can turn the close into a reset. */
-    bool quiet =
-        whole && bufq_bytes(&conn->in) == 0 && bufq_bytes(&conn->out) == 0 && (!server->peer_keeps || conn->ended);
+    bool quiet = whole && bufq_bytes(&conn->in) == 0 && conn_unsent(conn) == 0 && (!server->peer_keeps || conn->ended);
     conn_close(conn, quiet ? CONN_CLOSE_NOW : CONN_CLOSE_LINGER);
     return false;
 }
@@ -512,6 +571,7 @@ static const struct session_ops server_ops = {
     .abort = server_abort,
     .drain = server_drain,
     .idle = server_idle,
+    .splice = &server_splice,
 };
 
 int h1_server_start(struct h1_server *server, struct io *io, int fd, const struct sockaddr_storage *peer,

@@ -24,6 +24,9 @@
 #include "net/conn.h"
 
 enum { STREAM_BODY_HIGH = 65536, SESSION_OUT_HIGH = 65536, SESSION_OUT_LOW = 32768 };
+enum {
+    SESSION_SPLICE_MIN = 32768
+}; /* so many bytes of a body still to come are better spliced than copied (ADR 0013) */
 
 enum stream_event {
     STREAM_HEAD = 1,         /* head is there; the answer's final one on the worker side */
@@ -71,6 +74,16 @@ struct session_owner {
     void (*head_lost)(struct session_owner *owner, int code);
 };
 
+/* A body may go around this process, from the sender's session into a pipe and from there to the other's session. The
+ * stream that it comes from and the stream that it goes to must both be able to: a session that cannot (its version
+ * frames bodies, its transport encrypts) has NULL here, and the body is copied. */
+struct session_splice {
+    uint64_t (*left)(struct stream *stream);
+    void (*from)(struct stream *stream, struct io_pipe *pipe);
+    bool (*takes)(struct stream *stream);
+    int (*to)(struct stream *stream, struct io_pipe *pipe);
+};
+
 struct session_ops {
     const char *name; /* "HTTP/1.1", for access lines */
     struct str via;   /* received-protocol of Via ("1.1"); of the session, not the message */
@@ -84,6 +97,7 @@ struct session_ops {
     void (*abort)(struct stream *stream);
     void (*drain)(struct session *session);
     bool (*idle)(struct session *session);
+    const struct session_splice *splice; /* NULL: bodies are copied */
 };
 
 struct session {
@@ -138,6 +152,38 @@ static inline size_t session_room(struct stream *stream)
 static inline void session_consumed(struct stream *stream)
 {
     stream->session->ops->consumed(stream);
+}
+
+/* For a long body a session may stop reading behind the head until the first session_consumed: that nothing of it is
+ * received which could have been spliced.
+ *
+ * Bytes of the peer's body that are still to come, behind stream->body, and that a pipe could take; UINT64_MAX: all
+ * until its end; 0: none can. */
+static inline uint64_t session_splice_left(struct stream *stream)
+{
+    const struct session_splice *splice = stream->session->ops->splice;
+    return splice ? splice->left(stream) : 0;
+}
+
+/* From now on the body goes into this pipe whenever it is empty, told by STREAM_BODY; session_consumed, when it was
+ * emptied. Only where session_splice_left is not 0. The session holds a reference as long as it needs one. */
+static inline void session_splice_from(struct stream *stream, struct io_pipe *pipe)
+{
+    stream->session->ops->splice->from(stream, pipe);
+}
+
+/* Can the body that is being sent leave by a pipe? */
+static inline bool session_splice_takes(struct stream *stream)
+{
+    const struct session_splice *splice = stream->session->ops->splice;
+    return splice && splice->takes(stream);
+}
+
+/* All that the pipe holds (something) is the next part of the body; until it is empty, told by STREAM_ROOM, nothing
+ * else is sent but the end. 0, or -ERR_INTERNAL: more than the head promised. */
+MUST_CHECK static inline int session_splice_to(struct stream *stream, struct io_pipe *pipe)
+{
+    return stream->session->ops->splice->to(stream, pipe);
 }
 
 /* Both messages are complete, or as complete as they will be: the stream leaves the session. Client side: the next

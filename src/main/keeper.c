@@ -21,6 +21,7 @@
 #include "io/sock.h"
 #include "main/admin_socket.h"
 #include "main/processors.h"
+#include "proxy/reactor.h"
 
 enum {
     BACKLOG = 4096,
@@ -39,7 +40,8 @@ static uint64_t descriptors_for(const struct config *config, uint32_t reactors, 
 {
     uint64_t idle = (uint64_t)config->limits.idle_per_worker * config->worker_count * reactors;
 
-    return 2 * connections + (idle < connections ? idle : connections) + config->worker_count +
+    return 2 * connections + connections / (REACTOR_CONNECTIONS_PER_PIPE / 2) +
+           (idle < connections ? idle : connections) + config->worker_count +
            (uint64_t)reactors * (config->listeners.count + 2) + DESCRIPTORS_OWN +
            (config_has_admin(config) ? ADMIN_CLIENTS_MAX : 0);
 }
@@ -85,7 +87,7 @@ static int choose_connections(const struct config *config, uint32_t reactors, ui
         return -ERR_NO_DESCRIPTORS;
     }
     if (allowed < wanted) {
-        connections = (uint32_t)((allowed - descriptors_for(config, reactors, 0)) / 3);
+        connections = (uint32_t)((allowed - descriptors_for(config, reactors, 0)) * 4 / 13); /* 3.25 each */
         log_info("the limit of open files allows fewer connections than usual", LOG_N("connections", connections),
                  LOG_N("open_files", (int64_t)allowed), LOG_N("usual", CONNECTIONS_AUTO));
     }

@@ -2,6 +2,8 @@
  * transport. Kept apart from sessions so that TLS and every HTTP version share one place that knows how sockets end. */
 #include "net/conn.h"
 
+#include "base/err.h"
+
 enum { CONN_MAGIC = 0x636f6e6e };
 
 enum conn_state {
@@ -18,8 +20,31 @@ static void receive_more(struct conn *conn)
 {
     if (conn->sock.rx || conn->ended || !conn->ready)
         return;
-    if (conn->reading || conn->state == CONN_FLUSHING || conn->state == CONN_LINGERING)
+    bool lingering = conn->state == CONN_FLUSHING || conn->state == CONN_LINGERING;
+    if (!lingering && !conn->reading)
+        return;
+    if (lingering || !conn->in_pipe || conn->in_left == 0 || bufq_bytes(&conn->in) > 0)
         conn->transport->receive(conn);
+    else if (conn->in_pipe->held == 0)
+        conn->transport->splice_in(conn);
+}
+
+static void drop_pipe(struct io_pipe **pipe)
+{
+    io_pipe_unref(*pipe);
+    *pipe = NULL;
+}
+
+/* Sends what comes next. False: there is nothing. */
+static bool send_more(struct conn *conn)
+{
+    if (bufq_bytes(&conn->out) > 0)
+        conn->transport->send(conn);
+    else if (conn->out_pipe)
+        conn->transport->splice_out(conn);
+    else
+        return false;
+    return true;
 }
 
 static void on_io_closed(struct io_op *op)
@@ -30,6 +55,8 @@ static void on_io_closed(struct io_op *op)
     conn->state = CONN_CLOSED;
     bufq_clear(&conn->in);
     bufq_clear(&conn->out);
+    drop_pipe(&conn->in_pipe);
+    drop_pipe(&conn->out_pipe);
     conn->transport->fini(conn);
     conn->events->on_closed(conn);
 }
@@ -54,7 +81,7 @@ static void say_end(struct conn *conn)
 /* Lingering, step by step: what waits is sent, our end is said, the peer's end is awaited. */
 static void linger_on(struct conn *conn)
 {
-    if (conn->state == CONN_FLUSHING && bufq_bytes(&conn->out) == 0) {
+    if (conn->state == CONN_FLUSHING && conn_unsent(conn) == 0) {
         conn->state = CONN_LINGERING;
         if (!conn->ended)
             say_end(conn);
@@ -75,9 +102,9 @@ static void on_flush(struct io_task *task)
         conn->events->on_broken(conn);
     if (conn->sock.tx || !conn->ready || conn->state > CONN_FLUSHING)
         return;
-    if (bufq_bytes(&conn->out) > 0)
-        conn->transport->send(conn);
-    else if (conn->state == CONN_FLUSHING)
+    if (send_more(conn))
+        return;
+    if (conn->state == CONN_FLUSHING)
         linger_on(conn);
     else if (conn->end_when_sent && conn->state == CONN_OPEN)
         say_end(conn);
@@ -193,20 +220,47 @@ void conn_note_ready(struct conn *conn, int error)
         receive_more(conn);
 }
 
-void conn_note_received(struct conn *conn, int result)
+/* What every receive comes to; false when there are bytes for the owner. */
+static bool receive_ended(struct conn *conn, int result)
 {
     if (conn->state >= CONN_CLOSING)
-        return;
+        return true;
+    if (result == -ERR_CANCELLED) { /* to make way for a splice, or the other way round */
+        receive_more(conn);
+        return true;
+    }
     if (result <= 0) {
         note_end(conn, result);
-        return;
+        return true;
     }
-    if (conn->state == CONN_OPEN) {
-        conn->events->on_received(conn);
-    } else {
-        conn->lingered += (uint32_t)result;
-        bufq_clear(&conn->in);
-        linger_on(conn);
+    if (conn->state == CONN_OPEN)
+        return false;
+    conn->lingered += (uint32_t)result;
+    bufq_clear(&conn->in);
+    linger_on(conn);
+    if (conn->state < CONN_CLOSING)
+        receive_more(conn);
+    return true;
+}
+
+void conn_note_received(struct conn *conn, int result)
+{
+    if (receive_ended(conn, result))
+        return;
+    conn->events->on_received(conn);
+    if (conn->state < CONN_CLOSING)
+        receive_more(conn);
+}
+
+void conn_note_spliced(struct conn *conn, int result)
+{
+    if (receive_ended(conn, result))
+        return;
+    if (conn->in_pipe) { /* else the owner has given up on what it is about */
+        conn->in_left -= (uint32_t)result;
+        if (conn->in_left == 0)
+            drop_pipe(&conn->in_pipe);
+        conn->events->on_spliced(conn, (size_t)result);
     }
     if (conn->state < CONN_CLOSING)
         receive_more(conn);
@@ -219,6 +273,7 @@ void conn_note_sent(struct conn *conn, int result)
     if (result < 0) {
         conn->send_failed = true;
         bufq_clear(&conn->out);
+        drop_pipe(&conn->out_pipe);
         if (conn->state == CONN_OPEN)
             conn->events->on_send_failed(conn, result);
         else
@@ -226,9 +281,9 @@ void conn_note_sent(struct conn *conn, int result)
         return;
     }
     conn->sent += (uint32_t)result;
-    if (bufq_bytes(&conn->out) > 0)
-        conn->transport->send(conn);
-    else if (conn->end_when_sent && conn->state == CONN_OPEN)
+    if (conn->out_pipe && conn->out_pipe->held == 0)
+        drop_pipe(&conn->out_pipe);
+    if (!send_more(conn) && conn->end_when_sent && conn->state == CONN_OPEN)
         say_end(conn);
     if (conn->state == CONN_OPEN)
         conn->events->on_sent(conn);
@@ -257,6 +312,37 @@ void conn_end_sending(struct conn *conn)
     conn_flush(conn);
 }
 
+bool conn_splices(const struct conn *conn)
+{
+    return conn->transport->splice_in != NULL;
+}
+
+void conn_splice_in(struct conn *conn, struct io_pipe *pipe, uint64_t n)
+{
+    struct io_pipe *before = conn->in_pipe;
+
+    ASSERT(!pipe || n > 0);
+    conn->in_pipe = pipe ? io_pipe_ref(pipe) : NULL;
+    conn->in_left = n;
+    io_pipe_unref(before);
+    if (before != pipe && conn->state == CONN_OPEN && conn->sock.rx)
+        io_cancel(conn->sock.rx);
+}
+
+void conn_splice_out(struct conn *conn, struct io_pipe *pipe)
+{
+    if (pipe->held == 0 || conn->send_failed)
+        return;
+    ASSERT(!conn->out_pipe);
+    conn->out_pipe = io_pipe_ref(pipe);
+    conn_flush(conn);
+}
+
+size_t conn_unsent(const struct conn *conn)
+{
+    return bufq_bytes(&conn->out) + (conn->out_pipe ? conn->out_pipe->held : 0);
+}
+
 void conn_set_deadline(struct conn *conn, int64_t due_ms)
 {
     if (conn->state > CONN_OPEN)
@@ -280,6 +366,7 @@ void conn_close(struct conn *conn, enum conn_close_how how)
     if (conn->state != CONN_OPEN)
         return;
     conn->state = CONN_FLUSHING;
+    drop_pipe(&conn->in_pipe);
     bufq_clear(&conn->in);
     io_timer_set(conn->io, &conn->timer, io_now_ms(conn->io) + CONN_LINGER_MS);
     /* From a task: the owner may be in the middle of its own end, and events never come from inside a call. */

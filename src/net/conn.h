@@ -8,6 +8,7 @@
 #define NET_CONN_H
 
 #include "io/io.h"
+#include "io/io_pipe.h"
 #include "io/sock.h"
 #include "net/transport.h"
 
@@ -17,7 +18,9 @@ struct conn;
 struct conn_events {
     void (*on_ready)(struct conn *conn);    /* after conn_connect or conn_accept: bytes may flow */
     void (*on_received)(struct conn *conn); /* conn->in has grown */
-    void (*on_sent)(struct conn *conn);     /* conn->out has shrunk, maybe to nothing */
+    void (*on_sent)(struct conn *conn);     /* what is unsent has shrunk, maybe to nothing */
+    /* So many bytes came into the pipe of conn_splice_in. NULL for an owner that never calls it. */
+    void (*on_spliced)(struct conn *conn, size_t n);
     /* No byte will come any more: 0 at the peer's orderly end, or a code (a failed connect too). Told once. Sending may
      * still work after an orderly end. */
     void (*on_ended)(struct conn *conn, int error);
@@ -54,6 +57,9 @@ struct conn {
     struct io_op rx, tx, closer;
     struct buf *lent; /* kept while a receive goes into its tail */
     struct bufq in, out;
+    struct io_pipe *in_pipe;  /* what comes goes there, behind what is in `in`, as long as in_left is not 0 */
+    struct io_pipe *out_pipe; /* what it holds leaves behind what is in `out`; dropped when it is empty */
+    uint64_t in_left;
     struct io_task flush;
     struct timer timer;
     uint32_t lingered; /* bytes read and dropped while lingering */
@@ -81,6 +87,16 @@ void conn_read(struct conn *conn, bool wanted);
 void conn_flush(struct conn *conn);
 /* Nothing more will be put into out: when all of it has left, the peer is told. Receiving goes on. */
 void conn_end_sending(struct conn *conn);
+/* The transport can splice. */
+bool conn_splices(const struct conn *conn);
+/* From now on at most n bytes that come go into this pipe, whenever it is empty and bytes are wanted; behind what is in
+ * conn->in or on its way there, for which the owner lowers conn->in_left. NULL: into conn->in again. */
+void conn_splice_in(struct conn *conn, struct io_pipe *pipe, uint64_t n);
+/* Sends what the pipe holds behind what is in conn->out, at the end of this turn; until then nothing may be put there.
+ * Harmless with an empty one. */
+void conn_splice_out(struct conn *conn, struct io_pipe *pipe);
+/* Bytes that have not left: in conn->out and in the pipe. */
+size_t conn_unsent(const struct conn *conn);
 /* The owner's one deadline, in io_now_ms; TIMER_NEVER for none. */
 void conn_set_deadline(struct conn *conn, int64_t due_ms);
 /* Ends it; of the events only on_closed follows. Further calls may only make it quicker. */
@@ -100,6 +116,7 @@ struct str conn_peer_host(const struct conn *conn, char *out);
 /* For transports. */
 void conn_note_ready(struct conn *conn, int error);
 void conn_note_received(struct conn *conn, int result);
+void conn_note_spliced(struct conn *conn, int result);
 void conn_note_sent(struct conn *conn, int result);
 
 #endif

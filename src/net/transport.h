@@ -23,6 +23,10 @@ struct transport {
     void (*receive)(struct conn *conn);
     /* Take bytes from the front of conn->out, which is not empty, consume those that left; then conn_note_sent. */
     void (*send)(struct conn *conn);
+    /* Get bytes into conn->in_pipe, which is empty, at most conn->in_left; then conn_note_spliced. Send from
+     * conn->out_pipe; then conn_note_sent. Both NULL where bytes must pass through this process. */
+    void (*splice_in)(struct conn *conn);
+    void (*splice_out)(struct conn *conn);
     /* Everything was sent: say that no more will come. */
     void (*end)(struct conn *conn);
     /* The protocol that was agreed on while it started ("h2"); empty when none was. */

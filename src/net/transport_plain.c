@@ -46,6 +46,30 @@ static void plain_send(struct conn *conn)
     io_send(&conn->sock, &conn->tx, &conn->out);
 }
 
+static void on_spliced(struct io_op *op)
+{
+    conn_note_spliced(CONTAINER_OF(op, struct conn, rx), op->result);
+}
+
+static void plain_splice_in(struct conn *conn)
+{
+    uint64_t most = conn->in_left < IO_PIPE_BYTES ? conn->in_left : IO_PIPE_BYTES;
+
+    conn->rx.done = on_spliced;
+    io_splice_in(&conn->sock, &conn->rx, conn->in_pipe, (uint32_t)most);
+}
+
+static void on_spliced_out(struct io_op *op)
+{
+    conn_note_sent(CONTAINER_OF(op, struct conn, tx), op->result);
+}
+
+static void plain_splice_out(struct conn *conn)
+{
+    conn->tx.done = on_spliced_out;
+    io_splice_out(&conn->sock, &conn->tx, conn->out_pipe);
+}
+
 static void plain_end(struct conn *conn)
 {
     io_shutdown_send(&conn->sock);
@@ -77,6 +101,8 @@ const struct transport transport_plain = {
     .start = plain_start,
     .receive = plain_receive,
     .send = plain_send,
+    .splice_in = plain_splice_in,
+    .splice_out = plain_splice_out,
     .end = plain_end,
     .alpn = plain_alpn,
     .fini = plain_fini,

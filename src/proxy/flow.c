@@ -11,6 +11,8 @@ void flow_init(struct flow *flow, struct stream *from, struct stream *to, bool k
 void flow_fini(struct flow *flow)
 {
     bufq_clear(&flow->replay);
+    io_pipe_unref(flow->pipe);
+    flow->pipe = NULL;
 }
 
 void flow_forget(struct flow *flow)
@@ -46,11 +48,47 @@ static int send_some(struct flow *flow, size_t n)
     return 0;
 }
 
+/* Long bodies go around this process from here on, where both sides can and there is a pipe. Before bytes are taken, so
+ * that no receive is on its way for what the pipe is to get. */
+static void try_pipe(struct flow *flow)
+{
+    if (flow->pipe || flow->keeping || flow->from->ended || flow->from->failed)
+        return;
+    if (session_splice_left(flow->from) < SESSION_SPLICE_MIN)
+        return;
+    if (session_splice_takes(flow->to))
+        flow->pipe = io_pipe_take(flow->from->session->conn.io);
+    if (flow->pipe)
+        session_splice_from(flow->from, flow->pipe);
+    session_consumed(flow->from); /* it may have waited for this */
+}
+
+/* The pipe's part comes behind all that was copied. While it holds something only `to` is waited for. */
+static int step_pipe(struct flow *flow)
+{
+    struct io_pipe *pipe = flow->pipe;
+
+    if (pipe->held > 0 && !flow->handed) {
+        int error = session_splice_to(flow->to, pipe);
+        if (error)
+            return error;
+        flow->handed = true;
+        flow->bytes += pipe->held;
+    } else if (pipe->held == 0) {
+        flow->handed = false;
+        if (!flow->from->ended)
+            session_consumed(flow->from);
+    }
+    flow->blocked = pipe->held > 0;
+    return 0;
+}
+
 int flow_step(struct flow *flow)
 {
     struct stream *from = flow->from;
 
     flow->blocked = false;
+    try_pipe(flow);
     while (bufq_bytes(&from->body) > 0) {
         size_t room = session_room(flow->to);
         if (room == 0) {
@@ -62,8 +100,9 @@ int flow_step(struct flow *flow)
         if (error)
             return error;
     }
-    if (!from->ended || flow->done)
-        return 0;
+    int error = flow->pipe ? step_pipe(flow) : 0;
+    if (error || !from->ended || flow->done)
+        return error;
     flow->done = true;
     return session_send_end(flow->to, from->trailers, from->trailer_count);
 }

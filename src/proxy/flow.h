@@ -5,15 +5,19 @@
 
 #include "http/session.h"
 
-enum { FLOW_REPLAY_MAX = 65536 }; /* body bytes kept so that a request can be sent again */
+enum {
+    FLOW_REPLAY_MAX = 65536, /* body bytes kept so that a request can be sent again */
+};
 
 struct flow {
     struct stream *from;
     struct stream *to;
-    uint64_t bytes; /* moved so far */
-    bool done;      /* the end was passed on too */
-    bool blocked;   /* `to` has no room */
-    bool keeping;   /* what is moved is also kept for a replay */
+    uint64_t bytes;       /* moved so far */
+    bool done;            /* the end was passed on too */
+    bool blocked;         /* `to` has no room */
+    bool keeping;         /* what is moved is also kept for a replay */
+    bool handed;          /* what the pipe holds is the other side's to send */
+    struct io_pipe *pipe; /* the rest of the body goes through it; NULL: is copied */
     struct bufq replay;
 };
 

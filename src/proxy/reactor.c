@@ -283,6 +283,7 @@ static int start_parts(struct reactor *reactor)
     struct io_options io = {
         .backend = options->backend,
         .buffers = &reactor->buffers,
+        .pipes = options->pipes,
         .max_sockets = 2 * options->connections,
         .on_wake = on_wake,
         .context = reactor,
@@ -364,6 +365,7 @@ void reactor_read_use(const struct reactor *reactor, struct reactor_use *ret_use
         .idle = reactor->leases.idle,
         .retries = reactor->home.retries.running,
         .retries_waiting = reactor->home.retries.waiting,
+        .pipes = io_pipes_taken(reactor->io),
     };
 }
 

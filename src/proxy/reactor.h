@@ -16,6 +16,9 @@ struct reactor_door {
     struct transport_use transport; /* `room` is the reactor's to fill in */
 };
 
+/* A pipe, which takes two descriptors, for so many connections. */
+enum { REACTOR_CONNECTIONS_PER_PIPE = 8 };
+
 struct reactor_options {
     uint32_t index;
     uint64_t seed; /* of request ids; 0: from the system */
@@ -27,6 +30,7 @@ struct reactor_options {
     uint32_t idle_per_worker;
     uint32_t workers;                 /* worker->index is below it */
     uint32_t connections;             /* client connections at most; then the listeners wait */
+    uint32_t pipes;                   /* for long bodies at most; beyond they are copied */
     struct gate *gate;                /* shared by all reactors; NULL: no limit for one client */
     const struct reactor_door *doors; /* needed until reactor_create has returned */
     uint32_t door_count;
@@ -74,6 +78,7 @@ struct reactor_use {
     size_t timers;                     /* in the wheel, set or not */
     uint32_t idle;                     /* worker connections that wait for a request */
     uint32_t retries, retries_waiting; /* places in their budget that are held, and those who wait for one */
+    uint32_t pipes;                    /* with a body in them */
 };
 void reactor_read_use(const struct reactor *reactor, struct reactor_use *ret_use);
 /* Stopped, or never started. Nulls. */

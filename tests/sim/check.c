@@ -277,13 +277,13 @@ static void check_returned(const struct world *world, uint32_t index)
 {
     struct reactor_use use;
     reactor_read_use(world->reactors[index], &use);
-    if (use.clients + use.exchanges + use.leases + use.idle + use.chunks + use.slices + use.retries > 0 ||
+    if (use.clients + use.exchanges + use.leases + use.idle + use.chunks + use.slices + use.retries + use.pipes > 0 ||
         use.timers > 1)
         check_fail("returned", TRACE_NOBODY, TRACE_NOBODY,
                    "reactor %u still has %zu clients, %zu exchanges, %zu leases, %u idle, %zu chunks, %zu slices, %u "
-                   "retries, %zu timers (its own one included)",
+                   "retries, %u pipes, %zu timers (its own one included)",
                    index, use.clients, use.exchanges, use.leases, use.idle, use.chunks, use.slices, use.retries,
-                   use.timers);
+                   use.pipes, use.timers);
 }
 
 struct sums {

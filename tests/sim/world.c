@@ -112,6 +112,7 @@ static void start_reactors(struct world *world)
     world->snapshot->rules.metrics_context = world;
     options.backend = &io_sim_backend;
     options.connections = (world->plan->connections + count - 1) / count;
+    options.pipes = (uint32_t)(world->plan->seed % 4); /* none, and too few, must be as good */
     options.door_count = 1;
     options.on_stopped = on_stopped;
     for (uint32_t i = 0; i < count; i++) {

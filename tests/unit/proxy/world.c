@@ -53,6 +53,7 @@ void world_init(struct world *w, uint32_t workers)
         .idle_per_worker = 8,
         .workers = workers,
         .connections = 16,
+        .pipes = 4,
         .door_count = 1,
         .on_stopped = on_stopped,
         .context = w,
