@@ -2,7 +2,7 @@
  * and is on its worker's shelf exactly while it idles. */
 #include "balance/lease.h"
 
-#include <stdlib.h>
+#include "base/lines.h"
 
 struct lease {
     struct h1_client client; /* first: found from its session */
@@ -124,7 +124,7 @@ static void on_closed(struct h1_client_owner *owner, struct h1_client *client)
 int lease_book_init(struct lease_book *book, const struct lease_options *options)
 {
     *book = (struct lease_book){.owner = {on_ready, on_lost, on_closed}, .options = *options};
-    book->shelves = calloc(options->workers, sizeof(*book->shelves)); /* start-up only: a shelf for each worker */
+    book->shelves = lines_take(options->workers, sizeof(*book->shelves));
     if (!book->shelves)
         return -ERR_NO_MEMORY;
     for (uint32_t i = 0; i < options->workers; i++)
@@ -137,7 +137,7 @@ void lease_book_fini(struct lease_book *book)
 {
     ASSERT(book->open == 0);
     slab_fini(&book->leases);
-    free(book->shelves); /* start-up only: see lease_book_init */
+    lines_give(book->shelves);
     book->shelves = NULL;
 }
 

@@ -3,20 +3,18 @@
  * defined. */
 #include "proxy/account.h"
 
-#include <stdlib.h>
-
 #include "balance/pool.h"
+#include "base/lines.h"
 
 const uint32_t account_bucket_us[ACCOUNT_BUCKETS] = {500,    1000,   2500,   5000,    10000,   25000,   50000,
                                                      100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000};
 
-/* start-up only: counters of each worker. */
 int account_init(struct account *account, uint32_t workers)
 {
     memset(account, 0, sizeof(*account));
     account->worker_count = workers;
-    account->workers = calloc(workers, sizeof(*account->workers));
-    account->latencies = calloc((size_t)workers * ACCOUNT_LATENCIES, sizeof(*account->latencies));
+    account->workers = lines_take(workers, sizeof(*account->workers));
+    account->latencies = lines_take((size_t)workers * ACCOUNT_LATENCIES, sizeof(*account->latencies));
     if (account->workers && account->latencies)
         return 0;
     account_fini(account);
@@ -25,9 +23,9 @@ int account_init(struct account *account, uint32_t workers)
 
 void account_fini(struct account *account)
 {
-    free(account->workers); /* start-up only: see account_init */
+    lines_give(account->workers);
     account->workers = NULL;
-    free(account->latencies); /* start-up only: as above */
+    lines_give(account->latencies);
     account->latencies = NULL;
 }
 

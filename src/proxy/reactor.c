@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/lines.h"
 #include "base/mailbox.h"
 #include "net/listener.h"
 
@@ -313,7 +314,7 @@ static int start_parts(struct reactor *reactor)
 /* start-up only: one for each thread. */
 int reactor_create(const struct reactor_options *options, struct reactor **ret_reactor)
 {
-    struct reactor *reactor = calloc(1, sizeof(*reactor));
+    struct reactor *reactor = lines_take(1, sizeof(*reactor));
     if (!reactor)
         return -ERR_NO_MEMORY;
     reactor->options = *options;
@@ -424,7 +425,7 @@ void reactor_destroy(struct reactor **destroyed)
     buf_pool_fini(&reactor->buffers);
     account_fini(&reactor->account);
     free(reactor->doors);
-    free(reactor);
+    lines_give(reactor);
 }
 
 const struct account *reactor_account(const struct reactor *reactor)

@@ -1,6 +1,7 @@
 /* A reactor's own business over the simulated net: how many it lets in, how it drains, what it leaves behind. */
 #include "proxy/reactor.h"
 
+#include "base/lines.h"
 #include "tests/unit/alloc_fail.h"
 #include "world.h"
 
@@ -32,6 +33,22 @@ static void reactor_waits_at_its_limit(void **state)
     assert_int_equal(w.totals.ok, CLIENTS);
     assert_int_equal(w.totals.clients_accepted, CLIENTS);
     assert_int_equal(w.totals.accepts_refused, 0);
+    world_stop(&w);
+}
+
+_Static_assert(offsetof(struct pool, turn) % LINE_BYTES == 0, "a pool's turn begins a line");
+_Static_assert(sizeof(struct pool) == offsetof(struct pool, turn) + LINE_BYTES, "and has it for itself");
+
+/* What a request writes is its reactor's alone, on lines of its own, but for the pool's turn. */
+static void reactor_shares_no_line(void **state)
+{
+    struct world w;
+    world_init(&w, 3);
+    world_start(&w);
+    const struct account *account = reactor_account(w.reactor);
+    const void *lines[] = {w.reactor, &account->sequence, account->workers, account->latencies};
+    for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+        assert_int_equal((uintptr_t)lines[i] % LINE_BYTES, 0);
     world_stop(&w);
 }
 
@@ -213,6 +230,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reactor_waits_at_its_limit),
+        cmocka_unit_test(reactor_shares_no_line),
         cmocka_unit_test(reactor_counts_connections),
         cmocka_unit_test(reactor_drains),
         cmocka_unit_test(reactor_runs_orders),
