@@ -26,7 +26,7 @@ function options(lines: Line[], unit: string, width: number): uPlot.Options {
       y: { range: (_, __, max) => [0, Math.max(max * 1.15, 1)] },
     },
     axes: [
-      { ...axis, space: 70, values: (_, ticks) => ticks.map((at) => new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" })) },
+      { ...axis, space: 70, size: 28, values: (_, ticks) => ticks.map((at) => new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" })) },
       { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => `${+tick.toFixed(2)}`) },
     ],
     series: [

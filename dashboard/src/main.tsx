@@ -48,7 +48,7 @@ function Figures() {
       <Figure label="Requests" value={decimal(now.rates.requests_per_s)} unit="/s" />
       <Figure label="Failures" value={decimal(now.rates.failures_per_s)} unit="/s" kind={now.rates.failures_per_s > 0 ? "bad" : ""} />
       <Figure label="Median" value={decimal(now.rates.p50_ms)} unit=" ms" />
-      <Figure label="99th percentile" value={decimal(now.rates.p99_ms)} unit=" ms" />
+      <Figure label="99th centile" value={decimal(now.rates.p99_ms)} unit=" ms" />
       <Figure label="In flight" value={number(now.requests.active)} />
       <Figure label="Clients" value={number(now.connections.clients)} />
       <Figure label="Since the start" value={number(now.requests.total)} />

@@ -136,7 +136,7 @@ function Row({ worker }: { worker: Worker }) {
       <td data-label="Rate" class="num"><Spark values={sparks.value[workerKey(worker)] ?? []} />{decimal(worker.rates.requests_per_s)}<small>/s</small></td>
       <td data-label="p50 / p99" class="num">{decimal(worker.rates.p50_ms)} / {decimal(worker.rates.p99_ms)}<small> ms</small></td>
       <td data-label="Active" class="num">{worker.active}</td>
-      <td data-label="Requests" class="num">{number(worker.requests)}{worker.broken > 0 && <small class={failing ? "bad" : ""}>{number(worker.broken)} broken</small>}</td>
+      <td data-label="Requests" class="num">{number(worker.requests)}{worker.broken > 0 && <small class={failing ? "broken bad" : "broken"}>{number(worker.broken)} broken</small>}</td>
       <td data-label="Weight" class="num"><Weight worker={worker} /></td>
       {canWrite.value && <td class="act"><Actions worker={worker} /></td>}
     </tr>

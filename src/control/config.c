@@ -123,6 +123,10 @@ static int lay_flags(struct arena *arena, struct config_errors *errors, const st
         result = flag_setting(arena, root, "--log-level", "log", "level", flags->log_level);
     if (result == 0)
         result = flag_setting(arena, root, "--admin", "admin", "address", flags->admin);
+    if (result == 0)
+        result = flag_setting(arena, root, "--admin", "admin", "token", flags->admin_token);
+    if (result == 0)
+        result = flag_setting(arena, root, "--admin", "admin", "write", flags->admin_write);
     return result;
 }
 

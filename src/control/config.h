@@ -213,6 +213,8 @@ struct config_flags {
     const char *access_log;
     const char *log_level;
     const char *admin;
+    const char *admin_token;
+    const char *admin_write;
     bool sealed; /* no other file, no name look-up, no environment: for tests */
 };
 

@@ -12,11 +12,19 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/rand.h"
 #include "control/config_print.h"
 #include "io/sock.h"
 #include "main/keeper.h"
 
-enum { WORKER_PORT = 3001, WORKERS_MAX = 64, FALLBACK_PORT = 8080, ADDRESS_BYTES = 32 };
+enum {
+    WORKER_PORT = 3001,
+    WORKERS_MAX = 64,
+    FALLBACK_PORT = 8080,
+    ADDRESS_BYTES = 32,
+    TOKEN_BYTES = 16,
+    ADMIN_PORTS = 20
+};
 
 struct demo {
     uint32_t workers;
@@ -26,6 +34,8 @@ struct demo {
     char listen[ADDRESS_BYTES];
     const char *listen_flags[1];
     uint32_t port;
+    uint32_t admin_port; /* of the dashboard; 0: none */
+    char admin[ADDRESS_BYTES], token[TOKEN_BYTES + 1];
 };
 
 /* Could somebody listen there now? 0 or a code. */
@@ -53,6 +63,19 @@ static void choose_port(struct demo *demo, const struct options *options)
     }
     snprintf(demo->listen, sizeof(demo->listen), "0.0.0.0:%u", demo->port);
     demo->listen_flags[0] = demo->listen;
+}
+
+/* The dashboard's port is the first free one above the balancer's; its token is good for this run. */
+static void choose_admin(struct demo *demo, const struct options *options)
+{
+    struct rand_gen rand;
+
+    for (uint32_t port = demo->port + 1; port <= demo->port + ADMIN_PORTS && port <= UINT16_MAX; port++)
+        if (!options->flags.admin && !demo->admin_port && check_port("127.0.0.1", port) == 0)
+            demo->admin_port = port;
+    rand_init(&rand);
+    snprintf(demo->admin, sizeof(demo->admin), "127.0.0.1:%u", demo->admin_port);
+    snprintf(demo->token, sizeof(demo->token), "%016llx", (unsigned long long)rand_u64(&rand));
 }
 
 static int find_worker_program(char path[PATH_MAX])
@@ -132,11 +155,13 @@ static void say_what_to_try(const struct demo *demo)
            "  curl http://localhost%s/            three times: the workers take turns\n"
            "  curl http://localhost%s/metrics     the numbers\n"
            "  kill %-6d                         stops worker %d: no request fails, and soon it gets none\n"
-           "  ./dev worker %d                   starts it again: soon it gets its share\n\n"
-           "Ctrl-C stops everything. Requests are listed below as they end.\n\n",
+           "  ./dev worker %d                   starts it again: soon it gets its share\n\n",
            port, demo->workers, WORKER_PORT, WORKER_PORT + demo->workers - 1, port, port,
            (int)demo->pids[demo->workers > 1 ? 1 : 0], WORKER_PORT + (demo->workers > 1),
            WORKER_PORT + (demo->workers > 1));
+    if (demo->admin_port)
+        printf("The dashboard: http://%s/#token=%s\n\n", demo->admin, demo->token);
+    printf("Ctrl-C stops everything. Requests are listed below as they end.\n\n");
     fflush(stdout);
 }
 
@@ -153,6 +178,11 @@ static int balance(struct demo *demo, const struct options *options)
     flags.worker_count = demo->workers;
     if (!flags.access_log)
         flags.access_log = "-";
+    if (demo->admin_port) {
+        flags.admin = demo->admin;
+        flags.admin_token = demo->token;
+        flags.admin_write = "true";
+    }
     config_errors_init(&errors);
     int error = config_load(NULL, &flags, &errors, &config);
     config_print_errors(stderr, &errors);
@@ -173,6 +203,7 @@ int demo_run(const struct options *options)
 
     ASSERT(demo.workers <= WORKERS_MAX);
     choose_port(&demo, options);
+    choose_admin(&demo, options);
     int code = SERVER_EXIT_NOT_STARTED;
     if (start_workers(&demo) == 0)
         code = balance(&demo, options);

@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from harness.admin import Admin
 from harness.ballast import Ballast, settings
 from harness.client import Client, CutShort
 from harness.programs import Steadily, children
@@ -339,6 +340,16 @@ def test_the_demo_shows_three_workers_in_turn(ballast_path):
         demo.process.send_signal(signal.SIGINT)
         assert demo.process.wait(10) == 0
         assert not any(map(is_alive, workers))
+
+
+def test_the_demo_has_a_dashboard(ballast_path):
+    port = free_port()
+    with Demo(ballast_path, "--port", port) as demo:
+        found = wait_for(lambda: re.search(r"http://127\.0\.0\.1:(\d+)/#token=(\w+)\n", demo.text), what="its address")
+        wait_demo(port, 3)
+        admin = Admin(("127.0.0.1", int(found.group(1))), found.group(2))
+        assert admin.get("/v1/status")["version"]["write"] is True
+        assert admin.ask("GET", "/").status == 200
 
 
 def test_a_demo_worker_may_be_killed(ballast_path):
