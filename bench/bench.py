@@ -97,19 +97,28 @@ def versions(bench):
     return found
 
 
+def measure_one(bench, name, result):
+    if name == IDLE:
+        result[IDLE] = measure_idle(bench)
+    elif name == SCALE:
+        result[SCALE] = measure_scale(bench)
+    elif name == TAIL:
+        result[TAIL] = measure_tail(bench, {one: row["per_s"] for one, row in result["works"]["small"].items()})
+    else:
+        result["works"][name] = measure_work(bench, WORKS[name])
+
+
 def measure(bench, names):
+    """All works, each with a second chance: on a machine of many a start may fail for others' reasons."""
     result = {"machine": machine(), "rounds": bench.rounds, "seconds": bench.seconds, "versions": versions(bench),
               "works": {}}
     for name in names:
-        print(f"measuring {WORKS[name].title if name in WORKS else name}", file=sys.stderr)
-        if name == IDLE:
-            result[IDLE] = measure_idle(bench)
-        elif name == SCALE:
-            result[SCALE] = measure_scale(bench)
-        elif name == TAIL:
-            result[TAIL] = measure_tail(bench, {one: row["per_s"] for one, row in result["works"]["small"].items()})
-        else:
-            result["works"][name] = measure_work(bench, WORKS[name])
+        print(f"measuring {WORKS[name].title if name in WORKS else name}", file=sys.stderr, flush=True)
+        try:
+            measure_one(bench, name, result)
+        except BenchError as error:
+            print(f"once more, because: {error}", file=sys.stderr, flush=True)
+            measure_one(bench, name, result)
     return result
 
 

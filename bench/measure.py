@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import statistics
 import subprocess
 import sys
@@ -54,21 +55,29 @@ def load(bench, port, options, cpus, limit_s=60):
 
 # --- Who runs ---
 
+def listening_ports(process, log, count, patience_s=20):
+    """The ports that a demo worker says it has been given."""
+    deadline = time.monotonic() + patience_s
+    while process.poll() is None and time.monotonic() < deadline:
+        ports = re.findall(r"^worker \S+ listening on \S+:(\d+)$", log.read_text(), re.MULTILINE)
+        if len(ports) == count:
+            return ports
+        time.sleep(0.01)
+    raise BenchError(f"the workers did not start: {log.read_text()[-2000:]}")
+
+
 def start_workers(bench, group, count, cpus):
-    """Addresses of so many workers, in one process. Many are one port under as many addresses of this machine."""
-    command = [bench.program("ballast-worker")]
-    if count <= 8:
-        ports = [free_port() for _ in range(count)]
-        names = {str(port) for port in ports}
-        addresses = [f"127.0.0.1:{port}" for port in ports]
-        command += [word for port in ports for word in ("--port", str(port))]
-    else:
-        port = free_port()
-        names = {str(port)}
-        addresses = [f"127.1.{i // 250}.{i % 250 + 1}:{port}" for i in range(count)]
-        command += ["--bind", "0.0.0.0", "--port", str(port)]
-    group.start(command, cpus, bench.directory / "workers.log")
-    return addresses, names
+    """Addresses of so many workers and their names, in one process. Many are one port under as many addresses of this
+    machine."""
+    many = count > 8
+    command = [bench.program("ballast-worker"), *["--port", "0"] * (1 if many else count)]
+    if many:
+        command += ["--bind", "0.0.0.0"]
+    log = bench.directory / "workers.log"
+    ports = listening_ports(group.start(command, cpus, log), log, 1 if many else count)
+    if many:
+        return [f"127.1.{i // 250}.{i % 250 + 1}:{ports[0]}" for i in range(count)], set(ports)
+    return [f"127.0.0.1:{port}" for port in ports], set(ports)
 
 
 def layouts(work):
@@ -81,6 +90,21 @@ def cpus_of(bench, work):
     return ({bench.cpus[0]}, {bench.cpus[1]}) if work.threads == 1 else (set(bench.cpus), set(bench.cpus))
 
 
+def start_contender(group, contender, addresses, names, cpus):
+    """Started and leading to its workers. Its port is free when it is chosen; somebody may take it meanwhile."""
+    for left in (2, 1, 0):
+        contender.port = free_port()
+        contender.started_s = time.monotonic()
+        log = contender.directory / "log"
+        contender.process = group.start(contender.command(contender.port, addresses), cpus, log)
+        try:
+            wait_ready(contender, log, names)
+            return
+        except BenchError:
+            if left == 0 or contender.process.poll() is None:
+                raise
+
+
 def start_contenders(bench, group, work, addresses, names):
     running = []
     for kind in contenders.ALL:
@@ -91,11 +115,7 @@ def start_contenders(bench, group, work, addresses, names):
             if contender.locate() is None:
                 print(f"without {contender.name}: {contender.missing()}", file=sys.stderr)
                 continue
-            contender.port = free_port()
-            contender.started_s = time.monotonic()
-            log = contender.directory / "log"
-            contender.process = group.start(contender.command(contender.port, addresses), cpus_of(bench, work)[0], log)
-            wait_ready(contender, log, names)
+            start_contender(group, contender, addresses, names, cpus_of(bench, work)[0])
             running.append(contender)
     if not running:
         raise BenchError("there is nothing to measure")
@@ -196,7 +216,7 @@ def measure_tail(bench, saturation):
 
 def held_bytes(bench, contender):
     """Memory for each kept connection that has asked once and then rests."""
-    options = ["--connections", IDLE_CONNECTIONS, "--idle", "--rate", 4000]
+    options = ["--connections", IDLE_CONNECTIONS, "--idle", "--rate", 1000]
     before = private_bytes(contender.process.pid)
     with subprocess.Popen(load_command(bench, contender.port, options), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True,

@@ -85,20 +85,22 @@ def private_bytes(pid):
 
 def wait_ready(contender, log, names, patience=20.0):
     """Wait until the contender has led requests to every one of the named workers."""
-    seen = set()
+    seen, said = set(), None
     deadline = time.monotonic() + patience
     while not names <= seen:
         if contender.process.poll() is not None:
             raise BenchError(f"{contender.label()} ended with {contender.process.returncode}: "
                              f"{log.read_text()[-2000:]}")
         if time.monotonic() > deadline:
-            raise BenchError(f"{contender.label()} did not lead to all workers in {patience} s, only to {sorted(seen)}")
+            raise BenchError(f"{contender.label()} did not lead to all workers in {patience} s, only to "
+                             f"{sorted(seen)}; it last said {said}: {log.read_text()[-1000:]}")
         connection = http.client.HTTPConnection("127.0.0.1", contender.port, timeout=5)
         try:
             connection.request("GET", "/")
             answer = connection.getresponse()
             answer.read()
-            seen.add(answer.headers.get("X-Worker"))
+            said = f"{answer.status} {answer.headers.get('Proxy-Status', '')}".strip()
+            seen |= {answer.headers["X-Worker"]} - {None}
         except (OSError, http.client.HTTPException):
             pass  # not listening yet
         finally:
