@@ -7,7 +7,7 @@ export type Change = { time: string; state: "up" | "down"; cause: string };
 export type Mode = "ready" | "drain" | "disabled";
 export type Worker = {
   pool: string; name: string; id: string; address: string; state: "up" | "down" | "unknown"; since: string; cause: string;
-  mode: Mode; taking: boolean; weight: number; configured_weight: number; active: number; requests: number;
+  mode: Mode; idle_close_s: number; taking: boolean; weight: number; configured_weight: number; active: number; requests: number;
   broken: number; answers: Record<string, number>; rates: Rates; probes: number; probe_failures: number;
   last_probes: Probe[]; changes: Change[];
 };

@@ -114,6 +114,7 @@ static json_t *worker_json(const struct admin *admin, const struct worker *worke
     admin_set_int(json, "configured_weight", worker->weight);
     put_counts(admin, worker, json);
     admin_set(json, "rates", rates_json(pulse_worker_rates(admin->pulse, worker->index)));
+    admin_set(json, "idle_close_s", json_real((double)idle_age_learned_ms(&worker->idle_age) / 1000));
     admin_set_int(json, "probes", stats.probes);
     admin_set_int(json, "probe_failures", stats.failures);
     admin_set(json, "last_probes", probes_json(&stats));
