@@ -150,6 +150,16 @@ static uint64_t up_of(const struct page *page, uint32_t index)
     return atomic_load(&page->sources->snapshot->workers[index].alive);
 }
 
+static uint64_t takes_of(const struct page *page, uint32_t index)
+{
+    return worker_takes(&page->sources->snapshot->workers[index]);
+}
+
+static uint64_t weight_of(const struct page *page, uint32_t index)
+{
+    return worker_weight(&page->sources->snapshot->workers[index]);
+}
+
 /* Reasons that never happened are left out, but for the first, so that the series exists from the start. */
 static void put_by_reason(struct page *page, enum metric_id id, const uint64_t *counts, int always)
 {
@@ -275,6 +285,8 @@ static void put_page(struct page *page)
     put_single(page, METRIC_HEADS_LOST, totals->heads_lost);
     put_idle_close(page);
     put_by_worker(page, METRIC_WORKER_UP, up_of);
+    put_by_worker(page, METRIC_WORKER_TAKES, takes_of);
+    put_by_worker(page, METRIC_WORKER_WEIGHT, weight_of);
     put_probes(page);
     put_single(page, METRIC_LOG_DROPPED, page->sources->access_sink ? sink_dropped(page->sources->access_sink) : 0);
 }

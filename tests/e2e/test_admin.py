@@ -75,7 +75,10 @@ def test_drain_keeps_new_requests_away_and_ends_none(operate, scripted):
         for _ in range(6):
             assert balancer.get().status == 200
         assert len(a.requests) == 1
-        assert balancer.metrics()[f"worker_{a.port}_alive"] == 1  # health is the probes' alone
+        metrics = balancer.metrics()
+        assert metrics[f"worker_{a.port}_alive"] == 1  # health is the probes' alone
+        assert metrics[f'ballast_worker_takes_requests{{pool="web",worker="{a.port}"}}'] == 0
+        assert metrics[f'ballast_worker_takes_requests{{pool="web",worker="{b.port}"}}'] == 1
         assert admin.get("/v1/status")["health"] == "ok"
         held.set()
         assert first.read_answer().status == second.read_answer().status == 200
@@ -107,6 +110,7 @@ def test_weight_changes_the_shares(operate, scripted):
     for _ in range(40):
         assert balancer.get().status == 200
     assert (len(a.requests), len(b.requests)) == (30, 10)
+    assert balancer.metrics()[f'ballast_worker_weight{{pool="web",worker="{a.port}"}}'] == 3
 
 
 def test_wrong_orders_change_nothing(operate, scripted):
