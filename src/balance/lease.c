@@ -12,6 +12,7 @@ struct lease {
     void *context;
     bool shelved;
     int64_t idle_since_ms; /* when its last answer was whole */
+    int64_t taken_ms;      /* when it was leased last */
     struct io_reap reap;
 };
 
@@ -164,7 +165,10 @@ struct session *lease_take(struct lease_book *book, const struct worker *worker)
         struct lease *lease = CONTAINER_OF(link, struct lease, client.session.link);
         if (idle_ms(lease) >= retire_ms)
             continue; /* it has its deadline */
+        if (!conn_quiet(&lease->client.session.conn))
+            learn(lease);
         unshelve(lease);
+        lease->taken_ms = io_now_ms(book->options.io);
         if (conn_quiet(&lease->client.session.conn))
             return &lease->client.session;
         h1_client_close(&lease->client);
@@ -199,6 +203,15 @@ void lease_cancel(struct lease *lease)
     ASSERT(lease->ready);
     lease->ready = NULL;
     h1_client_close(&lease->client);
+}
+
+void lease_note_stale(struct session *session)
+{
+    struct lease *lease = CONTAINER_OF(session, struct lease, client.session);
+
+    ASSERT(!lease->shelved);
+    idle_age_note_closed(&lease->worker->idle_age, lease->taken_ms - lease->idle_since_ms,
+                         io_now_ms(lease->book->options.io));
 }
 
 void lease_return(struct lease_book *book, struct session *session, int64_t whole_ms)

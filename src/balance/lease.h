@@ -55,6 +55,8 @@ MUST_CHECK int lease_connect(struct lease_book *book, struct worker *worker, lea
                              struct lease **ret_lease);
 /* The connection is no longer wanted; ready is not told. Only before ready. */
 void lease_cancel(struct lease *lease);
+/* A leased session that had been idle was ended as its request came: that tells how long its worker keeps them. */
+void lease_note_stale(struct session *session);
 /* Gives a session back after session_finish said true. whole_ms: when its worker's answer was whole, in io_now_ms; the
  * worker counts from then, however slow the client is. */
 void lease_return(struct lease_book *book, struct session *session, int64_t whole_ms);

@@ -16,11 +16,9 @@ const char *retry_refusal_word(enum retry_refusal why)
     return words[why];
 }
 
-/* An idle connection that was ended as the request came: the worker let go of it, and has done nothing for it. Later
- * than that it had taken the request. */
-static bool was_stale(const struct retry_facts *facts)
+bool retry_is_stale(const struct retry_facts *facts)
 {
-    return facts->reused && facts->age_ms < RETRY_STALE_MS;
+    return facts->reused && facts->age_ms < RETRY_STALE_MS && err_retry(facts->error) == ERR_RETRY_REPEAT;
 }
 
 static bool is_safe(const struct retry_facts *facts, enum retry_refusal *ret_why)
@@ -46,7 +44,7 @@ enum retry_verdict retry_judge(const struct retry_facts *facts, enum retry_refus
         *ret_why = RETRY_TRIES;
         return RETRY_REFUSED;
     }
-    bool cheap = err_retry(facts->error) == ERR_RETRY_UNSENT || !facts->sent || was_stale(facts);
+    bool cheap = err_retry(facts->error) == ERR_RETRY_UNSENT || !facts->sent || retry_is_stale(facts);
     return cheap ? RETRY_CHEAP : RETRY_COSTLY;
 }
 

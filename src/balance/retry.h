@@ -35,6 +35,9 @@ struct retry_facts {
     uint32_t tries, tries_max;
 };
 
+/* An idle connection that was ended as the request came, without a byte of an answer: the worker let go of it, and has
+ * done nothing for the request. Later than RETRY_STALE_MS it had taken it. */
+bool retry_is_stale(const struct retry_facts *facts);
 /* With RETRY_REFUSED *ret_why is set. */
 enum retry_verdict retry_judge(const struct retry_facts *facts, enum retry_refusal *ret_why);
 const char *retry_refusal_word(enum retry_refusal why);

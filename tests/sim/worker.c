@@ -214,6 +214,15 @@ static bool close_on_request(struct conn_script *conn)
     return true;
 }
 
+/* Nothing that it sends arrives then: its closings are not seen either. */
+static bool goes_away(const struct plan_worker *plan)
+{
+    for (uint32_t i = 0; i < plan->windows; i++)
+        if (plan->window[i].kind >= WINDOW_DIE)
+            return true;
+    return false;
+}
+
 /* When it has been seen often enough how long this worker keeps idle connections, none comes that is about to be
  * closed. */
 static void check_idle_age(const struct conn_script *conn)
@@ -221,8 +230,8 @@ static void check_idle_age(const struct conn_script *conn)
     static const int64_t seen_ns = 100 * NS_PER_MS;
     const struct sim_worker *worker = conn->worker;
     int64_t now = world_now_ns(worker->world);
-    if (!plan_has(worker->world->plan, FAMILY_KEEP_ALIVE) || conn->served == 0 || worker->idle_closings < 3 ||
-        now - worker->idle_closed_ns < seen_ns)
+    if (!plan_has(worker->world->plan, FAMILY_KEEP_ALIVE) || goes_away(worker->plan) || conn->served == 0 ||
+        worker->idle_closings < 3 || now - worker->idle_closed_ns < seen_ns)
         return;
     int64_t idle_ms = (now - conn->idle_from_ns) / NS_PER_MS;
     if (idle_ms * 100 >= (int64_t)worker->plan->idle_close_ms * 97)

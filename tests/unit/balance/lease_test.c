@@ -292,6 +292,40 @@ static void lease_counts_from_the_answer(void **state)
     teardown(&f);
 }
 
+/* Requests that ran into the end teach as well: where clients come at just that age there is nothing else. */
+static void lease_learns_from_the_stale(void **state)
+{
+    struct fixture f;
+    setup(&f);
+    for (int i = 0; i < 2; i++) {
+        struct session *session = connect_to(&f, 0);
+        give_back(&f, session);
+        io_sim_run(f.net, NULL, NULL, 1000);
+        assert_ptr_equal(lease_take(&f.book, &f.workers[0]), session);
+        lease_note_stale(session);
+        give_back(&f, session);
+    }
+    assert_in_range(idle_age_learned_ms(&f.workers[0].idle_age), 1000, 1001);
+    teardown(&f);
+}
+
+/* The end is known, and seen only when it is to be leased. */
+static void lease_learns_as_it_looks(void **state)
+{
+    struct fixture f;
+    setup(&f);
+    for (int i = 0; i < 2; i++) {
+        struct session *session = connect_to(&f, 0);
+        give_back(&f, session);
+        io_sim_run(f.net, NULL, NULL, 1000);
+        session->conn.sock.peer_ended = true;
+        assert_null(lease_take(&f.book, &f.workers[0]));
+        settle(&f);
+    }
+    assert_in_range(idle_age_learned_ms(&f.workers[0].idle_age), 1000, 1001);
+    teardown(&f);
+}
+
 static void lease_cancels(void **state)
 {
     struct fixture f;
@@ -395,6 +429,8 @@ int main(void)
         cmocka_unit_test(lease_learns_how_long),
         cmocka_unit_test(lease_forgets_what_is_no_more),
         cmocka_unit_test(lease_counts_from_the_answer),
+        cmocka_unit_test(lease_learns_from_the_stale),
+        cmocka_unit_test(lease_learns_as_it_looks),
         cmocka_unit_test(lease_cancels),
         cmocka_unit_test(lease_tells_of_a_refusal),
         cmocka_unit_test(lease_has_a_limit),
