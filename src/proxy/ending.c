@@ -45,6 +45,41 @@ static void write_access_line(struct exchange *x, int64_t total_us)
     access_log_write(x->home->log, &facts);
 }
 
+static uint32_t as_recent(int64_t us)
+{
+    return us >= 0 && us < RECENT_NEVER ? (uint32_t)us : RECENT_NEVER;
+}
+
+/* For who asks later what had become of it. */
+static void remember(const struct exchange *x, int64_t total_us)
+{
+    bool ill = x->error || x->status >= 500 || total_us >= RECENT_SLOW_US;
+    struct recent_record *record = recent_next(x->home->recent, ill);
+
+    record->ended_ns = io_now_ns(x->home->io);
+    record->bytes_in = x->up.bytes;
+    record->bytes_out = x->down.bytes;
+    record->first_byte_us = as_recent(since_start_us(x, x->first_byte_ns));
+    record->total_us = as_recent(total_us);
+    record->status = (int16_t)x->status;
+    record->error = (uint16_t)-x->error;
+    record->own = x->own_answer;
+    record->tries = (uint8_t)x->tries;
+    recent_set_texts(record, x->id, x->client_host, x->client.head.method_text, x->pool ? x->pool->name : STR_NONE,
+                     x->client.head.target);
+    for (uint32_t i = 0; i < x->tries; i++) {
+        const struct exchange_try *from = &x->attempts[i];
+        struct recent_try *to = &record->attempts[i];
+        recent_set_worker(to, from->worker->name);
+        to->picked_us = from->picked_us;
+        to->connected_us = from->connected_us;
+        to->failed_us = from->failed_us;
+        to->error = from->error;
+        to->reused = from->reused;
+        to->waited = from->waited;
+    }
+}
+
 void ending_note(struct exchange *x)
 {
     int64_t total_us = since_start_us(x, io_now_ns(x->home->io));
@@ -60,6 +95,7 @@ void ending_note(struct exchange *x)
     };
 
     account_note_ended(x->home->account, x->target, &record);
+    remember(x, total_us);
     if (x->home->log->sink)
         write_access_line(x, total_us);
 }

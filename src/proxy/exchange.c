@@ -73,11 +73,23 @@ static enum exchange_step pick(struct exchange *x)
     if (!x->target)
         return x->error ? EXCHANGE_REPLY : fail(x, -ERR_NO_WORKER, EXCHANGE_REPLY);
     x->tries++;
+    *exchange_present_try(x) = (struct exchange_try){
+        .worker = x->target, .picked_us = exchange_age_us(x), .connected_us = RECENT_NEVER, .waited = x->waited};
+    x->waited = false;
     account_note_dispatch(x->home->account, x->target);
     return EXCHANGE_LEASE;
 }
 
 /* ---- LEASE ---- */
+
+static void note_connected(struct exchange *x)
+{
+    x->connected_ns = io_now_ns(x->home->io);
+    if (x->error)
+        return;
+    exchange_present_try(x)->connected_us = exchange_age_us(x);
+    exchange_present_try(x)->reused = x->reused;
+}
 
 static void on_leased(void *context, struct session *session, int error)
 {
@@ -87,7 +99,7 @@ static void on_leased(void *context, struct session *session, int error)
     x->connecting = NULL;
     x->leased = session;
     x->error = error;
-    x->connected_ns = io_now_ns(x->home->io);
+    note_connected(x);
     io_task_queue(x->home->io, &x->task);
 }
 
@@ -98,7 +110,7 @@ static enum exchange_step start_lease(struct exchange *x)
     x->leased = x->fresh_only ? NULL : lease_take(x->home->leases, x->target);
     if (x->leased) {
         x->reused = true;
-        x->connected_ns = io_now_ns(x->home->io);
+        note_connected(x);
         return EXCHANGE_FORWARD;
     }
     int error = lease_connect(x->home->leases, x->target, on_leased, x, &x->connecting);
@@ -283,6 +295,7 @@ static enum exchange_step send_again(struct exchange *x)
 static enum exchange_step wait_in_line(struct exchange *x)
 {
     account_note_retry_waits(x->home->account);
+    x->waited = true;
     patience_set_for(x, x->home->rules->response_head_ms);
     return EXCHANGE_RETRY;
 }
@@ -292,6 +305,11 @@ static enum exchange_step start_retry(struct exchange *x)
     const struct retry_facts facts = facts_of(x);
     enum retry_refusal why;
     enum retry_verdict verdict = retry_judge(&facts, &why);
+
+    exchange_present_try(x)->error = (uint16_t)-x->error;
+    exchange_present_try(x)->failed_us = exchange_age_us(x);
+    if (retry_is_stale(&facts) && x->worker.session)
+        lease_note_stale(x->worker.session);
 
     if (verdict == RETRY_REFUSED)
         return refuse_retry(x, why);

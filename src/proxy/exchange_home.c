@@ -58,7 +58,7 @@ struct exchange *exchange_home_take(struct exchange_home *home)
     }
     if (!x)
         return NULL;
-    memset(x, 0, sizeof(*x));
+    memset(x, 0, offsetof(struct exchange, attempts));
     x->arena = arena;
     list_init(&x->link);
     list_append(&home->alive, &x->link);

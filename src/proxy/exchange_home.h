@@ -14,6 +14,7 @@
 
 struct exchange;
 struct exchange_rules;
+struct recent;
 
 struct exchange_home {
     struct io *io;
@@ -21,6 +22,7 @@ struct exchange_home {
     struct lease_book *leases;
     struct account *account;
     struct access_log *log;
+    struct recent *recent;
     struct rand_gen rand;
     struct retry_budget retries;
     struct slab exchanges;
@@ -36,7 +38,7 @@ void exchange_home_init(struct exchange_home *home, size_t max_exchanges);
 /* Every exchange was given back. */
 void exchange_home_fini(struct exchange_home *home);
 
-/* All zero but for its arena, which is ready; NULL at the limit. */
+/* All zero but for its arena, which is ready, and its tries; NULL at the limit. */
 struct exchange *exchange_home_take(struct exchange_home *home);
 void exchange_home_give(struct exchange_home *home, struct exchange *x);
 /* The Date of now, formatted once a second; valid until the next call. */

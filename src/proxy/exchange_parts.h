@@ -10,8 +10,17 @@
 #include "proxy/exchange.h"
 #include "proxy/flow.h"
 #include "proxy/pace.h"
+#include "proxy/recent.h"
 
 enum { EXCHANGE_MAGIC = 0x65786368, EXCHANGE_ARENA_BYTES = 262144, EXCHANGE_REPLY_BYTES = 16384 };
+
+/* One of its tries, for proxy/recent. */
+struct exchange_try {
+    const struct worker *worker;
+    uint32_t picked_us, connected_us, failed_us;
+    uint16_t error;
+    bool reused, waited;
+};
 
 struct exchange {
     uint32_t magic;
@@ -45,6 +54,7 @@ struct exchange {
     bool continued;  /* one was: a client that asked for it goes on with its body */
     bool fresh_only; /* an idle connection failed: the next try connects */
     bool reused;
+    bool waited; /* in line among other retries, before the try that comes */
     bool tunnel; /* the answer is a 101 */
     uint32_t tries;
     int status;
@@ -57,12 +67,27 @@ struct exchange {
     int64_t connected_ns, first_byte_ns;
     int64_t whole_ms;            /* when the worker's answer was whole */
     struct exchange *next_spare; /* of the home's, once ended */
+    /* the last, and not zeroed: those below `tries` are set */
+    struct exchange_try attempts[PICK_TRIED_MAX];
 };
 
 /* Nothing went wrong, or nothing that is anybody's fault: both sides are told an end, not a cut. */
 static inline bool exchange_in_order(const struct exchange *x)
 {
     return !x->error || err_fault(x->error) == ERR_FAULT_NONE;
+}
+
+/* Since the request's first byte. */
+static inline uint32_t exchange_age_us(const struct exchange *x)
+{
+    int64_t us = (io_now_ns(x->home->io) - x->client.began_ns) / 1000;
+
+    return us < RECENT_NEVER ? (uint32_t)us : RECENT_NEVER - 1;
+}
+
+static inline struct exchange_try *exchange_present_try(struct exchange *x)
+{
+    return &x->attempts[x->tries - 1];
 }
 
 static inline int64_t exchange_now_ms(const struct exchange *x)

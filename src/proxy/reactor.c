@@ -28,6 +28,7 @@ struct reactor {
     struct lease_book leases;
     struct account account;
     struct access_log log;
+    struct recent recent;
     struct door *doors;
     uint32_t doors_open;
     struct slab sessions;
@@ -307,6 +308,8 @@ static int start_parts(struct reactor *reactor)
     if (!error)
         error = access_log_init(&reactor->log, options->access_sink, options->access_format, options->access_sample);
     if (!error)
+        error = recent_init(&reactor->recent);
+    if (!error)
         error = mailbox_init(&reactor->mail, MAIL_SLOTS);
     return error;
 }
@@ -339,6 +342,7 @@ int reactor_create(const struct reactor_options *options, struct reactor **ret_r
     reactor->home.leases = &reactor->leases;
     reactor->home.account = &reactor->account;
     reactor->home.log = &reactor->log;
+    reactor->home.recent = &reactor->recent;
     if (options->seed)
         rand_seed(&reactor->home.rand, options->seed);
     else
@@ -424,8 +428,14 @@ void reactor_destroy(struct reactor **destroyed)
     slab_fini(&reactor->sessions);
     buf_pool_fini(&reactor->buffers);
     account_fini(&reactor->account);
+    recent_fini(&reactor->recent);
     free(reactor->doors);
     lines_give(reactor);
+}
+
+const struct recent *reactor_recent(const struct reactor *reactor)
+{
+    return &reactor->recent;
 }
 
 const struct account *reactor_account(const struct reactor *reactor)

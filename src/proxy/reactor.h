@@ -7,6 +7,7 @@
 #include "http/h1_server.h"
 #include "proxy/exchange_view.h"
 #include "proxy/gate.h"
+#include "proxy/recent.h"
 
 struct reactor;
 
@@ -85,5 +86,7 @@ void reactor_read_use(const struct reactor *reactor, struct reactor_use *ret_use
 void reactor_destroy(struct reactor **reactor);
 /* For readers on any thread. */
 const struct account *reactor_account(const struct reactor *reactor);
+/* Its own thread (by an order), or whoever turns its loop. */
+const struct recent *reactor_recent(const struct reactor *reactor);
 
 #endif

@@ -72,6 +72,31 @@ static void ending_counts_a_cut(void **state)
 }
 
 /* Without a sink there is no line; with one the line says what was counted. */
+/* The same fields, for who asks later. */
+static void ending_is_remembered(void **state)
+{
+    struct still_life s;
+    still_life_init(&s);
+    s.x->id = STR("an-id");
+    s.x->error = -ERR_CONN_RESET;
+    s.x->status = 502;
+    s.x->own_answer = true;
+    s.x->tries = 1;
+    s.x->attempts[0] = (struct exchange_try){.worker = &s.helper.workers[1], .error = ERR_CONN_RESET, .failed_us = 7};
+    s.x->target = &s.helper.workers[1];
+    still_life_pass(&s, 3);
+    ending_note(s.x);
+    const struct recent_record *record = recent_find(&s.recent, STR("an-id"));
+    assert_non_null(record);
+    assert_int_equal(record->total_us, 3000);
+    assert_int_equal(record->first_byte_us, RECENT_NEVER);
+    assert_int_equal(record->status, 502);
+    assert_int_equal(record->error, ERR_CONN_RESET);
+    assert_int_equal(record->attempts[0].failed_us, 7);
+    assert_true(record->own);
+    still_life_fini(&s);
+}
+
 static void ending_writes_the_line(void **state)
 {
     char path[] = "/tmp/ballast-ending-XXXXXX", line[1024] = "";
@@ -87,6 +112,7 @@ static void ending_writes_the_line(void **state)
     s.x->client.head.target = STR("/there");
     s.x->error = -ERR_CLIENT_GONE;
     s.x->tries = 2;
+    s.x->attempts[0] = s.x->attempts[1] = (struct exchange_try){.worker = &s.helper.workers[0]};
     ending_note(s.x);
     access_log_flush(&s.log);
     sink_destroy(&s.log.sink);
@@ -103,9 +129,8 @@ static void ending_writes_the_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ending_knows_the_outcome),
-        cmocka_unit_test(ending_counts_an_answer),
-        cmocka_unit_test(ending_counts_a_cut),
+        cmocka_unit_test(ending_knows_the_outcome), cmocka_unit_test(ending_counts_an_answer),
+        cmocka_unit_test(ending_counts_a_cut),      cmocka_unit_test(ending_is_remembered),
         cmocka_unit_test(ending_writes_the_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,6 +60,8 @@ void still_life_init(struct still_life *s)
     s->home.rules = &s->rules;
     s->home.account = &s->account;
     s->home.log = &s->log;
+    assert_int_equal(recent_init(&s->recent), 0);
+    s->home.recent = &s->recent;
     s->client.ops = s->worker.ops = &stand_in;
     bufq_init(&s->sent, &s->buffers);
     struct exchange *x = s->x = exchange_home_take(&s->home);
@@ -92,6 +94,7 @@ void still_life_fini(struct still_life *s)
     exchange_home_give(&s->home, x);
     exchange_home_fini(&s->home);
     account_fini(&s->account);
+    recent_fini(&s->recent);
     pool_fini(&s->helper.pool);
     io_destroy(&s->io);
     buf_pool_fini(&s->buffers);

@@ -16,6 +16,7 @@ struct still_life {
     struct exchange_rules rules;
     struct account account;
     struct access_log log; /* off */
+    struct recent recent;
     struct exchange_home home;
     struct session client, worker; /* what they were given to send goes into these */
     struct bufq sent;
