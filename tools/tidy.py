@@ -61,6 +61,11 @@ DOORS = [
     (re.compile(r"\bares(?:_\w+)?\.h\b"), re.compile(r"src/net/resolve"), "net/resolve"),
 ]
 
+# Whatever is said over TLS or in the clear takes the same way through these: (what they must not know, which files).
+BLIND = [
+    (re.compile(r"\btls|\bTLS|\bconn_alpn\b", re.IGNORECASE), re.compile(r"src/proxy/(exchange|flow)\.[ch]$")),
+]
+
 # Modules that a test of another name covers: file -> (the test, why there).
 COVERED_ELSEWHERE = {
     "src/io/io.c": ("tests/contract/io_suite.c", "one suite for every backend; io.c is what they share"),
@@ -75,6 +80,8 @@ COVERED_ELSEWHERE = {
     "src/main/admin_client.c": ("tests/e2e/test_admin_commands.py", "asks a balancer that runs"),
     "src/main/admin_status.c": ("tests/e2e/test_admin_commands.py", "what it prints of a balancer that runs"),
     "src/main/admin_top.c": ("tests/e2e/test_admin_top.py", "seen through a terminal"),
+    "src/control/config_tls.c": ("tests/e2e/test_tls.py", "what ballast check says of files of certificates"),
+    "src/net/tls_none.c": ("tests/unit/net/tls_room_test.c", "nothing but refusals, of a build without the library"),
     "src/main/admin_socket.c": ("tests/e2e/test_admin_http.py", "a socket with its mode, in a file system"),
     "src/proxy/exchange_view.c": ("tests/unit/proxy/reactor_test.c", "seen by an order to a reactor"),
     "src/control/server.c": ("tests/e2e/test_keeper.py", "threads, sockets and signals of a whole process"),
@@ -400,6 +407,14 @@ def check_doors(tree):
                     tree.note(source.path, at, "door", f"{match.group()} outside {name}; go through that module")
 
 
+def check_blind(tree):
+    for source in tree.c_sources("src"):
+        for mark, files in BLIND:
+            for at, code in enumerate(source.code_lines if files.match(source.path) else []):
+                if match := mark.search(code):
+                    tree.note(source.path, at, "blind", f"{match.group()}; this file may not know the transport")
+
+
 def check_gotos(tree):
     for source in tree.c_sources("src", "worker"):
         for function in source.functions:
@@ -448,7 +463,8 @@ def run_format(program, root, paths):
     return subprocess.run([program, "--dry-run", *paths], cwd=root, capture_output=True, text=True, check=False).stderr
 
 
-CHECKS = [check_includes, check_cycles, check_sizes, check_pairs, check_calls, check_output, check_doors, check_gotos,
+CHECKS = [check_includes, check_cycles, check_sizes, check_pairs, check_calls, check_output, check_doors, check_blind,
+          check_gotos,
           check_text]
 
 

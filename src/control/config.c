@@ -8,11 +8,13 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "control/config_check.h"
 #include "control/config_node.h"
 #include "control/config_read.h"
 #include "control/config_source.h"
+#include "control/config_tls.h"
 #include "control/directive.h"
 
 enum { TREE_BYTES_MAX = 1 << 30, CONFIG_BYTES_MAX = 1 << 30 };
@@ -166,6 +168,8 @@ static int load_into(struct config *config, const struct origin *origin, const s
     if (result == 0)
         result = config_check(config, errors, &tree);
     arena_fini(&tree);
+    if (result == 0 && errors->error_count == 0 && !flags->sealed)
+        result = config_tls_load(config, errors, clock_wall_ns() / 1000000000);
     if (result == 0 && errors->error_count > 0)
         result = -ERR_CONFIG;
     return result;
@@ -208,6 +212,7 @@ void config_destroy(struct config **config)
 {
     if (*config == NULL)
         return;
+    config_tls_release(*config);
     arena_fini(&(*config)->arena);
     free(*config); /* start-up only: and once a reload */
     *config = NULL;

@@ -19,9 +19,12 @@
 #include "base/str.h"
 #include "control/config_error.h"
 #include "io/sock.h"
+#include "net/tls_ctx.h"
 
 enum config_balance { CONFIG_BALANCE_ROUND_ROBIN };
 enum config_upgrade { CONFIG_UPGRADE_OFF, CONFIG_UPGRADE_WEBSOCKET, CONFIG_UPGRADE_ANY }; /* as rewrite_upgrade */
+enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
+enum config_tls_verify { CONFIG_TLS_OFF, CONFIG_TLS_OPTIONAL, CONFIG_TLS_REQUIRED }; /* as tls_verify */
 enum config_format { CONFIG_FORMAT_TEXT, CONFIG_FORMAT_JSON };
 enum config_sandbox { CONFIG_SANDBOX_AUTO, CONFIG_SANDBOX_OFF };
 
@@ -57,9 +60,30 @@ struct config_networks {
 
 /* Blocks begin with their place. */
 
+struct config_certificate {
+    struct config_place place;
+    struct str chain, key, ocsp; /* files; key and ocsp may be empty */
+};
+
+struct config_certificates {
+    struct config_certificate *items;
+    size_t count;
+};
+
+struct config_tls {
+    struct config_place place;
+    struct config_certificates certificates; /* none: plain HTTP */
+    bool strict_sni;
+    enum config_tls_version min_version;
+    enum config_tls_verify client_verify;
+    struct str client_ca, client_crl, ticket_keys; /* files, or empty */
+    struct tls_ctx *context;                       /* what became of it; NULL: plain, or not loaded */
+};
+
 struct config_listener {
     struct config_place place;
     struct config_address address;
+    struct config_tls tls;
 };
 
 struct config_listeners {
@@ -92,11 +116,21 @@ struct config_health {
     struct config_status_range expect;
 };
 
+struct config_worker_tls {
+    struct config_place place;
+    bool enabled;
+    bool verify;
+    struct str ca, certificate, key; /* files, or empty */
+    struct str name;                 /* empty: the address' host */
+    struct tls_ctx *context;         /* what became of it; NULL: plain, or not loaded */
+};
+
 struct config_pool {
     struct config_place place;
     struct str name;
     enum config_balance balance;
     struct config_workers workers;
+    struct config_worker_tls worker_tls;
     struct config_health health;
 };
 
@@ -144,7 +178,8 @@ struct config_limits {
     uint64_t body_bytes; /* 0: unlimited */
     uint32_t headers;
     uint32_t connections; /* 0: auto */
-    uint32_t tries;       /* the first included */
+    uint32_t tls_handshakes;
+    uint32_t tries; /* the first included */
     uint32_t idle_per_worker;
     uint32_t connections_per_client; /* 0: off */
     uint64_t min_rate;               /* bytes a second; 0: off */
@@ -153,6 +188,7 @@ struct config_limits {
 struct config_timeouts {
     struct config_place place;
     uint32_t connect_ms;
+    uint32_t tls_handshake_ms;
     uint32_t request_head_ms;
     uint32_t request_body_ms;
     uint32_t response_head_ms;

@@ -77,10 +77,12 @@ static void print_array(FILE *out, const struct directive *directive, int indent
 static void print_setting(FILE *out, const struct directive *directive, int indent)
 {
     bool is_block = directive->type == DIRECTIVE_BLOCK;
-    bool left_out = directive->type == DIRECTIVE_INCLUDE || directive->type == DIRECTIVE_SECRET ||
-                    (is_block && directive_child(directive) == DIRECTIVE_BLOCK_ADMIN) || /* there is none by default */
-                    (directive->initial != NULL && directive->initial[0] == '\0' &&
-                     (directive->type == DIRECTIVE_NAME || directive->type == DIRECTIVE_HOST));
+    bool left_out =
+        directive->type == DIRECTIVE_INCLUDE || directive->type == DIRECTIVE_SECRET ||
+        (is_block && (directive_child(directive) == DIRECTIVE_BLOCK_ADMIN ||
+                      directive_child(directive) == DIRECTIVE_BLOCK_TLS)) || /* none by default */
+        (directive->initial != NULL && directive->initial[0] == '\0' &&
+         (directive->type == DIRECTIVE_NAME || directive->type == DIRECTIVE_HOST || directive->type == DIRECTIVE_FILE));
     if (left_out)
         return;
     (void)fprintf(out, "%*s%s:", indent, "", directive->name);

@@ -95,7 +95,7 @@ static void on_open(struct builder *builder, enum config_node_kind kind, const y
         return;
     }
     if (builder->depth == CONFIG_YAML_DEPTH_MAX) {
-        builder_stop(builder, &event->start_mark, "the nesting is deeper than 16 levels");
+        builder_stop(builder, &event->start_mark, "the nesting is deeper than 24 levels");
         return;
     }
     struct config_node *node = builder_node(builder, kind, &event->start_mark);

@@ -9,19 +9,22 @@
 
 #include "control/config.h"
 
-#define STRUCT_ROOT       struct config
-#define STRUCT_LISTENER   struct config_listener
-#define STRUCT_POOL       struct config_pool
-#define STRUCT_WORKER     struct config_worker
-#define STRUCT_HEALTH     struct config_health
-#define STRUCT_ROUTE      struct config_route
-#define STRUCT_METRICS    struct config_metrics
-#define STRUCT_ACCESS_LOG struct config_access_log
-#define STRUCT_LOG        struct config_log
-#define STRUCT_LIMITS     struct config_limits
-#define STRUCT_TIMEOUTS   struct config_timeouts
-#define STRUCT_FORWARDED  struct config_forwarded
-#define STRUCT_ADMIN      struct config_admin
+#define STRUCT_ROOT        struct config
+#define STRUCT_LISTENER    struct config_listener
+#define STRUCT_TLS         struct config_tls
+#define STRUCT_CERTIFICATE struct config_certificate
+#define STRUCT_POOL        struct config_pool
+#define STRUCT_WORKER_TLS  struct config_worker_tls
+#define STRUCT_WORKER      struct config_worker
+#define STRUCT_HEALTH      struct config_health
+#define STRUCT_ROUTE       struct config_route
+#define STRUCT_METRICS     struct config_metrics
+#define STRUCT_ACCESS_LOG  struct config_access_log
+#define STRUCT_LOG         struct config_log
+#define STRUCT_LIMITS      struct config_limits
+#define STRUCT_TIMEOUTS    struct config_timeouts
+#define STRUCT_FORWARDED   struct config_forwarded
+#define STRUCT_ADMIN       struct config_admin
 
 /* Bytes of the C type that each setting type is stored in; the child structs of BLOCK and INCLUDE vary. */
 #define BYTES_BOOLEAN(field)   sizeof(bool)
@@ -36,6 +39,7 @@
 #define BYTES_HOST(field)      sizeof(struct str)
 #define BYTES_LOG_PATH(field)  sizeof(struct str)
 #define BYTES_SECRET(field)    sizeof(struct str)
+#define BYTES_FILE(field)      sizeof(struct str)
 #define BYTES_ADDRESS(field)   sizeof(struct config_address)
 #define BYTES_NETWORKS(field)  sizeof(struct config_networks)
 #define BYTES_LIST(field)      sizeof(struct config_array)
@@ -179,6 +183,7 @@ void directive_describe(const struct directive *directive, char *out, size_t n)
     case DIRECTIVE_HOST: plain = "a host name, or *. and a host name"; break;
     case DIRECTIVE_LOG_PATH: plain = "a file, - or off"; break;
     case DIRECTIVE_SECRET: plain = "16 to 256 visible characters"; break;
+    case DIRECTIVE_FILE: plain = "a file"; break;
     case DIRECTIVE_ADDRESS: plain = "an address such as 127.0.0.1:3001"; break;
     case DIRECTIVE_NETWORKS: plain = "a list of networks such as 10.0.0.0/8"; break;
     case DIRECTIVE_STATUS: plain = "a status such as 200, or a range such as 200-399"; break;

@@ -222,6 +222,27 @@ static void put_refused(struct page *page)
     put(page, "%s{reason=\"client_limit\"} %llu\n", name, (ull)page->totals.clients_turned_away);
 }
 
+static void put_tls(struct page *page)
+{
+    static const char *const results[TLS_NOTES] = {"full", "resumed", "failed", "refused"};
+    const struct config_listeners *listeners = &page->sources->snapshot->config->listeners;
+
+    put_head(page, METRIC_TLS_HANDSHAKES);
+    for (int i = 0; i < TLS_NOTES; i++)
+        put(page, "%s{result=\"%s\"} %llu\n", metrics[METRIC_TLS_HANDSHAKES].name, results[i],
+            (ull)page->totals.handshakes[i]);
+    for (size_t i = 0, seen = 0; i < listeners->count; i++) {
+        const struct config_listener *listener = &listeners->items[i];
+        for (size_t k = 0; listener->tls.context && k < tls_ctx_certificates(listener->tls.context); k++) {
+            if (seen++ == 0)
+                put_head(page, METRIC_TLS_CERT_EXPIRY);
+            put(page, "%s{listener=\"%s\",certificate=\"%s\"} %lld\n", metrics[METRIC_TLS_CERT_EXPIRY].name,
+                quoted(listener->address.text).text, quoted(listener->tls.certificates.items[k].chain).text,
+                (long long)tls_ctx_not_after_s(listener->tls.context, k));
+        }
+    }
+}
+
 static void put_bytes(struct page *page)
 {
     const char *name = metrics[METRIC_BODY_BYTES].name;
@@ -282,6 +303,7 @@ static void put_page(struct page *page)
     put_connections(page);
     put_single(page, METRIC_ACCEPTED, totals->clients_accepted);
     put_refused(page);
+    put_tls(page);
     put_single(page, METRIC_HEADS_LOST, totals->heads_lost);
     put_idle_close(page);
     put_by_worker(page, METRIC_WORKER_UP, up_of);

@@ -270,6 +270,7 @@ static int create_reactors(struct server *server)
         return -ERR_NO_MEMORY;
     options.connections = (server->options.connections + count - 1) / count;
     options.pipes = options.connections / REACTOR_CONNECTIONS_PER_PIPE;
+    options.handshakes = (server->options.config->limits.tls_handshakes + count - 1) / count;
     options.access_sink = server->access_sink;
     options.gate = server->gate;
     options.on_stopped = on_reactor_stopped;

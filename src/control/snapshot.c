@@ -6,6 +6,7 @@
 
 #include "balance/pick.h"
 #include "io/io_epoll.h"
+#include "net/tls_conn.h"
 
 static const struct pick_ops *policy_of(enum config_balance balance)
 {
@@ -28,6 +29,20 @@ static void fill_worker(struct worker *worker, const struct config_worker *from,
     };
 }
 
+/* Each worker has a name of its own to verify, and sessions of its own. */
+static int fill_transport(struct worker *worker, const struct config_worker *from, const struct config_pool *pool)
+{
+    const struct config_worker_tls *tls = &pool->worker_tls;
+    struct tls_ctx *context = NULL;
+
+    if (!tls->context)
+        return 0;
+    int error = tls_client_for(tls->context, tls->name.n ? tls->name : from->address.host, &context);
+    if (!error)
+        worker->transport = (struct transport_use){.transport = &transport_tls, .settings = context};
+    return error;
+}
+
 static int fill_pool(struct pool *pool, const struct config_pool *from, struct worker *workers, uint32_t first_index)
 {
     memset(pool, 0, sizeof(*pool));
@@ -46,6 +61,11 @@ static int fill_pool(struct pool *pool, const struct config_pool *from, struct w
     };
     for (uint32_t i = 0; i < from->workers.count; i++)
         fill_worker(&workers[i], &from->workers.items[i], pool, first_index + i);
+    for (uint32_t i = 0; i < from->workers.count; i++) {
+        int error = fill_transport(&workers[i], &from->workers.items[i], from);
+        if (error)
+            return error;
+    }
     return pool_init(pool, workers, (uint32_t)from->workers.count);
 }
 
@@ -155,6 +175,8 @@ void snapshot_destroy(struct snapshot **destroyed)
         free(snapshot->pools[i]);
     }
     free(snapshot->pools);
+    for (uint32_t i = 0; snapshot->workers && i < snapshot->worker_count; i++)
+        tls_ctx_unref((struct tls_ctx *)(uintptr_t)snapshot->workers[i].transport.settings);
     free(snapshot->workers);
     free(snapshot->routes);
     free(snapshot->trusted);
@@ -191,5 +213,7 @@ struct reactor_options snapshot_reactor_options(const struct snapshot *snapshot)
 
 struct transport_use snapshot_transport(const struct snapshot *snapshot, uint32_t listener)
 {
-    return (struct transport_use){NULL};
+    struct tls_ctx *context = snapshot->config->listeners.items[listener].tls.context;
+
+    return (struct transport_use){.transport = context ? &transport_tls : NULL, .settings = context};
 }

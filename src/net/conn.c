@@ -12,6 +12,7 @@ enum conn_state {
     CONN_OPEN,
     CONN_FLUSHING,  /* lingering: unsent bytes leave */
     CONN_LINGERING, /* lingering: our end is said, the peer's is awaited */
+    CONN_PARTING,   /* closing at once, but for the transport's word of it */
     CONN_CLOSING,   /* the close op is in flight */
     CONN_CLOSED
 };
@@ -78,10 +79,25 @@ static void say_end(struct conn *conn)
     conn->transport->end(conn);
 }
 
+/* A peer that takes no byte is waited for no longer than one that lingers. */
+static void part(struct conn *conn)
+{
+    conn->state = CONN_PARTING;
+    conn->reading = false;
+    io_timer_set(conn->io, &conn->timer, io_now_ms(conn->io) + CONN_LINGER_MS);
+    say_end(conn);
+}
+
 /* Lingering, step by step: what waits is sent, our end is said, the peer's end is awaited. */
 static void linger_on(struct conn *conn)
 {
-    if (conn->state == CONN_FLUSHING && conn_unsent(conn) == 0) {
+    bool sent = conn->state == CONN_FLUSHING && conn_unsent(conn) == 0;
+
+    if (sent && conn->ended && conn->transport->says_end && !conn->end_said && !conn->send_failed) {
+        part(conn);
+        return;
+    }
+    if (sent) {
         conn->state = CONN_LINGERING;
         if (!conn->ended)
             say_end(conn);
@@ -114,7 +130,7 @@ static void on_timer(struct timer *timer)
 {
     struct conn *conn = CONTAINER_OF(timer, struct conn, timer);
 
-    if (conn->state == CONN_FLUSHING || conn->state == CONN_LINGERING)
+    if (conn->state >= CONN_FLUSHING && conn->state <= CONN_PARTING)
         start_closing(conn, false);
     else if (conn->state < CONN_FLUSHING)
         conn->events->on_timeout(conn);
@@ -280,6 +296,10 @@ void conn_note_sent(struct conn *conn, int result)
             linger_on(conn);
         return;
     }
+    if (conn->state == CONN_PARTING) {
+        start_closing(conn, false);
+        return;
+    }
     conn->sent += (uint32_t)result;
     if (conn->out_pipe && conn->out_pipe->held == 0)
         drop_pipe(&conn->out_pipe);
@@ -353,12 +373,23 @@ void conn_set_deadline(struct conn *conn, int64_t due_ms)
         io_timer_set(conn->io, &conn->timer, due_ms);
 }
 
+/* Nothing is cut off by the close, and the peer would take silence for a cut. */
+static bool may_part(const struct conn *conn)
+{
+    return conn->transport->says_end && conn->state == CONN_OPEN && conn->ready && !conn->end_said &&
+           !conn->send_failed && !conn->sock.broken && conn_unsent(conn) == 0;
+}
+
 void conn_close(struct conn *conn, enum conn_close_how how)
 {
     ASSERT_MAGIC(conn, CONN_MAGIC);
     if (conn->state >= CONN_CLOSING)
         return;
     ASSERT(conn->state != CONN_UNOPENED);
+    if (how == CONN_CLOSE_NOW && may_part(conn)) {
+        part(conn);
+        return;
+    }
     if (how != CONN_CLOSE_LINGER || conn->state == CONN_CONNECTING || !conn->ready) {
         start_closing(conn, how == CONN_CLOSE_RESET);
         return;

@@ -6,6 +6,8 @@
 #ifndef NET_TRANSPORT_H
 #define NET_TRANSPORT_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "base/str.h"
 
@@ -14,6 +16,7 @@ struct conn;
 struct transport {
     const char *name;
     struct str scheme; /* of what is asked over it: "http" or "https" */
+    bool says_end;     /* closing without its word of an end looks like a cut: `end` comes before the socket's */
     /* The conn is to use it: get what that needs, by settings that may go once this has returned. `room` is the
      * reactor's, or NULL. 0, or a code with nothing held. */
     int (*init)(struct conn *conn, const void *settings, void *room);
@@ -27,7 +30,7 @@ struct transport {
      * conn->out_pipe; then conn_note_sent. Both NULL where bytes must pass through this process. */
     void (*splice_in)(struct conn *conn);
     void (*splice_out)(struct conn *conn);
-    /* Everything was sent: say that no more will come. */
+    /* Everything was sent: say that no more will come. Where says_end, conn_note_sent follows once that has left. */
     void (*end)(struct conn *conn);
     /* The protocol that was agreed on while it started ("h2"); empty when none was. */
     struct str (*alpn)(const struct conn *conn);

@@ -8,6 +8,7 @@
 #include "base/lines.h"
 #include "base/mailbox.h"
 #include "net/listener.h"
+#include "net/tls_room.h"
 
 enum {
     MAIL_SLOTS = 64, /* well above REACTOR_ORDERS_MAX */
@@ -29,6 +30,7 @@ struct reactor {
     struct account account;
     struct access_log log;
     struct recent recent;
+    struct tls_room handshakes;
     struct door *doors;
     uint32_t doors_open;
     struct slab sessions;
@@ -121,6 +123,13 @@ static void count_one(struct reactor *reactor, uint64_t *counter)
     account_begin(&reactor->account);
     __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
     account_end(&reactor->account);
+}
+
+static void note_handshake(void *context, enum tls_note note)
+{
+    struct reactor *reactor = context;
+
+    count_one(reactor, &reactor->account.totals.handshakes[note]);
 }
 
 static int start_client(struct reactor *reactor, const struct door *door, int fd, const struct sockaddr_storage *peer)
@@ -268,6 +277,7 @@ static int start_listeners(struct reactor *reactor)
         const struct reactor_door *from = &reactor->options.doors[i];
         struct door *door = &reactor->doors[i];
         door->transport = from->transport;
+        door->transport.room = &reactor->handshakes;
         int error = listener_start(&door->listener, reactor->io, from->fd, &listener_events, reactor);
         if (error) {
             close_listeners(reactor, i);
@@ -301,8 +311,12 @@ static int start_parts(struct reactor *reactor)
     int error = io_create(&io, &reactor->io);
 
     leases.io = reactor->io;
-    if (!error)
+    if (!error) {
+        tls_room_init(&reactor->handshakes, reactor->io, options->handshakes);
+        reactor->handshakes.note = note_handshake;
+        reactor->handshakes.context = reactor;
         error = lease_book_init(&reactor->leases, &leases);
+    }
     if (!error)
         error = account_init(&reactor->account, options->workers);
     if (!error)
@@ -422,6 +436,7 @@ void reactor_destroy(struct reactor **destroyed)
         lease_book_fini(&reactor->leases);
     if (reactor->io) {
         io_timer_fini(reactor->io, &reactor->flush);
+        tls_room_fini(&reactor->handshakes);
         io_destroy(&reactor->io);
     }
     exchange_home_fini(&reactor->home);

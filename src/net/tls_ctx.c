@@ -1,0 +1,482 @@
+/* Certificates and rules as OpenSSL takes them. One SSL_CTX for each certificate of a listener; connections begin with
+ * the first, whose ticket keys are then everybody's, and change over by the name that the client asks for. Written on
+ * the thread that loads a configuration; afterwards only the references and a worker's last session change. */
+#include "net/tls_ctx.h"
+
+#include <errno.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "net/tls_names.h"
+
+#define SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt"
+#define CIPHERS_12                                                                             \
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:" \
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+#define CIPHERS_13 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+#define GROUPS     "X25519:P-256:P-384"
+
+enum { OCSP_BYTES_MAX = 65536, KEY_NAME = 16, KEY_HMAC = 32, KEY_CIPHER = 32 };
+_Static_assert(KEY_NAME + KEY_HMAC + KEY_CIPHER == TLS_TICKET_KEY_BYTES, "a ticket key's parts");
+
+struct tls_ctx {
+    /* fixed after it was made */
+    bool server;
+    bool verify, strict_sni, h2;
+    uint32_t handshake_ms;
+    SSL_CTX **contexts;
+    size_t count;
+    struct tls_names *names;
+    unsigned char **staples; /* of each certificate, or NULL */
+    int *staple_bytes;
+    unsigned char ticket_keys[TLS_TICKET_KEYS_MAX][TLS_TICKET_KEY_BYTES];
+    size_t ticket_key_count;
+    char *name; /* the worker's, or NULL */
+    /* shared */
+    _Atomic uint32_t refs;
+    pthread_mutex_t lock;
+    SSL_SESSION *session; /* under the lock */
+};
+
+/* ---- what went wrong ---- */
+
+static int refuse(char why[TLS_WHY_MAX], const char *what, const char *file)
+{
+    unsigned long code = ERR_peek_error(); /* the first is the cause of the others */
+    const char *reason = ERR_SYSTEM_ERROR(code) ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
+
+    (void)snprintf(why, TLS_WHY_MAX, "%s %s: %s", what, file, reason ? reason : "it is not what it should be");
+    ERR_clear_error();
+    return -ERR_CONFIG;
+}
+
+/* ---- what both sides have ---- */
+
+static SSL_CTX *make_context(const SSL_METHOD *method, bool only_tls13)
+{
+    SSL_CTX *context = SSL_CTX_new(method);
+
+    if (!context)
+        return NULL;
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                                     SSL_OP_IGNORE_UNEXPECTED_EOF); /* tls_conn sees it, and the session stays good */
+    SSL_CTX_set_read_ahead(context, 0);
+    if (SSL_CTX_set_min_proto_version(context, only_tls13 ? TLS1_3_VERSION : TLS1_2_VERSION) == 1 &&
+        SSL_CTX_set_cipher_list(context, CIPHERS_12) == 1 && SSL_CTX_set_ciphersuites(context, CIPHERS_13) == 1 &&
+        SSL_CTX_set1_groups_list(context, GROUPS) == 1)
+        return context;
+    SSL_CTX_free(context);
+    return NULL;
+}
+
+static int use_certificate(SSL_CTX *context, const char *chain, const char *key, char why[TLS_WHY_MAX])
+{
+    const char *key_file = key[0] ? key : chain;
+
+    ERR_clear_error();
+    if (SSL_CTX_use_certificate_chain_file(context, chain) != 1)
+        return refuse(why, "the certificate cannot be read from", chain);
+    if (SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) != 1) {
+        unsigned long code = ERR_peek_last_error();
+        bool other =
+            ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH || ERR_GET_REASON(code) == X509_R_KEY_TYPE_MISMATCH;
+        if (!other)
+            return refuse(why, "the private key cannot be read from", key_file);
+        (void)snprintf(why, TLS_WHY_MAX, "the private key in %s does not belong to the certificate in %s", key_file,
+                       chain);
+        ERR_clear_error();
+        return -ERR_CONFIG;
+    }
+    return 0;
+}
+
+static int believe(SSL_CTX *context, const char *ca, const char *crl, char why[TLS_WHY_MAX])
+{
+    ERR_clear_error();
+    if (SSL_CTX_load_verify_file(context, ca) != 1)
+        return refuse(why, "the authorities cannot be read from", ca);
+    if (crl[0] == '\0')
+        return 0;
+    X509_STORE *store = SSL_CTX_get_cert_store(context);
+    X509_LOOKUP *lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+    if (!lookup || X509_load_crl_file(lookup, crl, X509_FILETYPE_PEM) < 1)
+        return refuse(why, "the list of revoked certificates cannot be read from", crl);
+    X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+    return 0;
+}
+
+static struct tls_ctx *make(bool server, uint32_t handshake_ms)
+{
+    struct tls_ctx *ctx = calloc(1, sizeof(*ctx)); /* start-up only: and once a reload */
+
+    if (!ctx)
+        return NULL;
+    ctx->server = server;
+    ctx->handshake_ms = handshake_ms;
+    atomic_init(&ctx->refs, 1);
+    pthread_mutex_init(&ctx->lock, NULL);
+    return ctx;
+}
+
+/* ---- servers: names, protocols, staples, tickets ---- */
+
+static int on_name(SSL *ssl, int *alert, void *argument)
+{
+    const struct tls_ctx *ctx = argument;
+    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    size_t index;
+
+    if (name && tls_names_find(ctx->names, str_of(name), &index)) {
+        SSL_set_SSL_CTX(ssl, ctx->contexts[index]);
+        return SSL_TLSEXT_ERR_OK;
+    }
+    if (!ctx->strict_sni)
+        return SSL_TLSEXT_ERR_NOACK;
+    *alert = SSL_AD_UNRECOGNIZED_NAME;
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+/* RFC 7301 section 3.2: the server's preference; a client that knows none of ours is told so. */
+static int on_protocols(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *in,
+                        unsigned in_n, void *argument)
+{
+    static const unsigned char ours[] = "\x02h2\x08http/1.1";
+    const struct tls_ctx *ctx = argument;
+    unsigned skip = ctx->h2 ? 0 : 3;
+    unsigned char *chosen;
+
+    int found = SSL_select_next_proto(&chosen, out_n, ours + skip, (unsigned)sizeof(ours) - 1 - skip, in, in_n);
+    *out = chosen;
+    return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+static int on_status(SSL *ssl, void *argument)
+{
+    const struct tls_ctx *ctx = argument;
+    size_t index = 0;
+
+    while (index < ctx->count && ctx->contexts[index] != SSL_get_SSL_CTX(ssl))
+        index++;
+    if (index == ctx->count || !ctx->staples[index])
+        return SSL_TLSEXT_ERR_NOACK;
+    unsigned char *copy = OPENSSL_memdup(ctx->staples[index], (size_t)ctx->staple_bytes[index]);
+    if (!copy)
+        return SSL_TLSEXT_ERR_NOACK;
+    SSL_set_tlsext_status_ocsp_resp(ssl, copy, ctx->staple_bytes[index]);
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static int use_ticket_key(const unsigned char *key, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, const unsigned char *iv,
+                          int encrypt)
+{
+    OSSL_PARAM parameters[] = {OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, NULL, 0),
+                               OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, NULL, 0), OSSL_PARAM_END};
+    unsigned char hmac[KEY_HMAC];
+    char digest[] = "SHA256";
+
+    memcpy(hmac, key + KEY_NAME, KEY_HMAC);
+    parameters[0] = OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, hmac, KEY_HMAC);
+    parameters[1] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0);
+    return EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key + KEY_NAME + KEY_HMAC, iv, encrypt) == 1 &&
+           EVP_MAC_CTX_set_params(mac, parameters) == 1;
+}
+
+/* The first key makes tickets, all of them open them: 2 asks for a fresh ticket. */
+static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
+                     int encrypt)
+{
+    const struct tls_ctx *ctx = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    size_t i = 0;
+
+    if (encrypt) {
+        if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
+            return -1;
+        memcpy(name, ctx->ticket_keys[0], KEY_NAME);
+        return use_ticket_key(ctx->ticket_keys[0], cipher, mac, iv, 1) ? 1 : -1;
+    }
+    while (i < ctx->ticket_key_count && memcmp(ctx->ticket_keys[i], name, KEY_NAME) != 0)
+        i++;
+    if (i == ctx->ticket_key_count)
+        return 0;
+    if (!use_ticket_key(ctx->ticket_keys[i], cipher, mac, iv, 0))
+        return -1;
+    return i == 0 && SSL_version(ssl) < TLS1_3_VERSION ? 1 : 2;
+}
+
+/* start-up only: a small file whole. Returns its bytes, or a negative code. */
+static int read_file(const char *path, unsigned char *out, size_t room)
+{
+    FILE *file = fopen(path, "rb");
+
+    if (!file)
+        return err_from_errno(errno);
+    size_t n = fread(out, 1, room, file);
+    bool whole = feof(file) || fgetc(file) == EOF;
+    fclose(file);
+    return whole ? (int)n : -ERR_FULL;
+}
+
+static int read_ticket_keys(struct tls_ctx *ctx, const char *path, char why[TLS_WHY_MAX])
+{
+    int n = (int)sizeof(ctx->ticket_keys);
+
+    if (path[0] != '\0') {
+        n = read_file(path, ctx->ticket_keys[0], sizeof(ctx->ticket_keys));
+        if (n <= 0 || n % TLS_TICKET_KEY_BYTES != 0) {
+            (void)snprintf(why, TLS_WHY_MAX, "%s must be readable and hold 1 to %d keys of %d bytes each", path,
+                           TLS_TICKET_KEYS_MAX, TLS_TICKET_KEY_BYTES);
+            return -ERR_CONFIG;
+        }
+    } else if (RAND_bytes(ctx->ticket_keys[0], n = TLS_TICKET_KEY_BYTES) != 1) {
+        return refuse(why, "there are no random numbers for", "ticket keys");
+    }
+    ctx->ticket_key_count = (size_t)n / TLS_TICKET_KEY_BYTES;
+    return 0;
+}
+
+/* start-up only: an answer lives as long as its certificate. */
+static int read_staple(struct tls_ctx *ctx, size_t index, const char *path, char why[TLS_WHY_MAX])
+{
+    if (path[0] == '\0')
+        return 0;
+    ctx->staples[index] = malloc(OCSP_BYTES_MAX);
+    if (!ctx->staples[index])
+        return -ERR_NO_MEMORY;
+    ctx->staple_bytes[index] = read_file(path, ctx->staples[index], OCSP_BYTES_MAX);
+    if (ctx->staple_bytes[index] > 0)
+        return 0;
+    (void)snprintf(why, TLS_WHY_MAX, "the OCSP answer cannot be read from %s", path);
+    return -ERR_CONFIG;
+}
+
+static int set_verify(SSL_CTX *context, const struct tls_server_options *options, char why[TLS_WHY_MAX])
+{
+    if (options->verify == TLS_VERIFY_OFF)
+        return 0;
+    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(options->ca);
+    if (!names)
+        return refuse(why, "the authorities cannot be read from", options->ca);
+    SSL_CTX_set_client_CA_list(context, names);
+    SSL_CTX_set_verify(context,
+                       SSL_VERIFY_PEER | (options->verify == TLS_VERIFY_REQUIRED ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+                       NULL);
+    return believe(context, options->ca, options->crl, why);
+}
+
+static int add_certificate(struct tls_ctx *ctx, const struct tls_server_options *options, size_t index,
+                           char why[TLS_WHY_MAX])
+{
+    static const unsigned char session_id[] = "ballast";
+    const struct tls_certificate *from = &options->certificates[index];
+    SSL_CTX *context = ctx->contexts[index] = make_context(TLS_server_method(), options->only_tls13);
+
+    if (!context)
+        return -ERR_NO_MEMORY;
+    SSL_CTX_set_app_data(context, ctx);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_session_id_context(context, session_id, sizeof(session_id) - 1);
+    SSL_CTX_set_num_tickets(context, 1);
+    SSL_CTX_set_tlsext_servername_callback(context, on_name);
+    SSL_CTX_set_tlsext_servername_arg(context, ctx);
+    SSL_CTX_set_alpn_select_cb(context, on_protocols, ctx);
+    SSL_CTX_set_tlsext_status_cb(context, on_status);
+    SSL_CTX_set_tlsext_status_arg(context, ctx);
+    SSL_CTX_set_tlsext_ticket_key_evp_cb(context, on_ticket);
+    int error = use_certificate(context, from->chain, from->key, why);
+    if (!error)
+        error = read_staple(ctx, index, from->ocsp, why);
+    if (!error)
+        error = set_verify(context, options, why);
+    return error ? error : tls_names_add(ctx->names, SSL_CTX_get0_certificate(context), index);
+}
+
+/* start-up only: three short tables. */
+int tls_server_create(const struct tls_server_options *options, struct tls_ctx **ret_ctx, char why[TLS_WHY_MAX])
+{
+    struct tls_ctx *ctx = make(true, options->handshake_ms);
+
+    if (!ctx)
+        return -ERR_NO_MEMORY;
+    ctx->strict_sni = options->strict_sni;
+    ctx->h2 = options->h2;
+    ctx->count = options->count;
+    ctx->contexts = calloc(options->count, sizeof(*ctx->contexts));
+    ctx->staples = calloc(options->count, sizeof(*ctx->staples));
+    ctx->staple_bytes = calloc(options->count, sizeof(*ctx->staple_bytes));
+    int error = -ERR_NO_MEMORY;
+    if (ctx->contexts && ctx->staples && ctx->staple_bytes)
+        error = tls_names_create(&ctx->names);
+    if (!error)
+        error = read_ticket_keys(ctx, options->ticket_keys, why);
+    for (size_t i = 0; i < options->count && !error; i++)
+        error = add_certificate(ctx, options, i, why);
+    if (error) {
+        tls_ctx_unref(ctx);
+        return error;
+    }
+    tls_names_sort(ctx->names);
+    *ret_ctx = ctx;
+    return 0;
+}
+
+/* ---- clients: whom to believe, sessions ---- */
+
+static int on_session(SSL *ssl, SSL_SESSION *session)
+{
+    tls_ctx_keep_session(SSL_get_app_data(ssl), session);
+    return 1;
+}
+
+/* start-up only: what all workers of a pool share. */
+int tls_client_create(const struct tls_client_options *options, struct tls_ctx **ret_ctx, char why[TLS_WHY_MAX])
+{
+    struct tls_ctx *ctx = make(false, options->handshake_ms);
+
+    if (!ctx)
+        return -ERR_NO_MEMORY;
+    ctx->verify = options->verify;
+    ctx->contexts = calloc(1, sizeof(*ctx->contexts));
+    SSL_CTX *context = ctx->contexts ? ctx->contexts[0] = make_context(TLS_client_method(), false) : NULL;
+    int error = context ? 0 : -ERR_NO_MEMORY;
+    if (!error) {
+        ctx->count = 1;
+        SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+        SSL_CTX_sess_set_new_cb(context, on_session);
+    }
+    if (!error && options->verify) {
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+        error = believe(context, options->ca[0] ? options->ca : SYSTEM_CA, "", why);
+    }
+    if (!error && options->chain[0])
+        error = use_certificate(context, options->chain, options->key, why);
+    if (error) {
+        tls_ctx_unref(ctx);
+        return error;
+    }
+    *ret_ctx = ctx;
+    return 0;
+}
+
+/* start-up only: one for each worker. */
+int tls_client_for(struct tls_ctx *shared, struct str name, struct tls_ctx **ret_ctx)
+{
+    struct tls_ctx *ctx = make(false, shared->handshake_ms);
+
+    if (!ctx)
+        return -ERR_NO_MEMORY;
+    ctx->verify = shared->verify;
+    ctx->contexts = calloc(1, sizeof(*ctx->contexts));
+    ctx->name = name.n ? strndup(name.p, name.n) : NULL;
+    if (!ctx->contexts || (name.n && !ctx->name)) {
+        tls_ctx_unref(ctx);
+        return -ERR_NO_MEMORY;
+    }
+    SSL_CTX_up_ref(shared->contexts[0]);
+    ctx->contexts[0] = shared->contexts[0];
+    ctx->count = 1;
+    *ret_ctx = ctx;
+    return 0;
+}
+
+void tls_ctx_keep_session(struct tls_ctx *ctx, SSL_SESSION *session)
+{
+    pthread_mutex_lock(&ctx->lock);
+    SSL_SESSION *old = ctx->session;
+    ctx->session = session;
+    pthread_mutex_unlock(&ctx->lock);
+    SSL_SESSION_free(old);
+}
+
+static bool begin_client(struct tls_ctx *ctx, SSL *ssl)
+{
+    SSL_set_connect_state(ssl);
+    if (SSL_set_app_data(ssl, ctx) != 1)
+        return false;
+    /* RFC 6066 section 3: an address is no name to ask for, but one to verify. */
+    bool address = ctx->name && X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), ctx->name) == 1;
+    if (ctx->name && !address && (SSL_set_tlsext_host_name(ssl, ctx->name) != 1 || SSL_set1_host(ssl, ctx->name) != 1))
+        return false;
+    pthread_mutex_lock(&ctx->lock);
+    if (ctx->session)
+        SSL_set_session(ssl, ctx->session);
+    pthread_mutex_unlock(&ctx->lock);
+    ERR_clear_error();
+    return true;
+}
+
+/* ---- life ---- */
+
+SSL *tls_ctx_open(const struct tls_ctx *ctx)
+{
+    SSL *ssl = SSL_new(ctx->contexts[0]);
+
+    if (!ssl)
+        return NULL;
+    if (ctx->server) {
+        SSL_set_accept_state(ssl);
+    } else if (!begin_client((struct tls_ctx *)(uintptr_t)ctx, ssl)) { /* for its session, under the lock */
+        SSL_free(ssl);
+        return NULL;
+    }
+    return ssl;
+}
+
+bool tls_ctx_is_server(const struct tls_ctx *ctx)
+{
+    return ctx->server;
+}
+
+uint32_t tls_ctx_handshake_ms(const struct tls_ctx *ctx)
+{
+    return ctx->handshake_ms;
+}
+
+size_t tls_ctx_certificates(const struct tls_ctx *ctx)
+{
+    return ctx->server ? ctx->count : 0;
+}
+
+int64_t tls_ctx_not_after_s(const struct tls_ctx *ctx, size_t index)
+{
+    struct tm tm;
+
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(SSL_CTX_get0_certificate(ctx->contexts[index])), &tm) != 1)
+        return 0;
+    return (int64_t)timegm(&tm);
+}
+
+struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx)
+{
+    atomic_fetch_add_explicit(&ctx->refs, 1, memory_order_relaxed);
+    return ctx;
+}
+
+/* start-up only: the other end of what made it, whoever has it last. */
+void tls_ctx_unref(struct tls_ctx *ctx)
+{
+    if (!ctx || atomic_fetch_sub_explicit(&ctx->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (size_t i = 0; ctx->contexts && i < ctx->count; i++)
+        SSL_CTX_free(ctx->contexts[i]);
+    for (size_t i = 0; ctx->staples && i < ctx->count; i++)
+        free(ctx->staples[i]);
+    tls_names_destroy(&ctx->names);
+    SSL_SESSION_free(ctx->session);
+    OPENSSL_cleanse(ctx->ticket_keys, sizeof(ctx->ticket_keys));
+    pthread_mutex_destroy(&ctx->lock);
+    free(ctx->contexts);
+    free(ctx->staples);
+    free(ctx->staple_bytes);
+    free(ctx->name);
+    free(ctx);
+}

@@ -1,0 +1,404 @@
+"""TLS with clients: names, versions, tickets, certificates of their own, and whatever is no TLS."""
+
+import json
+import random
+import socket
+import ssl
+import subprocess
+import threading
+
+import pytest
+
+from harness.ballast import Ballast, settings
+from harness.certificates import Authority
+from harness.client import CutShort
+from harness.waiting import free_port
+
+NAMES = ("test.example", "*.wild.example")
+GET = b"GET /headers HTTP/1.1\r\nHost: test.example\r\nConnection: close\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def certificates(authority):
+    return {name: authority.sign(name) for name in NAMES}
+
+
+@pytest.fixture
+def secure(balance, demo, certificates):
+    """start(**tls) -> (ballast, port): a plain listener and one with TLS, before a demo worker."""
+    def start(limits=None, timeouts=None, chosen=tuple(NAMES), workers=None, **tls):
+        port = free_port()
+        chains = [{"chain": str(certificates[name][0]), "key": str(certificates[name][1])} for name in chosen]
+        workers = workers or demo().addresses
+        ballast = balance(*workers, listeners=[
+            {"address": f"127.0.0.1:{free_port()}"},
+            {"address": f"127.0.0.1:{port}", "tls": {"certificates": chains, **tls}},
+        ], limits=limits or {}, timeouts=timeouts or {})
+        return ballast, port
+    return start
+
+
+def context_for(authority, **changes):
+    context = ssl.create_default_context(cafile=str(authority.path))
+    for name, value in changes.items():
+        setattr(context, name, value)
+    return context
+
+
+def ask(port, context, name="test.example", request=GET, session=None):
+    """(answer, TLS socket's facts) of one request; the peer must end with a close_notify."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
+        with context.wrap_socket(plain, server_hostname=name, session=session,
+                                 suppress_ragged_eofs=False) as secured:
+            facts = {"version": secured.version(), "alpn": secured.selected_alpn_protocol(),
+                     "peer": secured.getpeercert(), "reused": secured.session_reused}
+            secured.sendall(request)
+            answer = b""
+            while part := secured.recv(65536):
+                answer += part
+            facts["session"] = secured.session
+            return answer, facts
+
+
+def names_of(facts):
+    return [value for kind, value in facts["peer"]["subjectAltName"]]
+
+
+def test_tls_request_is_answered_and_ended_properly(secure, authority):
+    ballast, port = secure()
+    answer, facts = ask(port, context_for(authority))
+    assert answer.startswith(b"HTTP/1.1 200 "), answer
+    assert facts["version"] == "TLSv1.3"
+    assert ballast.metrics()['ballast_tls_handshakes_total{result="full"}'] == 1
+
+
+def test_tls_scheme_reaches_the_worker(secure, authority):
+    _, port = secure()
+    answer, _ = ask(port, context_for(authority))
+    assert b"x-forwarded-proto: https\r\n" in answer.lower()
+    assert b";proto=https\r\n" in answer.lower()
+
+
+@pytest.mark.parametrize("asked, strict, given", [
+    ("test.example", False, "test.example"),
+    ("TEST.example", False, "test.example"),
+    ("a.wild.example", False, "*.wild.example"),
+    ("a.b.wild.example", False, "test.example"),  # a wildcard stands for one label
+    ("wild.example", False, "test.example"),
+    ("unknown.example", False, "test.example"),
+    (None, False, "test.example"),
+    ("unknown.example", True, None),
+    ("a.wild.example", True, "*.wild.example"),
+])
+def test_tls_certificate_by_name(secure, authority, asked, strict, given):
+    _, port = secure(strict_sni=strict)
+    context = context_for(authority, check_hostname=False)
+    if given is None:
+        with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"):
+            ask(port, context, asked)
+    else:
+        assert names_of(ask(port, context, asked)[1]) == [given]
+
+
+def test_tls_protocol_is_agreed_on(secure, authority):
+    _, port = secure()
+    context = context_for(authority)
+    context.set_alpn_protocols(["http/1.1", "http/1.0"])
+    assert ask(port, context)[1]["alpn"] == "http/1.1"
+    context.set_alpn_protocols(["spdy/1"])
+    with pytest.raises(ssl.SSLError, match="no application protocol"):
+        ask(port, context)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_tls_session_is_resumed(secure, authority, version):
+    ballast, port = secure()
+    context = context_for(authority, minimum_version=version, maximum_version=version)
+    _, first = ask(port, context)
+    _, second = ask(port, context, session=first["session"])
+    assert (first["reused"], second["reused"]) == (False, True)
+    numbers = ballast.metrics()
+    assert numbers['ballast_tls_handshakes_total{result="resumed"}'] == 1
+    assert numbers['ballast_tls_handshakes_total{result="full"}'] == 1
+
+
+def test_tls_ticket_keys_are_shared_by_a_file(secure, authority, tmp_path):
+    old, new = random.randbytes(80), random.randbytes(80)
+    (tmp_path / "first").write_bytes(old)
+    (tmp_path / "second").write_bytes(new + old)
+    _, one = secure(ticket_keys=str(tmp_path / "first"))
+    _, other = secure(ticket_keys=str(tmp_path / "second"))
+    _, stranger = secure()
+    context = context_for(authority)
+    session = ask(one, context)[1]["session"]
+    assert ask(other, context, session=session)[1]["reused"]
+    assert not ask(stranger, context, session=session)[1]["reused"]
+
+
+def test_tls_old_versions_are_refused(secure):
+    _, port = secure(min_version="1.3")
+    done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-tls1_2"],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+    assert "alert protocol version" in done.stderr
+
+
+def test_tls_plain_request_is_told_so(secure):
+    _, port = secure()
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
+        plain.sendall(GET)
+        answer = b"".join(iter(lambda: plain.recv(65536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ") and b"TLS" in body
+    assert int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0]) == len(body)
+
+
+@pytest.mark.parametrize("garbage", [b"\x16\x03\x01\xff\xff" + bytes(100), b"\x16\x03\x01\x00\x05hello",
+                                     b"\0" * 64, b"SSH-2.0-x\r\n", b"\x80\x2e\x01\x00\x02"])
+def test_tls_garbage_ends_the_connection(secure, authority, garbage):
+    ballast, port = secure()
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
+        plain.sendall(garbage)
+        plain.shutdown(socket.SHUT_WR)
+        try:
+            while plain.recv(65536):
+                pass
+        except ConnectionResetError:
+            pass
+    assert ask(port, context_for(authority))[0].startswith(b"HTTP/1.1 200 ")
+    ballast.wait_metric('ballast_tls_handshakes_total{result="failed"}', 1)
+
+
+def test_tls_garbage_behind_the_handshake(secure, authority):
+    ballast, port = secure()
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
+        inside, outside = ssl.MemoryBIO(), ssl.MemoryBIO()
+        shaking = context_for(authority).wrap_bio(inside, outside, server_hostname="test.example")
+        while True:
+            try:
+                shaking.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                plain.sendall(outside.read())
+                inside.write(plain.recv(65536))
+        plain.sendall(outside.read() + b"\x17\x03\x03\x00\x20" + random.Random(1).randbytes(32))
+        while plain.recv(65536):
+            pass
+    assert ask(port, context_for(authority))[0].startswith(b"HTTP/1.1 200 ")
+
+
+def test_tls_silent_clients_are_closed_and_counted(secure, authority):
+    ballast, port = secure(limits={"tls_handshakes": 2}, timeouts={"tls_handshake": "300ms"}, chosen=("test.example",))
+    silent = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(40)]
+    for plain in silent:
+        assert plain.recv(100) == b""
+        plain.close()
+    numbers = ballast.metrics()
+    refused, failed = (numbers[f'ballast_tls_handshakes_total{{result="{how}"}}'] for how in ("refused", "failed"))
+    assert refused + failed == 40 and refused > 0 and failed > 0
+    assert ask(port, context_for(authority))[0].startswith(b"HTTP/1.1 200 ")
+
+
+def test_tls_bodies_both_ways(secure, authority):
+    _, port = secure()
+    body = random.Random(2).randbytes(3 << 20)
+    request = (b"POST /echo HTTP/1.1\r\nHost: test.example\r\nConnection: close\r\n"
+               b"Content-Length: %d\r\n\r\n" % len(body))
+    answer, _ = ask(port, context_for(authority), request=request + body)
+    assert answer.partition(b"\r\n\r\n")[2] == body
+
+
+def test_tls_curl(secure, authority):
+    _, port = secure()
+    done = subprocess.run(["curl", "-sS", "--cacert", authority.path, "--resolve", f"test.example:{port}:127.0.0.1",
+                           *[f"https://test.example:{port}/headers?{i}" for i in range(3)]], capture_output=True,
+                          timeout=30)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.lower().count(b"x-forwarded-proto: https") == 3
+
+
+# Clients with certificates.
+
+@pytest.mark.parametrize("verify, shown, good", [
+    ("required", "known", True), ("required", None, False), ("required", "stranger", False),
+    ("optional", "known", True), ("optional", None, True), ("optional", "stranger", False),
+])
+def test_tls_client_certificates(secure, authority, tmp_path, verify, shown, good):
+    clients = Authority(tmp_path, "Clients")
+    strangers = Authority(tmp_path, "Strangers")
+    _, port = secure(client_verify=verify, client_ca=str(clients.path))
+    context = context_for(authority)
+    if shown:
+        context.load_cert_chain(*{"known": clients, "stranger": strangers}[shown].sign("someone"))
+    if good:
+        assert ask(port, context)[0].startswith(b"HTTP/1.1 200 ")
+    else:
+        with pytest.raises(OSError):
+            ask(port, context)
+
+
+# What is wrong before it starts.
+
+@pytest.mark.parametrize("days, says", [(365, None), (5, "warning: the certificate in {chain} expires in "),
+                                        (0, "the certificate in {chain} has expired")])
+def test_tls_check_looks_at_the_end(ballast_path, authority, tmp_path, days, says):
+    chain, key = authority.sign(f"days-{days}.example", days=days)
+    code, text = check(ballast_path, tmp_path, {"chain": str(chain), "key": str(key)})
+    assert code == (1 if days == 0 else 0), text
+    assert (says is None) or says.format(chain=chain) in text, text
+
+
+def test_tls_check_refuses_what_does_not_fit(ballast_path, authority, tmp_path, certificates):
+    (chain, key), (_, other) = certificates.values()
+    for certificate, says in (
+            ({"chain": str(chain), "key": str(other)}, f"in {other} does not belong to the certificate in {chain}"),
+            ({"chain": str(key), "key": str(key)}, f"the certificate cannot be read from {key}"),
+            ({"chain": str(chain)}, f"the private key cannot be read from {chain}"),
+            ({"chain": "/nowhere.pem"}, "the certificate cannot be read from /nowhere.pem: No such file or directory"),
+            ({"chain": str(chain), "key": str(key), "ocsp": "/nowhere.der"},
+             "the OCSP answer cannot be read from /nowhere.der")):
+        code, text = check(ballast_path, tmp_path, certificate)
+        assert code == 1 and says in text, text
+
+
+def check(program, directory, certificate):
+    path = directory / "check.json"
+    path.write_text(json.dumps({"listeners": [{"address": "127.0.0.1:8443", "tls": {"certificates": [certificate]}}],
+                                "pools": {"web": {"workers": ["127.0.0.1:3001", "127.0.0.1:3002"]}}}))
+    done = subprocess.run([str(program), "check", "-c", str(path)], capture_output=True, text=True, timeout=20)
+    return done.returncode, done.stdout + done.stderr
+
+
+# Workers behind TLS.
+
+class SecureWorker:
+    """Answers every request over TLS with its protocol's facts; `rudely` ends an answer without a close_notify."""
+
+    def __init__(self, context, rudely=False, asks_names=True):
+        self.context, self.rudely = context, rudely
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.names, self.reused, self.peers = [], [], []
+        if asks_names:  # Python's library resumes no session where it has to ask
+            context.sni_callback = lambda _socket, name, _context: self.names.append(name)
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join(10)
+
+    def _accept(self):
+        while True:
+            try:
+                plain = self.listener.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(plain,), daemon=True).start()
+
+    def _serve(self, plain):
+        try:
+            plain.settimeout(30)
+            with self.context.wrap_socket(plain, server_side=True) as secured:
+                self.reused.append(secured.session_reused)
+                self.peers.append(secured.getpeercert())
+                waiting = b""
+                while part := secured.recv(65536):
+                    waiting += part
+                    while b"\r\n\r\n" in waiting:
+                        head, _, waiting = waiting.partition(b"\r\n\r\n")
+                        if head.startswith(b"GET /until-the-end "):
+                            secured.sendall(b"HTTP/1.1 200 OK\r\n\r\nsome")
+                            if not self.rudely:
+                                secured.unwrap()
+                            plain_socket = secured.detach()
+                            socket.socket(fileno=plain_socket).close()
+                            return
+                        close = b"GET /close " in head
+                        secured.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
+                                        + (b"Connection: close\r\n" if close else b"") + b"\r\nok")
+                        if close:
+                            return
+        except OSError:
+            pass
+
+
+def worker_context(chain, key):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    return context
+
+
+@pytest.fixture
+def behind(stack, ballast_path, authority):
+    """start(worker, **worker_tls) -> a balancer before one worker that speaks TLS."""
+    def start(worker, alive=1, **worker_tls):
+        config = settings([worker.address])
+        config["pools"]["web"]["worker_tls"] = {"enabled": True, "ca": str(authority.path), **worker_tls}
+        if worker_tls.get("ca", "") is None:
+            del config["pools"]["web"]["worker_tls"]["ca"]
+        return stack.enter_context(Ballast(ballast_path, config)).wait_alive(alive)
+    return start
+
+
+def test_tls_worker_is_verified_probed_and_asked(stack, behind, certificates):
+    worker = stack.enter_context(SecureWorker(worker_context(*certificates["test.example"])))
+    ballast = behind(worker, name="test.example")
+    assert [ballast.get("/").body for _ in range(3)] == [b"ok"] * 3
+    assert set(worker.names) == {"test.example"}
+
+
+@pytest.mark.parametrize("changes", [{"name": "other.example"}, {"name": "test.example", "ca": None}, {}])
+def test_tls_worker_that_is_not_believed_gets_nothing(stack, behind, certificates, changes):
+    worker = stack.enter_context(SecureWorker(worker_context(*certificates["test.example"])))
+    ballast = behind(worker, alive=0, **changes)
+    ballast.wait_log("cause=tls_certificate")
+    assert ballast.get("/").status == 503
+
+
+def test_tls_worker_unverified_if_asked_so(stack, behind, certificates):
+    worker = stack.enter_context(SecureWorker(worker_context(*certificates["test.example"])))
+    assert behind(worker, verify=False).get("/").body == b"ok"
+
+
+def test_tls_worker_by_its_address(stack, behind, authority):
+    chain = authority.sign("by-address", alternatives=["IP:127.0.0.1"])
+    worker = stack.enter_context(SecureWorker(worker_context(*chain)))
+    assert behind(worker).get("/").body == b"ok"
+    assert set(worker.names) == {None}
+
+
+def test_tls_worker_sees_our_certificate_and_resumes(stack, behind, authority, certificates):
+    context = worker_context(*certificates["test.example"])
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(str(authority.path))
+    worker = stack.enter_context(SecureWorker(context, asks_names=False))
+    chain, key = authority.sign("the balancer")
+    ballast = behind(worker, name="test.example", certificate=str(chain), key=str(key))
+    for _ in range(4):
+        assert ballast.get("/close").body == b"ok"
+    assert worker.peers[-1]["subject"] == ((("commonName", "the balancer"),),)
+    assert worker.reused[-1]
+
+
+@pytest.mark.parametrize("rudely", [False, True])
+def test_tls_answer_until_the_end_needs_its_word(stack, behind, certificates, rudely):
+    worker = stack.enter_context(SecureWorker(worker_context(*certificates["test.example"]), rudely))
+    ballast = behind(worker, name="test.example")
+    with ballast.connect() as client:
+        client.send(b"GET /until-the-end HTTP/1.1\r\nHost: test.example\r\n\r\n")
+        if rudely:
+            with pytest.raises((CutShort, ConnectionError)):
+                client.read_answer()
+        else:
+            assert client.read_answer().body == b"some"
+    line = ballast.wait_access_line(lambda line: line["target"] == "/until-the-end")
+    assert (line["reason"] == "ok") != rudely, line
