@@ -369,6 +369,12 @@ static int open_bound(const struct sock_addr *addr, bool reuse_port)
     return listen_code(failure);
 }
 
+void sock_defer_accept(int fd)
+{
+    int seconds = 1; /* the least: until the first repetition of the system's answer */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds));
+}
+
 int sock_listen(const struct sock_addr *addr, int backlog, bool reuse_port)
 {
     int fd = open_bound(addr, reuse_port);

@@ -45,6 +45,9 @@ bool sock_addr_equal(const struct sockaddr_storage *a, const struct sockaddr_sto
  * descriptor or a negative code: -ERR_ADDRESS_IN_USE, -ERR_NO_PERMISSION, -ERR_BAD_ADDRESS, -ERR_NO_DESCRIPTORS,
  * -ERR_SYSTEM. */
 MUST_CHECK int sock_listen(const struct sock_addr *addr, int backlog, bool reuse_port);
+/* For a listening socket whose clients speak first: a connection is shown when its first bytes are there, or about a
+ * second later without them. Where the system has no such thing nothing changes. */
+void sock_defer_accept(int fd);
 /* Could somebody listen on this TCP address now, alone? Asked without listening, so that no client is accepted
  * meanwhile. 0, or a code as above. */
 MUST_CHECK int sock_check_free(const struct sock_addr *addr);

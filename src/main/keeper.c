@@ -125,6 +125,8 @@ static int bind_one(const struct config_listener *listener, uint32_t reactors, u
             fds[i * step] = sock_listen(&listener->address.addr, BACKLOG, shared);
         if (fds[i * step] < 0)
             error = i > 0 && !shared ? err_from_errno(errno) : fds[i * step];
+        else
+            sock_defer_accept(fds[i * step]);
     }
     if (error)
         fprintf(stderr, "ballast: cannot listen on %.*s: %s.\n", STR_ARG(listener->address.text),

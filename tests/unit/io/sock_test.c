@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -207,6 +208,29 @@ static int option_of(int fd, int level, int option)
     return value;
 }
 
+/* A client that has not spoken is not shown yet; with its first byte it is. */
+static void test_a_silent_client_is_shown_later(void **state)
+{
+    struct sock_addr addr = any_port("127.0.0.1:1");
+    int fd = sock_listen(&addr, 10, false);
+    assert_true(fd >= 0);
+    sock_defer_accept(fd);
+    assert_true(option_of(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT) != 0);
+    addr = bound_address(fd);
+    int client = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(client, (struct sockaddr *)&addr.storage, addr.len), 0);
+    assert_int_equal(accept(fd, NULL, NULL), -1);
+    assert_int_equal(send(client, "x", 1, 0), 1);
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&ready, 1, 5000), 1);
+    int accepted = accept(fd, NULL, NULL);
+    assert_true(accepted >= 0);
+    close(accepted);
+    close(client);
+    close(fd);
+    sock_defer_accept(-1); /* harmless where it cannot be had */
+}
+
 static void test_a_listening_socket(void **state)
 {
     struct sock_addr addr = any_port("127.0.0.1:1");
@@ -313,6 +337,7 @@ int main(void)
         cmocka_unit_test(test_addresses_come_back_as_text),
         cmocka_unit_test(test_names_need_someone_to_ask),
         cmocka_unit_test(test_a_listening_socket),
+        cmocka_unit_test(test_a_silent_client_is_shown_later),
         cmocka_unit_test(test_both_families_may_have_one_port),
         cmocka_unit_test(test_addresses_that_cannot_be_listened_on),
         cmocka_unit_test(test_a_stale_unix_socket_is_replaced_a_live_one_is_not),
