@@ -225,7 +225,8 @@ static enum exchange_step relay(struct exchange *x)
     x->client_events &= STREAM_SENT; /* told once, and maybe before the flow was done */
     x->worker_events = 0;
 
-    int error = x->up.done ? 0 : flow_step(&x->up);
+    /* A flow that is done may still be blocked, by what its pipe holds. */
+    int error = x->up.done && !x->up.blocked ? 0 : flow_step(&x->up);
     if (!error)
         error = pass_answer(x, worker_events);
     if (worker_events & STREAM_END)
