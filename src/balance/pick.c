@@ -18,3 +18,13 @@ bool pick_was_tried(const struct pick_tried *tried, const struct worker *worker)
             return true;
     return false;
 }
+
+void pick_forget(struct pick_tried *tried, const struct worker *worker)
+{
+    for (uint32_t i = 0; i < tried->count; i++) {
+        if (tried->workers[i] == worker) {
+            tried->workers[i] = tried->workers[--tried->count];
+            return;
+        }
+    }
+}

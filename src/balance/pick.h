@@ -25,6 +25,8 @@ extern const struct pick_ops pick_round_robin;
 
 /* The policy with this name, or NULL. */
 const struct pick_ops *pick_find(struct str name);
+/* It may be picked again. */
+void pick_forget(struct pick_tried *tried, const struct worker *worker);
 bool pick_was_tried(const struct pick_tried *tried, const struct worker *worker);
 
 #endif

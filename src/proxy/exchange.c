@@ -67,9 +67,22 @@ static enum exchange_step route(struct exchange *x)
     return x->pool ? EXCHANGE_PICK : fail(x, -ERR_NO_ROUTE, EXCHANGE_REPLY);
 }
 
+/* A worker that only let go of an idle connection may be asked again, but after the others: one that dies does that
+ * too. */
+static struct worker *pick_worker(struct exchange *x)
+{
+    struct worker *worker = x->pool->pick->pick(x->pool, &x->tried);
+
+    if (worker || !x->let_go)
+        return worker;
+    pick_forget(&x->tried, x->let_go);
+    x->let_go = NULL;
+    return x->pool->pick->pick(x->pool, &x->tried);
+}
+
 static enum exchange_step pick(struct exchange *x)
 {
-    x->target = x->pool->pick->pick(x->pool, &x->tried);
+    x->target = pick_worker(x);
     if (!x->target)
         return x->error ? EXCHANGE_REPLY : fail(x, -ERR_NO_WORKER, EXCHANGE_REPLY);
     x->tries++;
@@ -282,11 +295,11 @@ static enum exchange_step send_again(struct exchange *x)
     if (flow_rewind(&x->up))
         return fail(x, -ERR_NO_MEMORY, EXCHANGE_REPLY);
     x->worker_events = 0;
-    /* An idle connection that was closed says nothing of its worker: that one may be asked again, afresh. */
-    if (stale)
+    x->tried.workers[x->tried.count++] = x->target;
+    if (stale) {
         x->fresh_only = true;
-    else
-        x->tried.workers[x->tried.count++] = x->target;
+        x->let_go = x->target;
+    }
     account_note_retry(x->home->account, x->target, x->error);
     x->target = NULL;
     return EXCHANGE_PICK;

@@ -41,6 +41,7 @@ struct exchange {
     struct pool *pool;
     struct worker *target; /* the worker of the present try */
     struct pick_tried tried;
+    struct worker *let_go; /* of tried: all that is known of it is that it closed an idle connection */
     struct lease *connecting;
     struct session *leased; /* between LEASE and FORWARD */
     struct bufq own_body;

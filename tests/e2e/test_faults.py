@@ -95,7 +95,9 @@ def test_rolling_restart(balance, stack, tmp_path):
     for caller in callers:
         caller.join(30)
     bad = [one for caller in callers for one in caller.bad]
-    assert not bad, f"{len(bad)} GETs failed, the first: {bad[0]}"
+    failed = collections.Counter((line["reason"], line["status"], line["tries"]) for line in ballast.access_lines()
+                                 if line["method"] == "GET" and line["status"] != 200)
+    assert not bad, f"{len(bad)} GETs failed, the first: {bad[0]}; {failed}"
     assert sum(caller.gets for caller in callers) > 300
     counts = collections.Counter(executed.read_text().split())
     assert not [target for target, times in counts.items() if times > 1], "a POST was executed twice"

@@ -23,11 +23,25 @@ static void pick_remembers_tried(void **state)
     }
 }
 
+static void pick_forgets_one(void **state)
+{
+    struct worker workers[3] = {0};
+    struct pick_tried tried = {3, {&workers[0], &workers[1], &workers[2]}};
+
+    pick_forget(&tried, &workers[0]);
+    assert_int_equal(tried.count, 2);
+    assert_false(pick_was_tried(&tried, &workers[0]));
+    assert_true(pick_was_tried(&tried, &workers[1]) && pick_was_tried(&tried, &workers[2]));
+    pick_forget(&tried, &workers[0]); /* not there: nothing happens */
+    assert_int_equal(tried.count, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pick_finds_policies_by_name),
         cmocka_unit_test(pick_remembers_tried),
+        cmocka_unit_test(pick_forgets_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

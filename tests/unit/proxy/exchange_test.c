@@ -232,6 +232,29 @@ static void exchange_asks_another(void **state)
     world_stop(&w);
 }
 
+/* An idle connection that dies as the request comes: the others are asked first, since a dying worker does that too. */
+static void exchange_asks_others_before_one_that_let_go(void **state)
+{
+    struct world w;
+    world_init(&w, 2);
+    w.rules.tries_max = 2;
+    world_start(&w);
+    for (int i = 0; i < 2; i++) /* an idle connection to each */
+        assert_begins(world_ask(&w, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"), "HTTP/1.1 200 ");
+    for (int dying = 0; dying < 2; dying++) {
+        w.far[dying].dead_below = w.far[dying].accepted;
+        scripted_worker_refuse(&w.far[dying]);
+        for (int i = 0; i < 2; i++) /* whoever's turn it is */
+            assert_begins(world_ask(&w, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"), "HTTP/1.1 200 ");
+        w.far[dying].dead_below = 0;
+        scripted_worker_listen(&w.far[dying]);
+    }
+    world_count(&w);
+    assert_int_equal(w.totals.failed, 0);
+    assert_true(w.totals.retries[ERR_CONN_CLOSED] > 0);
+    world_stop(&w);
+}
+
 /* ---- answers of workers ---- */
 
 static const struct {
@@ -456,6 +479,7 @@ int main(void)
         cmocka_unit_test(exchange_waits_so_long),
         cmocka_unit_test(exchange_tries_so_often),
         cmocka_unit_test(exchange_asks_another),
+        cmocka_unit_test(exchange_asks_others_before_one_that_let_go),
         cmocka_unit_test(exchange_refuses_bad_answers),
         cmocka_unit_test(exchange_cuts_what_was_cut),
         cmocka_unit_test(exchange_passes_interim_heads),
