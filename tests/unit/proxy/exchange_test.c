@@ -2,9 +2,11 @@
  */
 #include "proxy/exchange.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/unit/alloc_fail.h"
 #include "world.h"
 
 #define DATE "Date: Thu, 01 Jan 2026 00:16:40 GMT\r\n"
@@ -468,9 +470,37 @@ static void exchange_answers_and_goes_on(void **state)
     world_stop(&w);
 }
 
+/* Once a connection is warm, a small request takes its memory from slabs and arenas alone. */
+static void a_small_request_allocates_nothing(void **state)
+{
+#ifdef BALLAST_SANITIZE
+    skip(); /* slabs keep nothing there */
+#endif
+    struct world w;
+    world_init(&w, 1);
+    world_start(&w);
+    struct io_sim_peer *client = world_client(&w);
+    for (int i = 0; i < 20; i++) {
+        alloc_fail_at(UINT_MAX); /* none fails, all are counted */
+        world_send(client, "GET / HTTP/1.1\r\nHost: h\r\nAccept: */*\r\n\r\n");
+        world_run(&w, 10);
+        if (i == 0)
+            assert_true(alloc_fail_count() > 0); /* the counting counts */
+        else if (i > 2)
+            assert_int_equal(alloc_fail_count(), 0);
+        assert_begins(world_received(client), "HTTP/1.1 200 OK\r\n");
+    }
+    assert_false(alloc_fail_stop());
+    assert_int_equal(w.far[0].requests, 20);
+    io_sim_peer_close(&client, false);
+    world_run(&w, 10);
+    world_stop(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_small_request_allocates_nothing),
         cmocka_unit_test(exchange_passes_on),
         cmocka_unit_test(exchange_takes_turns),
         cmocka_unit_test(exchange_repeats_what_is_safe),
