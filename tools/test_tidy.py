@@ -233,6 +233,18 @@ def test_libraries_behind_their_doors(tmp_path, path, code, fires):
     assert rules(tmp_path, module(path, code)) == ([f"{path}:door"] if fires else [])
 
 
+@pytest.mark.parametrize("path, code, fires", [
+    ("src/proxy/exchange.c", "int x(void)\n{\n    return head->minor;\n}\n", True),
+    ("src/proxy/exchange_home.c", "h2_session a;\n", True),
+    ("src/proxy/flow.c", "struct h1_server a;\n", True),
+    ("src/proxy/flow.c", "/* unlike h1_server */\n", False),
+    ("src/proxy/rewrite.c", "struct h1_head a;\n", False),
+])
+def test_the_exchange_knows_no_version(tmp_path, path, code, fires):
+    found = rules(tmp_path, module(path, code))
+    assert (f"{path}:version" in found) == fires
+
+
 @pytest.mark.parametrize("body, fires", [
     ("    goto out;\nout:\n    return 0;\n", False),
     ("    goto fail;\nfail:\n    return 0;\n", True),

@@ -66,6 +66,12 @@ BLIND = [
     (re.compile(r"\btls|\bTLS|\bconn_alpn\b", re.IGNORECASE), re.compile(r"src/proxy/(exchange|flow)\.[ch]$")),
 ]
 
+# What must not know which version of HTTP is spoken: (files, what gives it away).
+NEUTRAL = [
+    (re.compile(r"src/proxy/(?:exchange\w*|flow|ending|own_answer|patience)\.[ch]"),
+     re.compile(r"\bh[12]_\w+|(?:->|\.)(?:major|minor)\b")),
+]
+
 # Modules that a test of another name covers: file -> (the test, why there).
 COVERED_ELSEWHERE = {
     "src/io/io.c": ("tests/contract/io_suite.c", "one suite for every backend; io.c is what they share"),
@@ -84,6 +90,10 @@ COVERED_ELSEWHERE = {
     "src/net/tls_none.c": ("tests/unit/net/tls_room_test.c", "nothing but refusals, of a build without the library"),
     "src/main/admin_socket.c": ("tests/e2e/test_admin_http.py", "a socket with its mode, in a file system"),
     "src/proxy/exchange_view.c": ("tests/unit/proxy/reactor_test.c", "seen by an order to a reactor"),
+    "src/http/client_door.c": ("tests/unit/http/h2_server_test.c", "what is behind the door shows which one it was"),
+    "src/http/h2_room.c": ("tests/unit/http/h2_server_test.c", "its memory is what sessions use, refused there"),
+    "src/http/h2_session.c": ("tests/unit/http/h2_server_test.c", "frames in, frames out: nothing else is seen"),
+    "src/http/h2_stream.c": ("tests/unit/http/h2_server_test.c", "a stream is nothing without its session"),
     "src/control/server.c": ("tests/e2e/test_keeper.py", "threads, sockets and signals of a whole process"),
     "src/main/options_table.c": ("tests/unit/main/options_test.c", "tables: their parser's tests read them"),
     "src/control/config_man.c": ("tests/unit/control/roff_test.c", "its text is what roff made of the table"),
@@ -94,6 +104,7 @@ COVERED_ELSEWHERE = {
 # Sources that share a header of another name: file -> (the header, why).
 HEADER_ELSEWHERE = {
     "src/net/transport_plain.c": ("src/net/transport.h", "exports one ops struct, declared where all transports are"),
+    "src/http/h2_stream.c": ("src/http/h2_session.h", "streams and their session are one module in two files"),
     "src/balance/pick_round_robin.c": ("src/balance/pick.h", "exports one ops struct, declared where all policies are"),
 }
 
@@ -415,6 +426,17 @@ def check_blind(tree):
                     tree.note(source.path, at, "blind", f"{match.group()}; this file may not know the transport")
 
 
+def check_neutral(tree):
+    for source in tree.c_sources("src"):
+        for files, mark in NEUTRAL:
+            if not files.fullmatch(source.path):
+                continue
+            for at, code in enumerate(source.code_lines):
+                for match in mark.finditer(code):
+                    tree.note(source.path, at, "version",
+                              f"{match.group()}: what differs between versions stands behind http/session.h")
+
+
 def check_gotos(tree):
     for source in tree.c_sources("src", "worker"):
         for function in source.functions:
@@ -464,8 +486,7 @@ def run_format(program, root, paths):
 
 
 CHECKS = [check_includes, check_cycles, check_sizes, check_pairs, check_calls, check_output, check_doors, check_blind,
-          check_gotos,
-          check_text]
+          check_neutral, check_gotos, check_text]
 
 
 def find(root, with_format=True):

@@ -209,6 +209,14 @@ struct config_admin {
     bool write;
 };
 
+struct config_http2 {
+    struct config_place place;
+    bool enabled;
+    uint32_t streams;
+    uint32_t total_streams; /* 0: auto */
+    uint32_t resets, control_frames, empty_frames;
+};
+
 struct config_forwarded {
     struct config_place place;
     bool via;
@@ -229,6 +237,7 @@ struct config {
     struct config_log log;
     struct config_limits limits;
     struct config_timeouts timeouts;
+    struct config_http2 http2;
     struct config_forwarded forwarded;
     struct config_admin admin;
     struct str user, group; /* empty: as started, the user's own */

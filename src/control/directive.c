@@ -23,6 +23,7 @@
 #define STRUCT_LOG         struct config_log
 #define STRUCT_LIMITS      struct config_limits
 #define STRUCT_TIMEOUTS    struct config_timeouts
+#define STRUCT_HTTP2       struct config_http2
 #define STRUCT_FORWARDED   struct config_forwarded
 #define STRUCT_ADMIN       struct config_admin
 

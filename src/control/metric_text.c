@@ -243,6 +243,23 @@ static void put_tls(struct page *page)
     }
 }
 
+static void put_http2(struct page *page, const struct h2_counts *h2)
+{
+    const char *streams = metrics[METRIC_H2_STREAMS].name, *ended = metrics[METRIC_H2_ENDED].name;
+
+    put_single(page, METRIC_H2_SESSIONS, h2->sessions);
+    put_head(page, METRIC_H2_STREAMS);
+    put(page, "%s{result=\"accepted\"} %llu\n", streams, (ull)h2->streams);
+    put(page, "%s{result=\"refused\"} %llu\n", streams, (ull)h2->streams_refused);
+    put(page, "%s{result=\"reset\"} %llu\n", streams, (ull)h2->streams_reset);
+    put_head(page, METRIC_H2_ENDED);
+    put(page, "%s{reason=\"error\"} %llu\n", ended, (ull)h2->errors);
+    put(page, "%s{reason=\"resets\"} %llu\n", ended, (ull)h2->floods[H2_FLOOD_RESETS]);
+    put(page, "%s{reason=\"control_frames\"} %llu\n", ended, (ull)h2->floods[H2_FLOOD_CONTROL]);
+    put(page, "%s{reason=\"empty_frames\"} %llu\n", ended, (ull)h2->floods[H2_FLOOD_EMPTY]);
+    put(page, "%s{reason=\"head_pieces\"} %llu\n", ended, (ull)h2->floods[H2_FLOOD_HEADS]);
+}
+
 static void put_bytes(struct page *page)
 {
     const char *name = metrics[METRIC_BODY_BYTES].name;
@@ -306,6 +323,7 @@ static void put_page(struct page *page)
     put_tls(page);
     put_single(page, METRIC_HEADS_LOST, totals->heads_lost);
     put_idle_close(page);
+    put_http2(page, &totals->h2);
     put_by_worker(page, METRIC_WORKER_UP, up_of);
     put_by_worker(page, METRIC_WORKER_TAKES, takes_of);
     put_by_worker(page, METRIC_WORKER_WEIGHT, weight_of);

@@ -271,6 +271,8 @@ static int create_reactors(struct server *server)
     options.connections = (server->options.connections + count - 1) / count;
     options.pipes = options.connections / REACTOR_CONNECTIONS_PER_PIPE;
     options.handshakes = (server->options.config->limits.tls_handshakes + count - 1) / count;
+    uint32_t streams = server->snapshot->config->http2.total_streams;
+    options.streams = streams ? (streams + count - 1) / count : 2 * options.connections;
     options.access_sink = server->access_sink;
     options.gate = server->gate;
     options.on_stopped = on_reactor_stopped;

@@ -202,6 +202,17 @@ struct reactor_options snapshot_reactor_options(const struct snapshot *snapshot)
                 .request_head_ms = config->timeouts.request_head_ms,
                 .client_idle_ms = config->timeouts.client_idle_ms,
             },
+        .client_h2 =
+            {
+                .enabled = config->http2.enabled,
+                .streams = config->http2.streams,
+                .floods =
+                    {
+                        [H2_FLOOD_RESETS] = config->http2.resets,
+                        [H2_FLOOD_CONTROL] = config->http2.control_frames,
+                        [H2_FLOOD_EMPTY] = config->http2.empty_frames,
+                    },
+            },
         .answer_limits = limits,
         .worker_idle_ms = config->timeouts.worker_idle_ms,
         .idle_per_worker = config->limits.idle_per_worker,

@@ -410,6 +410,11 @@ static const struct session_splice client_splice = {
     .to = client_splice_to,
 };
 
+static uint64_t client_taken(struct stream *stream, bool settled)
+{
+    return conn_taken(&stream->session->conn, settled);
+}
+
 static void client_consumed(struct stream *stream)
 {
     struct h1_client *client = of_stream(stream);
@@ -489,6 +494,7 @@ static const struct session_ops client_ops = {
     .send_body = client_send_body,
     .send_end = client_send_end,
     .room = client_room,
+    .taken = client_taken,
     .consumed = client_consumed,
     .finish = client_finish,
     .abort = client_abort,

@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "http/bytes.h"
+#include "http/judge.h"
 #include "http/target.h"
 
 enum { SCAN_LINE_SLACK = 64 }; /* of the first line beside the target: method, version, spaces, CR LF */
@@ -204,27 +205,6 @@ static int parse_status_line(const char **at, const char *end, struct msg *msg)
     return take_line_end(at, end, -ERR_ANSWER_MALFORMED);
 }
 
-/* RFC 9110 section 8.6: decimal digits only; the same number again is the same number, anything else is an error. */
-static int read_length(const struct field *fields, uint32_t count, int64_t *ret_length)
-{
-    int64_t length = -1;
-    for (uint32_t i = 0; i < count; i++) {
-        struct str rest = fields[i].value, piece;
-        if (fields[i].id != FIELD_CONTENT_LENGTH)
-            continue;
-        do {
-            uint64_t value;
-            if (!str_cut(&rest, ',', &piece) || str_parse_u64(piece, INT64_MAX, &value) != 0)
-                return -ERR_REQUEST_LENGTH;
-            if (length >= 0 && length != (int64_t)value)
-                return -ERR_REQUEST_LENGTH;
-            length = (int64_t)value;
-        } while (rest.p);
-    }
-    *ret_length = length;
-    return 0;
-}
-
 /* Registered codings that are not supported: their names are well known, so they are no reason for 501 by themselves.
  */
 static bool coding_is_registered(struct str name)
@@ -271,34 +251,7 @@ static int judge_request_body(struct h1_head *head, const struct found *found)
         return msg->minor == 0 ? -ERR_REQUEST_CODING : judge_coding(msg->fields, msg->count);
     }
     msg->body = MSG_BODY_LENGTH;
-    return read_length(msg->fields, msg->count, &msg->length);
-}
-
-/* RFC 9112 section 3.2 and RFC 9110 section 7.2. The host of an absolute form wins over the field (section 3.2.2). */
-static int judge_host(struct msg *msg, const struct found *found)
-{
-    if (!(found->seen & BIT(HOST)))
-        return msg->minor == 0 ? 0 : -ERR_REQUEST_HOST;
-    struct field *host = fields_find(msg->fields, msg->count, FIELD_HOST);
-    if ((found->repeated & BIT(HOST)) || !target_host_valid(host->value))
-        return -ERR_REQUEST_HOST;
-    host->dropped = true;
-    if (msg->authority.n == 0)
-        msg->authority = host->value;
-    return 0;
-}
-
-/* RFC 9110 section 10.1.1; an HTTP/1.0 client cannot wait for 100. */
-static int judge_expect(struct msg *msg, const struct found *found)
-{
-    if (!(found->seen & BIT(EXPECT)))
-        return 0;
-    for (uint32_t i = 0; i < msg->count; i++) {
-        if (msg->fields[i].id == FIELD_EXPECT && !str_ieq(msg->fields[i].value, STR("100-continue")))
-            return -ERR_REQUEST_EXPECT;
-    }
-    msg->expect_continue = msg->minor == 1;
-    return 0;
+    return judge_length(msg->fields, msg->count, &msg->length);
 }
 
 struct options {
@@ -356,7 +309,7 @@ int h1_parse_request(struct str head, const struct h1_limits *limits, struct fie
                      struct h1_head *ret_head)
 {
     assert_scanned(head);
-    struct h1_head out = {.msg = {.length = -1, .fields = fields, .cap = cap}};
+    struct h1_head out = {.msg = {.major = 1, .length = -1, .fields = fields, .cap = cap}};
     const char *p = head.p, *end = head.p + head.n;
     struct found found;
     int err = parse_request_line(&p, end, limits, &out.msg);
@@ -365,11 +318,11 @@ int h1_parse_request(struct str head, const struct h1_limits *limits, struct fie
     if (err)
         return err;
     out.msg.count = found.count;
-    err = judge_host(&out.msg, &found);
+    err = judge_host(&out.msg, found.seen & BIT(HOST), found.repeated & BIT(HOST));
     if (!err)
         err = judge_request_body(&out, &found);
-    if (!err)
-        err = judge_expect(&out.msg, &found);
+    if (!err && (found.seen & BIT(EXPECT)))
+        err = judge_expect(&out.msg);
     if (err)
         return err;
     judge_connection(&out, &found);
@@ -383,7 +336,7 @@ static int judge_answer_body(struct h1_head *head, const struct found *found, en
     struct msg *msg = &head->msg;
     bool has_length = found->seen & BIT(CONTENT_LENGTH), has_coding = found->seen & BIT(TRANSFER_ENCODING);
     bool unframed = msg->status < 200 || msg->status == 204;
-    if (has_length && read_length(msg->fields, msg->count, &msg->length) != 0)
+    if (has_length && judge_length(msg->fields, msg->count, &msg->length) != 0)
         return -ERR_ANSWER_FRAMING;
     if (has_coding && judge_coding(msg->fields, msg->count) != 0)
         return -ERR_ANSWER_CODING;
@@ -405,7 +358,7 @@ int h1_parse_answer(struct str head, struct h1_asked asked, const struct h1_limi
                     uint32_t cap, struct h1_head *ret_head)
 {
     assert_scanned(head);
-    struct h1_head out = {.msg = {.length = -1, .fields = fields, .cap = cap}};
+    struct h1_head out = {.msg = {.major = 1, .length = -1, .fields = fields, .cap = cap}};
     const char *p = head.p, *end = head.p + head.n;
     struct found found;
     if (parse_status_line(&p, end, &out.msg) != 0 || parse_fields(p, end, fields, cap, &found) != 0)

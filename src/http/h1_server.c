@@ -488,6 +488,11 @@ static const struct session_splice server_splice = {
     .to = server_splice_to,
 };
 
+static uint64_t server_taken(struct stream *stream, bool settled)
+{
+    return conn_taken(&stream->session->conn, settled);
+}
+
 static void server_consumed(struct stream *stream)
 {
     struct h1_server *server = of_stream(stream);
@@ -566,6 +571,7 @@ static const struct session_ops server_ops = {
     .send_body = server_send_body,
     .send_end = server_send_end,
     .room = server_room,
+    .taken = server_taken,
     .consumed = server_consumed,
     .finish = server_finish,
     .abort = server_abort,
@@ -574,21 +580,28 @@ static const struct session_ops server_ops = {
     .splice = &server_splice,
 };
 
+void h1_server_begin(struct h1_server *server, const struct h1_server_options *options, struct session_owner *owner)
+{
+    memset((char *)server + sizeof(server->session), 0, sizeof(*server) - sizeof(server->session));
+    server->session.ops = &server_ops;
+    server->session.conn.events = &server_events;
+    server->options = options;
+    server->owner = owner;
+    wait_for_head(server);
+}
+
 int h1_server_start(struct h1_server *server, struct io *io, int fd, const struct sockaddr_storage *peer,
                     const struct transport_use *transport, const struct h1_server_options *options,
                     struct session_owner *owner)
 {
-    memset(server, 0, sizeof(*server));
+    memset(&server->session, 0, sizeof(server->session));
     server->session.magic = SESSION_MAGIC;
-    server->session.ops = &server_ops;
     list_init(&server->session.link);
-    server->options = options;
-    server->owner = owner;
     conn_init(&server->session.conn, io, &server_events);
     int error = transport ? conn_use(&server->session.conn, transport) : 0;
     if (!error)
         error = conn_accept(&server->session.conn, fd, peer);
     if (!error)
-        wait_for_head(server);
+        h1_server_begin(server, options, owner);
     return error;
 }

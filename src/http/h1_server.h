@@ -40,5 +40,8 @@ struct h1_server {
 MUST_CHECK int h1_server_start(struct h1_server *server, struct io *io, int fd, const struct sockaddr_storage *peer,
                                const struct transport_use *transport, const struct h1_server_options *options,
                                struct session_owner *owner);
+/* Takes over a session whose conn is open; what it has received waits in conn->in and is looked at with the next event.
+ */
+void h1_server_begin(struct h1_server *server, const struct h1_server_options *options, struct session_owner *owner);
 
 #endif

@@ -35,6 +35,16 @@ bool msg_method_repeatable(enum msg_method method)
     return false;
 }
 
+struct str msg_protocol(const struct msg *msg)
+{
+    return msg->major == 2 ? STR("HTTP/2") : msg->minor ? STR("HTTP/1.1") : STR("HTTP/1.0");
+}
+
+struct str msg_via(const struct msg *msg)
+{
+    return msg->major == 2 ? STR("2 ballast") : msg->minor ? STR("1.1 ballast") : STR("1.0 ballast");
+}
+
 void msg_add_field(struct msg *msg, enum field_id id, struct str name, struct str value)
 {
     ASSERT(msg->count < msg->cap);

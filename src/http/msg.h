@@ -39,7 +39,8 @@ struct msg {
     uint16_t status;
     struct str reason;
     /* both */
-    uint8_t minor; /* the sender's HTTP/1 minor version: 0 or 1 */
+    uint8_t major; /* the sender's version of HTTP: 1 or 2 */
+    uint8_t minor; /* of HTTP/1: 0 or 1; 1 with HTTP/2, which has all that 1.1 has */
     enum msg_body body;
     int64_t length;       /* what the sender said of the body's length, even with MSG_BODY_NONE; -1: nothing */
     bool expect_continue; /* request: Expect: 100-continue, not from HTTP/1.0; the field itself also stays in fields */
@@ -53,6 +54,10 @@ struct msg {
 enum msg_method msg_method_of(struct str text);
 /* Safe to send again by its definition (RFC 9110 section 9.2.2): GET, HEAD, PUT, DELETE, OPTIONS, TRACE. */
 bool msg_method_repeatable(enum msg_method method);
+/* The sender's version for access lines ("HTTP/2"), and the value of Via for it ("2 ballast"; RFC 9110 section 7.6.3).
+ */
+struct str msg_protocol(const struct msg *msg);
+struct str msg_via(const struct msg *msg);
 /* Appends; room was made by the caller (asserted). */
 void msg_add_field(struct msg *msg, enum field_id id, struct str name, struct str value);
 /* The registered phrase ("Not Found"), or an empty slice. */

@@ -51,6 +51,7 @@ struct stream {
     bool reused;             /* worker side: not the first request on its connection */
     bool sent_bytes;         /* worker side: some byte of the request may have left */
     int error;               /* a code of err.h, with failed, or of a head that was refused */
+    void *of_session;        /* what the session keeps for it, where it has many */
     struct session *session; /* NULL before session_open and after session_finish */
     stream_notify_fn notify;
     struct arena *arena;   /* the owner's: fields and trailers are taken from it */
@@ -92,6 +93,7 @@ struct session_ops {
     int (*send_body)(struct stream *stream, struct bufq *from, size_t n);
     int (*send_end)(struct stream *stream, const struct field *trailers, uint32_t count);
     size_t (*room)(struct stream *stream);
+    uint64_t (*taken)(struct stream *stream, bool settled);
     void (*consumed)(struct stream *stream);
     bool (*finish)(struct stream *stream);
     void (*abort)(struct stream *stream);
@@ -146,6 +148,13 @@ MUST_CHECK static inline int session_send_end(struct stream *stream, const struc
 static inline size_t session_room(struct stream *stream)
 {
     return stream->session->ops->room(stream);
+}
+
+/* Progress of the peer in reading: bytes it has taken so far, of this stream or of its connection, whichever it is that
+ * it holds up. `settled`: what fills the system's buffers is not taken, though no send waits for them. */
+static inline uint64_t session_taken(struct stream *stream, bool settled)
+{
+    return stream->session->ops->taken(stream, settled);
 }
 
 /* Bytes were taken from stream->body, or the interim head was: the session may read on. */

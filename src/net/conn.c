@@ -410,6 +410,11 @@ bool conn_closing(const struct conn *conn)
     return conn->state > CONN_OPEN;
 }
 
+uint64_t conn_taken(const struct conn *conn, bool settled)
+{
+    return conn->sent - (settled || conn->sock.tx ? io_untaken(&conn->sock) : 0);
+}
+
 bool conn_peer_ended(const struct conn *conn)
 {
     return conn->ended || conn->sock.peer_ended;

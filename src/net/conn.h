@@ -102,6 +102,10 @@ void conn_set_deadline(struct conn *conn, int64_t due_ms);
 /* Ends it; of the events only on_closed follows. Further calls may only make it quicker. */
 void conn_close(struct conn *conn, enum conn_close_how how);
 bool conn_closing(const struct conn *conn);
+/* Bytes that have left and that the peer's system has taken. While a send waits (or always: settled), what fills the
+ * system's buffers is not taken either: they make room for more only when a good part of them is, which takes a slow
+ * reader long. */
+uint64_t conn_taken(const struct conn *conn, bool settled);
 /* The peer's end or reset is known, read or not: an idle connection like that must not be used. */
 bool conn_peer_ended(const struct conn *conn);
 /* Nothing has come that was not looked at, and no end is known: what an idle connection must be to be used again. */

@@ -13,6 +13,7 @@
 #include "balance/retry.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "http/h2_room.h"
 #include "net/tls_room.h"
 
 struct worker;
@@ -46,6 +47,7 @@ struct account_totals {
     uint64_t clients_accepted;
     uint64_t accepts_refused;     /* could not be had */
     uint64_t clients_turned_away; /* had too many already */
+    struct h2_counts h2;
     uint64_t clients_open;
     uint64_t handshakes[TLS_NOTES];      /* of TLS, with clients */
     uint64_t workers_open, workers_idle; /* connections */

@@ -26,7 +26,7 @@ static void write_access_line(struct exchange *x, int64_t total_us)
         .method = head->method_text,
         .host = head->authority,
         .target = head->target,
-        .protocol = head->minor ? STR("HTTP/1.1") : STR("HTTP/1.0"),
+        .protocol = msg_protocol(head),
         .pool = x->pool ? x->pool->name : STR(""),
         .worker = x->target ? x->target->name : STR(""),
         .tries = x->tries,

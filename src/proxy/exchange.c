@@ -188,7 +188,7 @@ static int pass_interim(struct exchange *x)
 {
     x->interim = false;
     x->continued = true;
-    rewrite_answer(&x->worker.head, STR("1.1 ballast"), STR_NONE, &x->home->rules->rewrite);
+    rewrite_answer(&x->worker.head, msg_via(&x->worker.head), STR_NONE, &x->home->rules->rewrite);
     int error = session_send_head(&x->client, &x->worker.head);
     session_consumed(&x->worker);
     return error;
@@ -197,12 +197,11 @@ static int pass_interim(struct exchange *x)
 static int pass_head(struct exchange *x)
 {
     struct msg *head = &x->worker.head;
-    struct str via = head->minor ? STR("1.1 ballast") : STR("1.0 ballast");
     bool tunnel = head->status == 101;
 
     if (tunnel && !tunnel_is_wanted(x))
         return -ERR_ANSWER_SWITCHED;
-    rewrite_answer(head, via, exchange_home_date(x->home), &x->home->rules->rewrite);
+    rewrite_answer(head, msg_via(head), exchange_home_date(x->home), &x->home->rules->rewrite);
     x->answering = true;
     x->status = head->status;
     x->first_byte_ns = io_now_ns(x->home->io);

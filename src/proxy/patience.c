@@ -51,33 +51,26 @@ static struct wait waiting_for(const struct exchange *x)
 }
 
 /* The side that is waited for to read, if one is. */
-static const struct conn *reader_of(const struct exchange *x)
+static struct stream *reader_of(struct exchange *x)
 {
     if (x->answering)
-        return x->down.done || x->down.blocked || x->own_answer ? &x->client.session->conn : NULL;
-    return x->up.blocked ? &x->worker.session->conn : NULL;
-}
-
-/* What it has taken so far. While a send waits, what fills the system's buffers is not taken either: they make
- * room for more only when a good part of them is, which takes a slow reader long. */
-static uint64_t taken_by(const struct conn *conn)
-{
-    return conn->sent - (conn->sock.tx ? io_untaken(&conn->sock) : 0);
+        return x->down.done || x->down.blocked || x->own_answer ? &x->client : NULL;
+    return x->up.blocked ? &x->worker : NULL;
 }
 
 /* What those have taken who are waited for to read; in a tunnel that may be both. */
-static uint64_t read_so_far(const struct exchange *x)
+static uint64_t read_so_far(struct exchange *x)
 {
-    const struct conn *conn = reader_of(x);
+    struct stream *reader = reader_of(x);
 
     if (x->tunnel)
-        return (x->down.blocked ? taken_by(&x->client.session->conn) : 0) +
-               (x->up.blocked ? taken_by(&x->worker.session->conn) : 0);
-    return conn ? taken_by(conn) : 0;
+        return (x->down.blocked ? session_taken(&x->client, false) : 0) +
+               (x->up.blocked ? session_taken(&x->worker, false) : 0);
+    return reader ? session_taken(reader, false) : 0;
 }
 
 /* A reader may take bytes without an event up here: it is slow then, not silent. */
-static bool is_silent(const struct exchange *x)
+static bool is_silent(struct exchange *x)
 {
     return read_so_far(x) == x->read;
 }
@@ -91,11 +84,9 @@ static int pace_of(const struct exchange *x)
 }
 
 /* What it has moved in that way. What waits in the system's buffers it has not read. */
-static uint64_t paced_bytes(const struct exchange *x)
+static uint64_t paced_bytes(struct exchange *x)
 {
-    const struct conn *conn = &x->client.session->conn;
-
-    return pace_of(x) == -ERR_CLIENT_STALLED ? conn->sent - io_untaken(&conn->sock) : x->up.bytes;
+    return pace_of(x) == -ERR_CLIENT_STALLED ? session_taken(&x->client, true) : x->up.bytes;
 }
 
 int patience_error(const struct exchange *x)

@@ -13,6 +13,10 @@
 enum {
     MAIL_SLOTS = 64, /* well above REACTOR_ORDERS_MAX */
     LOG_FLUSH_MS = 100,
+    /* What the HTTP/2 library keeps: of a session its tables, both HPACK ones full, and what waits to be sent; of a
+     * stream its state and the heads in its queue. */
+    LIBRARY_SESSION_BYTES = 64 << 10,
+    LIBRARY_STREAM_BYTES = 16 << 10,
     /* Chunks for a connection that moves bodies both ways with all four queues full, each chunk at least half full
      * (BUFQ_JOIN_BYTES), and what is being received and written. */
     CONNECTION_BYTES_MAX = 4 * 2 * 65536 + 4 * BUF_CHUNK_BYTES,
@@ -34,6 +38,8 @@ struct reactor {
     struct door *doors;
     uint32_t doors_open;
     struct slab sessions;
+    struct h2_room h2;
+    struct client_door_options entry;
     struct list open; /* session.link of client sessions */
     uint32_t clients;
     struct timer flush;
@@ -50,7 +56,7 @@ struct door {
 };
 
 struct client_session {
-    struct h1_server server; /* first */
+    union client_door door; /* first */
     struct reactor *reactor;
     struct io_reap reap;
 };
@@ -62,11 +68,22 @@ static struct reactor *of_owner(struct session_owner *owner)
 
 /* ---- sessions ---- */
 
+/* Words that another thread may be reading. */
+static void copy_counts(struct h2_counts *to, const struct h2_counts *from)
+{
+    uint64_t *words = (uint64_t *)to;
+    const uint64_t *now = (const uint64_t *)from;
+
+    for (size_t i = 0; i < sizeof(*to) / sizeof(*words); i++)
+        __atomic_store_n(&words[i], now[i], __ATOMIC_RELAXED);
+}
+
 static void note_connections(struct reactor *reactor)
 {
     struct account_totals *totals = &reactor->account.totals;
 
     account_begin(&reactor->account);
+    copy_counts(&totals->h2, &reactor->h2.counts);
     __atomic_store_n(&totals->clients_open, reactor->clients, __ATOMIC_RELAXED);
     __atomic_store_n(&totals->workers_open, reactor->leases.open, __ATOMIC_RELAXED);
     __atomic_store_n(&totals->workers_idle, reactor->leases.idle, __ATOMIC_RELAXED);
@@ -98,7 +115,7 @@ static void free_session(struct io_reap *reap)
 
 static void on_session_closed(struct session_owner *owner, struct session *session)
 {
-    struct client_session *client = CONTAINER_OF(session, struct client_session, server.session);
+    struct client_session *client = CONTAINER_OF(session, struct client_session, door.session);
 
     list_remove(&session->link);
     if (client->reactor->options.gate)
@@ -139,13 +156,13 @@ static int start_client(struct reactor *reactor, const struct door *door, int fd
     if (!client)
         return -ERR_FULL;
     client->reactor = reactor;
-    int error = h1_server_start(&client->server, reactor->io, fd, peer, &door->transport, &reactor->options.client,
-                                &reactor->owner);
+    int error =
+        client_door_open(&client->door, reactor->io, fd, peer, &door->transport, &reactor->entry, &reactor->owner);
     if (error) {
         slab_give(&reactor->sessions, client);
         return error;
     }
-    list_append(&reactor->open, &client->server.session.link);
+    list_append(&reactor->open, &client->door.session.link);
     reactor->clients++;
     return 0;
 }
@@ -342,8 +359,11 @@ int reactor_create(const struct reactor_options *options, struct reactor **ret_r
     /* One connection may be on its way from each listener when the last place is taken. */
     size_t most = (size_t)options->connections + options->door_count;
     slab_init(&reactor->sessions, sizeof(struct client_session), most, most / 4);
-    /* While one exchange ends, a pipelined request may begin the next. */
-    exchange_home_init(&reactor->home, most + 1);
+    h2_room_init(&reactor->h2, options->streams,
+                 LIBRARY_SESSION_BYTES * most + LIBRARY_STREAM_BYTES * options->streams);
+    reactor->entry = (struct client_door_options){&reactor->options.client, &reactor->options.client_h2, &reactor->h2};
+    /* While one exchange ends, a pipelined request may begin the next. Streams of HTTP/2 take nothing from HTTP/1. */
+    exchange_home_init(&reactor->home, most + 1 + options->streams);
     int error = start_parts(reactor);
     if (!error)
         error = start_listeners(reactor);
@@ -441,6 +461,7 @@ void reactor_destroy(struct reactor **destroyed)
     }
     exchange_home_fini(&reactor->home);
     slab_fini(&reactor->sessions);
+    h2_room_fini(&reactor->h2);
     buf_pool_fini(&reactor->buffers);
     account_fini(&reactor->account);
     recent_fini(&reactor->recent);

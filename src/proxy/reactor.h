@@ -4,7 +4,7 @@
 #ifndef PROXY_REACTOR_H
 #define PROXY_REACTOR_H
 
-#include "http/h1_server.h"
+#include "http/client_door.h"
 #include "proxy/exchange_view.h"
 #include "proxy/gate.h"
 #include "proxy/recent.h"
@@ -26,6 +26,8 @@ struct reactor_options {
     const struct io_backend *backend;
     const struct exchange_rules *rules; /* outlives it, as everything pointed to here */
     struct h1_server_options client;
+    struct h2_server_options client_h2; /* not enabled: HTTP/1 alone */
+    uint32_t streams;                   /* of HTTP/2, over all its connections at once */
     struct h1_limits answer_limits;
     int64_t worker_idle_ms;
     uint32_t idle_per_worker;

@@ -74,6 +74,7 @@ static int begin(struct reply *reply, int status, struct str content_type, struc
     *reply = (struct reply){.head = {
                                 .status = (uint16_t)status,
                                 .reason = msg_reason_of(status),
+                                .major = 1,
                                 .minor = 1,
                                 .body = MSG_BODY_LENGTH,
                                 .fields = fields,

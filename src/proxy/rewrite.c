@@ -254,7 +254,7 @@ int rewrite_request(struct msg *msg, const struct rewrite_client *client, struct
     if (!msg->expect_continue)
         drop_all(msg, FIELD_EXPECT); /* RFC 9110 section 10.1.1: from HTTP/1.0 it means nothing */
     if (options->via)
-        add(msg, FIELD_VIA, msg->minor ? STR("1.1 ballast") : STR("1.0 ballast"));
+        add(msg, FIELD_VIA, msg_via(msg));
     error = add_forwarding(msg, client, options, arena);
     if (error)
         return error;

@@ -129,7 +129,7 @@ static void run_request(struct io_task *task)
     if (error) {
         request->echo->error = error;
         echo_abort(request);
-    } else if (request->out_ended && bufq_bytes(&request->echo->server.session.conn.out) == 0) {
+    } else if (request->told[__builtin_ctz(STREAM_SENT)] > 0) {
         echo_finish(request);
     }
 }
@@ -142,9 +142,10 @@ static struct stream *open_request(struct session_owner *owner, struct session *
     ASSERT(session == &echo->server.session);
     if (echo->refuses_open)
         return NULL;
-    while (request->used)
+    while (request < echo->requests + ECHO_REQUESTS && request->used)
         request++;
-    ASSERT(request < echo->requests + ECHO_REQUESTS);
+    if (request == echo->requests + ECHO_REQUESTS)
+        return NULL; /* HTTP/2 alone comes here */
     memset(request, 0, sizeof(*request));
     request->used = true;
     request->echo = echo;
@@ -188,6 +189,13 @@ int echo_start(struct echo *echo, int fd, const struct h1_server_options *option
     struct sockaddr_storage from = {.ss_family = AF_UNIX};
 
     return h1_server_start(&echo->server, echo->io, fd, &from, NULL, options, &echo->owner);
+}
+
+int echo_start_door(struct echo *echo, int fd, const struct client_door_options *options)
+{
+    struct sockaddr_storage from = {.ss_family = AF_UNIX};
+
+    return client_door_open(&echo->door, echo->io, fd, &from, NULL, options, &echo->owner);
 }
 
 /* ---- asker ---- */

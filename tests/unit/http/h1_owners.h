@@ -1,14 +1,14 @@
-/* Owners of sessions for tests: `echo` serves requests on an h1_server and sends each body back; `asker` asks on an
- * h1_client and takes the answer. Both act from a task, as real owners do, or leave everything to the test. They know
- * nothing of a test library: the session fuzzer uses them too.
+/* Owners of sessions for tests: `echo` serves requests on an h1_server, or whatever the door makes of it, and sends
+ * each body back; `asker` asks on an h1_client and takes the answer. Both act from a task, as real owners do, or leave
+ * everything to the test. They know nothing of a test library: the session fuzzer uses them too.
  */
 #ifndef UNIT_HTTP_H1_OWNERS_H
 #define UNIT_HTTP_H1_OWNERS_H
 
+#include "http/client_door.h"
 #include "http/h1_client.h"
-#include "http/h1_server.h"
 
-enum { ECHO_REQUESTS = 2, OWNER_EVENTS = 9 };
+enum { ECHO_REQUESTS = 16, OWNER_EVENTS = 9 };
 
 struct echo;
 
@@ -24,9 +24,12 @@ struct echo_request {
 
 struct echo {
     struct session_owner owner;
-    struct h1_server server;
+    union {
+        struct h1_server server;
+        union client_door door; /* served in either version */
+    };
     struct io *io;
-    struct echo_request requests[ECHO_REQUESTS]; /* the next may be opened while the one before is finished */
+    struct echo_request requests[ECHO_REQUESTS]; /* of HTTP/1 one, and the next while it is finished */
     struct echo_request *current;                /* the last one opened */
     bool by_hand;                                /* the test answers */
     bool refuses_open;
@@ -40,6 +43,8 @@ struct echo {
 void echo_init(struct echo *echo, struct io *io);
 /* Session started: MUST be closed by the peer or the test, and is when `closed` is 1. */
 MUST_CHECK int echo_start(struct echo *echo, int fd, const struct h1_server_options *options);
+/* The same, through the door. */
+MUST_CHECK int echo_start_door(struct echo *echo, int fd, const struct client_door_options *options);
 /* The request leaves the session; what it held is given back. */
 bool echo_finish(struct echo_request *request);
 void echo_abort(struct echo_request *request);

@@ -21,8 +21,13 @@ static int send_end(struct stream *stream, const struct field *trailers, uint32_
     return scene->error;
 }
 
+static uint64_t taken(struct stream *stream, bool settled)
+{
+    return conn_taken(&stream->session->conn, settled);
+}
+
 static const struct session_ops stand_in = {
-    .name = "stand-in", .send_head = send_head, .send_body = send_body, .send_end = send_end};
+    .name = "stand-in", .send_head = send_head, .send_body = send_body, .send_end = send_end, .taken = taken};
 
 static void on_stream(struct stream *stream, unsigned events)
 {

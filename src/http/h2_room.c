@@ -1,0 +1,100 @@
+/* A reactor's memory for HTTP/2. The library asks malloc for what it keeps of each stream; through here, so that it is
+ * counted, and refused above a bound. */
+#include "http/h2_room.h"
+
+#include <stdlib.h>
+
+#include "http/h2_library.h"
+
+/* Before each piece, as wide as malloc's alignment. */
+struct piece {
+    _Alignas(16) size_t bytes;
+};
+
+static void *take(size_t n, void *user)
+{
+    struct h2_room *room = user;
+
+    if (n > room->library_bytes_max - room->library_bytes)
+        return NULL;
+    /* not per request: what the library keeps of a session and its streams, bounded by the room */
+    struct piece *piece = malloc(sizeof(*piece) + n);
+    if (!piece)
+        return NULL;
+    piece->bytes = n;
+    room->library_bytes += n;
+    return piece + 1;
+}
+
+static void give(void *p, void *user)
+{
+    struct h2_room *room = user;
+    if (!p)
+        return;
+    struct piece *piece = (struct piece *)p - 1;
+    room->library_bytes -= piece->bytes;
+    free(piece); /* not per request: see take */
+}
+
+static void *take_zeroed(size_t count, size_t n, void *user)
+{
+    if (n > 0 && count > SIZE_MAX / n)
+        return NULL;
+    void *p = take(count * n, user);
+    if (p)
+        memset(p, 0, count * n);
+    return p;
+}
+
+static void *take_again(void *p, size_t n, void *user)
+{
+    void *taken = take(n, user);
+
+    if (!taken || !p)
+        return taken;
+    size_t before = ((struct piece *)p - 1)->bytes;
+    memcpy(taken, p, before < n ? before : n);
+    give(p, user);
+    return taken;
+}
+
+void h2_room_init(struct h2_room *room, size_t streams, size_t library_bytes)
+{
+    *room = (struct h2_room){.library_bytes_max = library_bytes};
+    slab_init(&room->streams, sizeof(struct h2_stream), streams, streams / 4);
+}
+
+static void destroy_library(struct h2_library *library)
+{
+    nghttp2_session_callbacks_del(library->callbacks);
+    nghttp2_option_del(library->option);
+    free(library); /* start-up only: see h2_library_of */
+}
+
+void h2_room_fini(struct h2_room *room)
+{
+    ASSERT(room->library_bytes == 0);
+    if (room->library)
+        destroy_library(room->library);
+    room->library = NULL;
+    slab_fini(&room->streams);
+}
+
+struct h2_library *h2_library_of(struct h2_room *room)
+{
+    if (room->library)
+        return room->library;
+    struct h2_library *library = calloc(1, sizeof(*library)); /* start-up only: with the first session */
+    if (!library)
+        return NULL;
+    library->mem = (nghttp2_mem){room, take, give, take_zeroed, take_again};
+    if (nghttp2_session_callbacks_new(&library->callbacks) != 0 || nghttp2_option_new(&library->option) != 0) {
+        destroy_library(library);
+        return NULL;
+    }
+    h2_library_set_callbacks(library->callbacks);
+    nghttp2_option_set_no_auto_window_update(library->option, 1);
+    nghttp2_option_set_no_closed_streams(library->option, 1);
+    room->library = library;
+    return library;
+}

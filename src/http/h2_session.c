@@ -1,0 +1,415 @@
+/* The life of an HTTP/2 session: what the library tells, what it is told, the end. Owned by a reactor on its thread.
+ * The library is called from conn's events and from tasks only; what it calls back sets bits in streams and never
+ * closes anything, so that its state is whole whenever somebody else looks. */
+#include "http/h2_session.h"
+
+#include "http/h2_head.h"
+#include "http/h2_library.h"
+
+static struct h2_stream *stream_of_id(struct h2_session *h2, int32_t id)
+{
+    return id > 0 ? nghttp2_session_get_stream_user_data(h2->library, id) : NULL;
+}
+
+/* ---- the guard ---- */
+
+void h2_session_punish(struct h2_session *h2, uint32_t h2_code)
+{
+    if (h2->ending && h2->dead)
+        return;
+    h2->ending = true;
+    if (nghttp2_session_terminate_session(h2->library, h2_code) != 0)
+        h2->dead = true;
+    LIST_FOREACH (link, &h2->streams)
+        h2_stream_fail(CONTAINER_OF(link, struct h2_stream, link), -ERR_REQUEST_STREAM);
+    h2_session_flush(h2);
+}
+
+static void note_error(struct h2_session *h2, uint32_t h2_code)
+{
+    if (h2->ending)
+        return;
+    h2->room->counts.errors++;
+    h2_session_punish(h2, h2_code);
+}
+
+static void note_flood(struct h2_session *h2, enum h2_flood kind)
+{
+    if (h2->ending || h2_bucket_note(&h2->floods[kind], h2->floods_most[kind], io_now_ms(h2->session.conn.io)))
+        return;
+    h2->room->counts.floods[kind]++;
+    h2_session_punish(h2, H2_ENHANCE_YOUR_CALM);
+}
+
+/* ---- what the library tells ---- */
+
+static int on_begin_frame(nghttp2_session *library, const nghttp2_frame_hd *hd, void *user)
+{
+    bool ends = (hd->type == NGHTTP2_DATA || hd->type == NGHTTP2_HEADERS) && (hd->flags & NGHTTP2_FLAG_END_STREAM);
+    bool acknowledges = (hd->type == NGHTTP2_SETTINGS || hd->type == NGHTTP2_PING) && (hd->flags & NGHTTP2_FLAG_ACK);
+
+    switch (hd->type) {
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_RST_STREAM:
+    case NGHTTP2_GOAWAY: break;
+    case NGHTTP2_DATA:
+    case NGHTTP2_CONTINUATION:
+        if (hd->length == 0 && !ends)
+            note_flood(user, H2_FLOOD_EMPTY);
+        break;
+    case NGHTTP2_PRIORITY: /* not read any more by the library; RFC 9113 section 6.3 still says where it may stand */
+        if (hd->stream_id == 0 || hd->length != 5)
+            note_error(user, hd->stream_id == 0 ? H2_PROTOCOL_ERROR : H2_FRAME_SIZE_ERROR);
+        note_flood(user, H2_FLOOD_CONTROL);
+        break;
+    default:
+        if (!acknowledges)
+            note_flood(user, H2_FLOOD_CONTROL);
+        break;
+    }
+    return 0;
+}
+
+static int on_begin_headers(nghttp2_session *library, const nghttp2_frame *frame, void *user)
+{
+    struct h2_session *h2 = user;
+
+    h2_block_end(&h2->block);
+    h2->block_of = frame->hd.stream_id;
+    h2->role->set_deadline(h2);
+    return 0;
+}
+
+static int on_header(nghttp2_session *library, const nghttp2_frame *frame, const uint8_t *name, size_t name_n,
+                     const uint8_t *value, size_t value_n, uint8_t flags, void *user)
+{
+    struct h2_session *h2 = user;
+
+    h2_block_add(&h2->block, io_buffers(h2->session.conn.io), h2->limits, str_slice((const char *)name, name_n),
+                 str_slice((const char *)value, value_n));
+    return 0;
+}
+
+/* RFC 9113 section 8.2.1: a malformed field makes the message malformed; it is not left out. */
+static int on_invalid_header(nghttp2_session *library, const nghttp2_frame *frame, nghttp2_rcbuf *name,
+                             nghttp2_rcbuf *value, uint8_t flags, void *user)
+{
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+/* The bytes lie in conn->in; they go on as a slice of the same chunk, or are copied where they are few. */
+static int keep_data(struct h2_session *h2, struct h2_stream *h2s, const char *bytes, size_t n)
+{
+    struct buf *buf = bufq_front_buf(&h2->session.conn.in);
+    bool inside = buf && bytes >= buf->data && bytes + n <= buf->data + buf->used;
+
+    if (n <= BUFQ_JOIN_BYTES || !inside)
+        return bufq_append(&h2s->stream->body, bytes, n);
+    return bufq_push(&h2s->stream->body, buf, (size_t)(bytes - buf->data), n);
+}
+
+static int on_data(nghttp2_session *library, uint8_t flags, int32_t id, const uint8_t *bytes, size_t n, void *user)
+{
+    struct h2_session *h2 = user;
+    struct h2_stream *h2s = stream_of_id(h2, id);
+
+    if (!h2s || h2s->stream->failed) {
+        int error = nghttp2_session_consume(library, id, n);
+        return error == NGHTTP2_ERR_NOMEM ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+    }
+    h2s->received += n;
+    int error = keep_data(h2, h2s, (const char *)bytes, n);
+    if (!error)
+        error = h2->role->on_body(h2, h2s);
+    if (error)
+        h2_stream_fail(h2s, error);
+    else
+        h2s->stream->notify(h2s->stream, STREAM_BODY);
+    return 0;
+}
+
+static void take_block(struct h2_session *h2, int32_t id, bool ended)
+{
+    h2->role->on_head(h2, id, stream_of_id(h2, id), ended);
+    h2_block_end(&h2->block);
+    h2->block_of = 0;
+    h2->role->set_deadline(h2);
+}
+
+static int on_frame_recv(nghttp2_session *library, const nghttp2_frame *frame, void *user)
+{
+    struct h2_session *h2 = user;
+    bool ended = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    struct h2_stream *h2s;
+
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS: take_block(h2, frame->hd.stream_id, ended); break;
+    case NGHTTP2_DATA:
+        h2s = ended ? stream_of_id(h2, frame->hd.stream_id) : NULL;
+        if (h2s)
+            h2_stream_note_whole(h2s, 0);
+        break;
+    case NGHTTP2_PING:
+        if (h2->draining && !h2->drained && (frame->hd.flags & NGHTTP2_FLAG_ACK)) {
+            h2->drained = true;
+            if (nghttp2_submit_goaway(library, 0, nghttp2_session_get_last_proc_stream_id(library), H2_NO_ERROR, NULL,
+                                      0) != 0)
+                return NGHTTP2_ERR_CALLBACK_FAILURE;
+        }
+        break;
+    default: break;
+    }
+    return 0;
+}
+
+static int on_frame_send(nghttp2_session *library, const nghttp2_frame *frame, void *user)
+{
+    struct h2_session *h2 = user;
+
+    if (frame->hd.type == NGHTTP2_DATA)
+        h2_bucket_credit(&h2->floods[H2_FLOOD_CONTROL], 2); /* one update for the stream, one for the connection */
+    if ((frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) ||
+        !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+        return 0;
+    struct h2_stream *h2s = stream_of_id(h2, frame->hd.stream_id);
+    if (h2s && !h2s->out_framed) {
+        h2s->out_framed = true;
+        h2s->leaves_at = h2->queued;
+        list_append(&h2->leaving, &h2s->leaving);
+    }
+    return 0;
+}
+
+static int on_stream_close(nghttp2_session *library, int32_t id, uint32_t h2_code, void *user)
+{
+    struct h2_session *h2 = user;
+    struct h2_stream *h2s = stream_of_id(h2, id);
+
+    if (h2->block_of == id) { /* its head was malformed */
+        h2_block_end(&h2->block);
+        h2->block_of = 0;
+        h2->role->set_deadline(h2);
+    }
+    if (h2_code != H2_NO_ERROR && h2_code != H2_REFUSED_STREAM && (!h2s || !h2s->out_framed) &&
+        nghttp2_session_check_server_session(library))
+        note_flood(h2, H2_FLOOD_RESETS);
+    if (!h2s)
+        return 0;
+    h2s->closed = true;
+    if (!h2s->out_framed || (!h2s->whole && h2_code != H2_NO_ERROR)) {
+        h2->room->counts.streams_reset++;
+        h2_stream_fail(h2s, h2->role->gone_error);
+    }
+    return 0;
+}
+
+void h2_library_set_callbacks(nghttp2_session_callbacks *callbacks)
+{
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_invalid_header_callback2(callbacks, on_invalid_header);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+    nghttp2_session_callbacks_set_send_data_callback(callbacks, h2_library_send_data);
+}
+
+/* ---- bytes ---- */
+
+/* The library gave up, without a word to the peer: say it for it. */
+static void note_broken(struct h2_session *h2, ssize_t result)
+{
+    if (result == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS)
+        h2->room->counts.floods[H2_FLOOD_HEADS]++;
+    else if (result == NGHTTP2_ERR_FLOODED)
+        h2->room->counts.floods[H2_FLOOD_CONTROL]++;
+    else
+        h2->room->counts.errors++;
+    bool flood = result == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS || result == NGHTTP2_ERR_FLOODED;
+    h2_session_punish(h2, flood ? H2_ENHANCE_YOUR_CALM : H2_PROTOCOL_ERROR);
+}
+
+void h2_session_take(struct h2_session *h2)
+{
+    struct bufq *in = &h2->session.conn.in;
+
+    while (bufq_bytes(in) > 0 && !h2->dead) {
+        struct str front = bufq_front(in);
+        ssize_t taken = nghttp2_session_mem_recv(h2->library, (const uint8_t *)front.p, front.n);
+        if (taken < 0) {
+            note_broken(h2, taken);
+            break;
+        }
+        bufq_consume(in, front.n); /* what the library leaves is behind its end */
+        if ((size_t)taken < front.n || h2->ending)
+            break;
+    }
+    if (h2->ending || h2->dead)
+        bufq_clear(in);
+    h2_session_flush(h2);
+}
+
+static void note_left(struct h2_session *h2)
+{
+    uint64_t left = h2->queued - bufq_bytes(&h2->session.conn.out);
+
+    while (!list_empty(&h2->leaving)) {
+        struct h2_stream *h2s = CONTAINER_OF(h2->leaving.next, struct h2_stream, leaving);
+        if (h2s->leaves_at > left)
+            return;
+        list_remove(&h2s->leaving);
+        h2s->stream->notify(h2s->stream, STREAM_SENT);
+    }
+}
+
+static int fill_out(struct h2_session *h2)
+{
+    struct bufq *out = &h2->session.conn.out;
+
+    while (bufq_bytes(out) < SESSION_OUT_HIGH) {
+        const uint8_t *bytes;
+        ssize_t n = nghttp2_session_mem_send(h2->library, &bytes);
+        if (n <= 0)
+            return n < 0 ? -ERR_NO_MEMORY : 0;
+        int error = bufq_append(out, bytes, (size_t)n);
+        if (error)
+            return error;
+        h2->queued += (uint64_t)n;
+    }
+    return 0;
+}
+
+static void end_if_over(struct h2_session *h2)
+{
+    bool silent = h2->dead || (!nghttp2_session_want_read(h2->library) && !nghttp2_session_want_write(h2->library));
+
+    if (silent && !h2->ending) { /* the library has said goodbye by itself: the peer broke a rule */
+        h2->ending = true;
+        h2->room->counts.errors += !h2->dead;
+        LIST_FOREACH (link, &h2->streams)
+            h2_stream_fail(CONTAINER_OF(link, struct h2_stream, link), -ERR_REQUEST_STREAM);
+    }
+    if (h2->stream_count > 0)
+        return;
+    if (silent)
+        h2->role->on_over(h2);
+    else if (h2->draining && h2->drained && !h2->ending)
+        h2_session_goodbye(h2);
+}
+
+static void on_pump(struct io_task *task)
+{
+    struct h2_session *h2 = CONTAINER_OF(task, struct h2_session, pump);
+
+    if (!h2->dead && fill_out(h2) != 0)
+        h2_session_die(h2);
+    conn_flush(&h2->session.conn);
+    note_left(h2);
+    end_if_over(h2);
+}
+
+void h2_session_flush(struct h2_session *h2)
+{
+    io_task_queue(h2->session.conn.io, &h2->pump);
+}
+
+void h2_session_note_sent(struct h2_session *h2)
+{
+    note_left(h2);
+    if (bufq_bytes(&h2->session.conn.out) <= SESSION_OUT_LOW)
+        h2_session_flush(h2);
+}
+
+/* ---- life ---- */
+
+void h2_session_die(struct h2_session *h2)
+{
+    h2->dead = true;
+    h2->ending = true;
+    LIST_FOREACH (link, &h2->streams)
+        h2_stream_fail(CONTAINER_OF(link, struct h2_stream, link), h2->role->gone_error);
+    h2_session_flush(h2);
+}
+
+void h2_session_goodbye(struct h2_session *h2)
+{
+    h2->draining = true;
+    h2->drained = true;
+    h2->ending = true;
+    if (nghttp2_session_terminate_session(h2->library, H2_NO_ERROR) != 0)
+        h2->dead = true;
+    h2_session_flush(h2);
+}
+
+void h2_session_drain(struct h2_session *h2)
+{
+    if (h2->draining || h2->ending)
+        return;
+    if (h2->stream_count == 0) {
+        h2_session_goodbye(h2);
+        return;
+    }
+    h2->draining = true;
+    if (nghttp2_submit_shutdown_notice(h2->library) != 0 ||
+        nghttp2_submit_ping(h2->library, NGHTTP2_FLAG_NONE, NULL) != 0)
+        h2_session_die(h2);
+    h2_session_flush(h2);
+}
+
+static int submit_settings(struct h2_session *h2, bool server, uint32_t streams_max)
+{
+    nghttp2_settings_entry entries[] = {
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_STREAM_WINDOW},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, h2->limits->head_bytes},
+        {server ? NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS : NGHTTP2_SETTINGS_ENABLE_PUSH, server ? streams_max : 0},
+        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+    };
+    int error =
+        nghttp2_submit_settings(h2->library, NGHTTP2_FLAG_NONE, entries, ARRAY_SIZE(entries) - (server ? 0 : 1));
+
+    if (!error)
+        error = nghttp2_session_set_local_window_size(h2->library, NGHTTP2_FLAG_NONE, 0, H2_SESSION_WINDOW);
+    return error ? -ERR_NO_MEMORY : 0;
+}
+
+int h2_session_init(struct h2_session *h2, const struct h2_role *role, struct h2_room *room,
+                    const struct h1_limits *limits, const uint32_t floods_most[H2_FLOODS], bool server,
+                    uint32_t streams_max)
+{
+    struct h2_library *library = h2_library_of(room);
+    int error = library ? 0 : -ERR_NO_MEMORY;
+
+    memset((char *)h2 + sizeof(h2->session), 0, sizeof(*h2) - sizeof(h2->session));
+    h2->role = role;
+    h2->room = room;
+    h2->limits = limits;
+    h2->floods_most = floods_most;
+    list_init(&h2->streams);
+    list_init(&h2->leaving);
+    io_task_init(&h2->pump, on_pump);
+    if (!error && server)
+        error = nghttp2_session_server_new3(&h2->library, library->callbacks, h2, library->option, &library->mem);
+    else if (!error)
+        error = nghttp2_session_client_new3(&h2->library, library->callbacks, h2, library->option, &library->mem);
+    if (!error)
+        error = submit_settings(h2, server, streams_max);
+    if (error) {
+        nghttp2_session_del(h2->library);
+        h2->library = NULL;
+        return -ERR_NO_MEMORY;
+    }
+    room->counts.sessions++;
+    h2_session_flush(h2);
+    return 0;
+}
+
+void h2_session_fini(struct h2_session *h2)
+{
+    ASSERT(h2->stream_count == 0);
+    io_task_cancel(&h2->pump);
+    h2_block_end(&h2->block);
+    nghttp2_session_del(h2->library);
+    h2->library = NULL;
+}

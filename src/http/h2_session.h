@@ -1,0 +1,134 @@
+/* HTTP/2 on a conn: what both sides of it share. RFC 9113, with the frames and HPACK left to the library.
+ *
+ * One thread owns a session. Bytes go from conn->in to the library and its frames to conn->out, both in memory; bodies
+ * do not pass through it but go by slices. Frames of one turn leave together. Credit is tied to stream->body: what the
+ * exchange takes from there is what the peer may send anew, of the stream and of the connection.
+ */
+#ifndef HTTP_H2_SESSION_H
+#define HTTP_H2_SESSION_H
+
+#include "http/h2_block.h"
+#include "http/h2_room.h"
+#include "http/session.h"
+
+enum { H2_STREAM_WINDOW = STREAM_BODY_HIGH, H2_SESSION_WINDOW = 16 * H2_STREAM_WINDOW, H2_PREFACE_BYTES = 24 };
+#define H2_PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" /* RFC 9113 section 3.4 */
+
+struct nghttp2_session;
+struct h2_session;
+
+struct h2_stream {
+    uint32_t magic;
+    int32_t id;
+    struct h2_session *h2;
+    struct stream *stream;
+    struct list link;    /* of h2->streams */
+    struct list leaving; /* of h2->leaving, once its last frame is in conn->out */
+    struct bufq out;     /* body that waits for credit or for room in conn->out */
+    const struct field *trailers;
+    uint32_t trailer_count;
+    uint64_t received, credited; /* body bytes from the peer, and those it may send anew */
+    uint64_t framed;             /* body bytes that went to conn->out */
+    uint64_t leaves_at;          /* h2->queued, when its last frame was in */
+    int64_t out_left;            /* of the length the head promised; -1: any */
+    bool whole;                  /* the peer's message is complete */
+    bool headed;                 /* our final head was given to the library */
+    bool bodiless;               /* and ended the message */
+    bool out_ended, out_framed;
+    bool deferred; /* the library waits for body */
+    bool wants_room;
+    bool closed; /* the library has let it go */
+};
+
+/* What one side does in its own way. */
+struct h2_role {
+    /* A header block is whole in h2->block; h2s NULL: of a stream that is new. */
+    void (*on_head)(struct h2_session *h2, int32_t id, struct h2_stream *h2s, bool ended);
+    /* Body bytes came: 0, or a code with which the stream fails. */
+    int (*on_body)(struct h2_session *h2, struct h2_stream *h2s);
+    /* A stream has left, or a head has begun or ended: how long may the peer be silent now? */
+    void (*set_deadline)(struct h2_session *h2);
+    /* The library has nothing to say or hear any more and all streams have left: conn is the role's to close. */
+    void (*on_over)(struct h2_session *h2);
+    int gone_error; /* of a stream whose peer, or whose connection, has gone */
+};
+
+struct h2_session {
+    struct session session; /* first */
+    const struct h2_role *role;
+    struct h2_room *room;
+    const struct h1_limits *limits;
+    struct nghttp2_session *library;
+    struct list streams, leaving;
+    uint32_t stream_count;
+    struct io_task pump;
+    struct h2_block block;
+    int32_t block_of;  /* the stream whose block it is; 0: none */
+    uint64_t queued;   /* bytes that went to conn->out so far */
+    struct str taking; /* what the library is reading just now */
+    const uint32_t *floods_most;
+    struct h2_bucket floods[H2_FLOODS];
+    uint32_t begun;
+    bool draining, drained; /* told to end; the last stream was named */
+    bool ending;            /* no stream begins any more; over when those there have left */
+    bool dead;              /* the connection is gone, or the library's state is lost */
+};
+
+enum { H2_STREAM_MAGIC = 0x68327374 };
+
+/* The session's conn is open (whatever it received waits in conn->in). server: which side we are. Sends the first
+ * SETTINGS. 0 or -ERR_NO_MEMORY with nothing held. */
+MUST_CHECK int h2_session_init(struct h2_session *h2, const struct h2_role *role, struct h2_room *room,
+                               const struct h1_limits *limits, const uint32_t floods_most[H2_FLOODS], bool server,
+                               uint32_t streams_max);
+/* At conn's on_closed. No stream may be there. */
+void h2_session_fini(struct h2_session *h2);
+/* Hands what waits in conn->in to the library. */
+void h2_session_take(struct h2_session *h2);
+/* conn->out has shrunk. */
+void h2_session_note_sent(struct h2_session *h2);
+/* The connection is gone: every stream fails; over when they have left. */
+void h2_session_die(struct h2_session *h2);
+/* GOAWAY with an error: every stream fails. */
+void h2_session_punish(struct h2_session *h2, uint32_t h2_code);
+/* No new streams; those there go on. First a notice, then, when the peer has seen it, the last stream's number. */
+void h2_session_drain(struct h2_session *h2);
+/* At once: nothing is in flight, or its time is up. */
+void h2_session_goodbye(struct h2_session *h2);
+/* Frames may have come to be sent: they leave at the end of this turn. */
+void h2_session_flush(struct h2_session *h2);
+
+/* A stream object for this number: NULL at the room's limit. */
+struct h2_stream *h2_stream_create(struct h2_session *h2, int32_t id, struct stream *stream);
+/* Ends it on the peer's side if it is not over (h2_code says why), and gives it back. */
+void h2_stream_release(struct h2_stream *h2s, uint32_t h2_code);
+void h2_stream_fail(struct h2_stream *h2s, int error);
+/* The message is complete: END is told with `events`. */
+void h2_stream_note_whole(struct h2_stream *h2s, unsigned events);
+
+/* session_ops that are the same on both sides. */
+int h2_stream_send_body(struct stream *stream, struct bufq *from, size_t n);
+int h2_stream_send_end(struct stream *stream, const struct field *trailers, uint32_t count);
+size_t h2_stream_room(struct stream *stream);
+uint64_t h2_stream_taken(struct stream *stream, bool settled);
+void h2_stream_consumed(struct stream *stream);
+
+static inline struct h2_stream *h2_stream_of(struct stream *stream)
+{
+    struct h2_stream *h2s = stream->of_session;
+    ASSERT_MAGIC(h2s, H2_STREAM_MAGIC);
+    return h2s;
+}
+
+/* Error codes of RFC 9113 section 7 that are ours to give. */
+enum {
+    H2_NO_ERROR = 0,
+    H2_PROTOCOL_ERROR = 1,
+    H2_INTERNAL_ERROR = 2,
+    H2_FRAME_SIZE_ERROR = 6,
+    H2_REFUSED_STREAM = 7,
+    H2_CANCEL = 8,
+    H2_ENHANCE_YOUR_CALM = 11
+};
+
+#endif

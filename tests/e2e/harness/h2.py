@@ -1,0 +1,139 @@
+"""HTTP/2 frame by frame: a client that may break any rule, with hyperframe's frames and hpack's heads."""
+
+import dataclasses
+import socket
+
+import hpack
+from hyperframe.frame import (ContinuationFrame, DataFrame, Frame, GoAwayFrame, HeadersFrame, PingFrame, RstStreamFrame,
+                              SettingsFrame, WindowUpdateFrame)
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR, STREAM_CLOSED = 0, 1, 2, 3, 5
+FRAME_SIZE_ERROR, REFUSED_STREAM, CANCEL, COMPRESSION_ERROR, ENHANCE_YOUR_CALM = 6, 7, 8, 9, 11
+
+
+def head(method="GET", path="/", authority="test.example", scheme="http", extra=()):
+    return [(":method", method), (":scheme", scheme), (":path", path), (":authority", authority), *extra]
+
+
+def raw(kind, flags, stream, payload=b""):
+    """A frame that no library would write."""
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+@dataclasses.dataclass
+class Stream:
+    heads: list = dataclasses.field(default_factory=list)  # each a dict: 1xx, the answer, trailers
+    body: bytearray = dataclasses.field(default_factory=bytearray)
+    ended: bool = False
+    reset: int = None
+
+    @property
+    def status(self):
+        return int(next(h[":status"] for h in reversed(self.heads) if ":status" in h))
+
+
+class H2Client:
+    """One connection. Frames are sent as told; what comes is kept by stream."""
+
+    def __init__(self, address, hello=True, timeout=10.0):
+        self.socket = socket.create_connection(address, timeout)
+        self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
+        self.streams, self.buffer, self.block = {}, b"", b""
+        self.goaway, self.last, self.settings, self.pongs, self.updates = None, None, {}, 0, []
+        self.closed = False
+        self.goaways = []
+        if hello:
+            self.send(PREFACE, SettingsFrame(0))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def send(self, *frames):
+        data = b"".join(f if isinstance(f, bytes) else f.serialize() for f in frames)
+        try:
+            self.socket.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            self.closed = True
+
+    def head_frame(self, stream, fields, end_stream=True, end_headers=True):
+        flags = [name for name, on in (("END_STREAM", end_stream), ("END_HEADERS", end_headers)) if on]
+        return HeadersFrame(stream, self.encoder.encode(fields, huffman=False), flags=flags)
+
+    def ask(self, stream, fields=None, body=None, trailers=None):
+        """A request with a body that fits the first window."""
+        self.send(self.head_frame(stream, fields or head(), body is None and trailers is None))
+        if body is not None:
+            for at in range(0, max(len(body), 1), 16384):
+                piece = body[at:at + 16384]
+                last = at + 16384 >= len(body) and trailers is None
+                self.send(DataFrame(stream, piece, flags=["END_STREAM"] if last else []))
+        if trailers is not None:
+            self.send(self.head_frame(stream, trailers))
+
+    def take(self):
+        """Read once; false at the end."""
+        try:
+            data = self.socket.recv(262144)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            self.closed = True
+            return False
+        self.buffer += data
+        while len(self.buffer) >= 9:
+            frame, length = Frame.parse_frame_header(memoryview(self.buffer[:9]))
+            if len(self.buffer) < 9 + length:
+                break
+            frame.parse_body(memoryview(self.buffer[9:9 + length]))
+            self.buffer = self.buffer[9 + length:]
+            self.note(frame)
+        return True
+
+    def note(self, frame):
+        stream = self.streams.setdefault(frame.stream_id, Stream())
+        if isinstance(frame, (HeadersFrame, ContinuationFrame)):
+            self.block += bytes(frame.data)
+            if "END_HEADERS" in frame.flags:
+                stream.heads.append(dict(self.decoder.decode(self.block)))
+                self.block = b""
+        elif isinstance(frame, DataFrame):
+            stream.body += frame.data
+        elif isinstance(frame, RstStreamFrame):
+            stream.reset = frame.error_code
+        elif isinstance(frame, GoAwayFrame):
+            self.goaway, self.last = frame.error_code, frame.last_stream_id
+            self.goaways.append((frame.last_stream_id, frame.error_code))
+        elif isinstance(frame, SettingsFrame):
+            self.settings.update(frame.settings)
+            if "ACK" not in frame.flags:
+                self.send(SettingsFrame(0, flags=["ACK"]))
+        elif isinstance(frame, PingFrame):
+            if "ACK" in frame.flags:
+                self.pongs += 1
+            else:
+                self.send(PingFrame(0, frame.opaque_data, flags=["ACK"]))
+        elif isinstance(frame, WindowUpdateFrame):
+            self.updates.append((frame.stream_id, frame.window_increment))
+        if "END_STREAM" in frame.flags:
+            stream.ended = True
+
+    def until(self, done):
+        """Read until done() or the connection's end; done()'s value."""
+        while not done() and not self.closed:
+            self.take()
+        return done()
+
+    def answer(self, stream):
+        """The stream when it has ended, whole or reset."""
+        assert self.until(lambda: stream in self.streams and (self.streams[stream].ended
+                                                              or self.streams[stream].reset is not None)), self.goaway
+        return self.streams[stream]
+
+    def end(self):
+        """Read to the connection's end; the last GOAWAY's code."""
+        self.until(lambda: False)
+        return self.goaway

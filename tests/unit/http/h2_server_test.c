@@ -1,0 +1,559 @@
+/* The client side's HTTP/2: from the door to the end of the connection, against frames written by hand. Covers the
+ * session, its streams, its room and the door, which have no meaning without each other. */
+#include "http/h2_server.h"
+
+#include "h2_wire.h"
+#include "tests/unit/http/h1_served.h"
+
+static struct h2_server_options h2_options;
+static struct h2_room room;
+static struct client_door_options door_options;
+static struct h2_wire wire;
+static struct h2_wire_frame frames[4000];
+static size_t frame_count;
+
+#define GET_H2  ":method: GET\n:scheme: http\n:path: /a\n:authority: h\n"
+#define POST_H2 ":method: POST\n:scheme: http\n:path: /a\n:authority: h\n"
+
+static int setup(void **state)
+{
+    served_setup(state);
+    h2_options = (struct h2_server_options){.enabled = true, .streams = 10, .floods = {20, 50, 20}};
+    h2_room_init(&room, 12, 10 << 20);
+    door_options = (struct client_door_options){&options, &h2_options, &room};
+    wire.n = 0;
+    return 0;
+}
+
+static void open_door(void)
+{
+    int fd;
+    echo_init(&echo, world.io);
+    peer = io_sim_peer_pair(world.net, &fd);
+    assert_int_equal(echo_start_door(&echo, fd, &door_options), 0);
+    world_settle(&world);
+}
+
+static int teardown(void **state)
+{
+    leave();
+    assert_int_equal(room.streams.used, 0);
+    h2_room_fini(&room);
+    world_destroy(&world);
+    return 0;
+}
+
+static void flush(void)
+{
+    io_sim_peer_send(peer, wire.bytes, wire.n);
+    wire.n = 0;
+    world_settle(&world);
+}
+
+static void open_h2(void)
+{
+    open_door();
+    h2_wire_hello(&wire);
+    flush();
+}
+
+static void request(uint32_t stream, const char *lines)
+{
+    h2_wire_headers(&wire, H2_END_HEADERS | H2_END_STREAM, stream, lines);
+}
+
+/* All frames so far, of whole payloads that live until the peer receives more. */
+static void look(void)
+{
+    struct str rest = io_sim_peer_received(peer);
+    for (frame_count = 0; frame_count < ARRAY_SIZE(frames) && h2_wire_next(&rest, &frames[frame_count]);)
+        frame_count++;
+    assert_int_equal(rest.n, 0);
+}
+
+static const struct h2_wire_frame *find(enum h2_wire_type type, uint32_t stream)
+{
+    look();
+    for (size_t i = 0; i < frame_count; i++)
+        if (frames[i].type == type && frames[i].stream == stream)
+            return &frames[i];
+    return NULL;
+}
+
+static size_t count(enum h2_wire_type type, uint32_t stream)
+{
+    size_t n = 0;
+    look();
+    for (size_t i = 0; i < frame_count; i++)
+        n += frames[i].type == type && frames[i].stream == stream;
+    return n;
+}
+
+static size_t body_bytes(uint32_t stream)
+{
+    size_t n = 0;
+    look();
+    for (size_t i = 0; i < frame_count; i++)
+        n += frames[i].type == H2_DATA && frames[i].stream == stream ? frames[i].payload.n : 0;
+    return n;
+}
+
+static uint32_t goaway_code(void)
+{
+    const struct h2_wire_frame *frame = find(H2_GOAWAY, 0);
+    assert_non_null(frame);
+    return h2_wire_at(frame->payload, 4);
+}
+
+static uint32_t reset_code(uint32_t stream)
+{
+    const struct h2_wire_frame *frame = find(H2_RST, stream);
+    assert_non_null(frame);
+    return h2_wire_at(frame->payload, 0);
+}
+
+/* ---- the door ---- */
+
+static void test_door_to_h1(void **state)
+{
+    open_door();
+    say("P");
+    say("OST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx");
+    hear("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
+    say(GET_A);
+    hear(EMPTY);
+    assert_open();
+}
+
+static void test_door_bytewise(void **state)
+{
+    open_door();
+    h2_wire_hello(&wire);
+    request(1, GET_H2);
+    for (size_t i = 0; i < wire.n; i++) {
+        io_sim_peer_send(peer, wire.bytes + i, 1);
+        world_settle(&world);
+    }
+    assert_non_null(find(H2_HEADERS, 1));
+    assert_int_equal(echo.finished, 1);
+}
+
+static void test_door_times_out(void **state)
+{
+    open_door();
+    say("PRI * HT");
+    world_run(&world, HEAD_MS + 1);
+    hear("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+}
+
+static void test_door_idle(void **state)
+{
+    open_door();
+    world_run(&world, IDLE_MS + 1);
+    assert_ended();
+    assert_int_equal(echo.heads_lost, 0);
+}
+
+static void test_door_drains(void **state)
+{
+    open_door();
+    session_drain(&echo.door.session);
+    world_settle(&world);
+    assert_ended();
+}
+
+static void test_door_without_h2(void **state)
+{
+    h2_options.enabled = false;
+    open_door();
+    h2_wire_hello(&wire);
+    flush();
+    struct str heard = io_sim_peer_received(peer);
+    assert_true(heard.n > 12 && memcmp(heard.p, "HTTP/1.1 505", 12) == 0);
+    assert_int_equal(room.counts.sessions, 0);
+}
+
+/* ---- requests ---- */
+
+static void test_many_streams(void **state)
+{
+    open_h2();
+    for (uint32_t i = 0; i < 10; i++)
+        request(2 * i + 1, GET_H2);
+    flush();
+    for (uint32_t i = 0; i < 10; i++) {
+        const struct h2_wire_frame *frame = find(H2_HEADERS, 2 * i + 1);
+        assert_non_null(frame);
+        assert_int_equal(frame->flags & H2_END_STREAM, H2_END_STREAM);
+    }
+    assert_int_equal(echo.finished, 10);
+    assert_int_equal(count(H2_RST, 1), 0);
+    assert_true(session_idle(&echo.door.session));
+    assert_int_equal(world.pool.chunks.used, 0);
+}
+
+static void test_body_and_trailers(void **state)
+{
+    open_h2();
+    h2_wire_headers(&wire, H2_END_HEADERS, 1, POST_H2);
+    h2_wire_frame(&wire, H2_DATA, 0, 1, "abc", 3);
+    h2_wire_headers(&wire, H2_END_HEADERS | H2_END_STREAM, 1, "sum: 6\n");
+    flush();
+    assert_int_equal(body_bytes(1), 3);
+    assert_int_equal(count(H2_HEADERS, 1), 2);
+    look();
+    assert_int_equal(frames[frame_count - 1].type, H2_HEADERS);
+    assert_int_equal(frames[frame_count - 1].flags & H2_END_STREAM, H2_END_STREAM);
+}
+
+static void test_head_and_expect(void **state)
+{
+    open_h2();
+    request(1, ":method: HEAD\n:scheme: http\n:path: /a\n:authority: h\n");
+    h2_wire_headers(&wire, H2_END_HEADERS, 3, POST_H2 "expect: 100-continue\ncontent-length: 2\n");
+    flush();
+    assert_int_equal(count(H2_DATA, 1), 0);
+    assert_int_equal(count(H2_HEADERS, 3), 2); /* 100 and 200 */
+    h2_wire_frame(&wire, H2_DATA, H2_END_STREAM, 3, "ab", 2);
+    flush();
+    assert_int_equal(body_bytes(3), 2);
+}
+
+/* The client's credit for us is what a stream waits for, and nothing else does. */
+static void test_windows_out(void **state)
+{
+    static char body[100000];
+    struct msg msg = {.status = 200, .length = sizeof(body), .body = MSG_BODY_LENGTH};
+    open_h2();
+    echo.by_hand = true;
+    request(1, GET_H2);
+    flush();
+    struct stream *stream = &echo.current->stream;
+    struct bufq bytes;
+    bufq_init(&bytes, &world.pool);
+    assert_int_equal(bufq_append(&bytes, body, sizeof(body)), 0);
+    assert_int_equal(session_send_head(stream, &msg), 0);
+    assert_int_equal(session_send_body(stream, &bytes, sizeof(body)), 0);
+    world_settle(&world);
+    assert_int_equal(body_bytes(1), 65535);
+    assert_int_equal(session_taken(stream, false), 65535);
+    assert_int_equal(session_room(stream), SESSION_OUT_HIGH - (sizeof(body) - 65535));
+    h2_wire_number(&wire, H2_WINDOW, 1, 1000);
+    h2_wire_number(&wire, H2_WINDOW, 0, 500);
+    flush();
+    assert_int_equal(body_bytes(1), 66035);
+    assert_int_equal(session_send_end(stream, NULL, 0), 0);
+    h2_wire_number(&wire, H2_WINDOW, 1, 100000);
+    h2_wire_number(&wire, H2_WINDOW, 0, 100000);
+    flush();
+    assert_int_equal(body_bytes(1), sizeof(body));
+    assert_int_equal(told(STREAM_SENT), 1);
+    echo_finish(echo.current);
+    world_settle(&world);
+}
+
+/* Our credit comes back as bytes are taken, not as they arrive. */
+static void test_windows_in(void **state)
+{
+    char piece[16000] = "";
+    open_h2();
+    echo.by_hand = true;
+    h2_wire_headers(&wire, H2_END_HEADERS, 1, POST_H2);
+    for (int i = 0; i < 4; i++)
+        h2_wire_frame(&wire, H2_DATA, 0, 1, piece, sizeof(piece));
+    flush();
+    struct stream *stream = &echo.current->stream;
+    assert_int_equal(bufq_bytes(&stream->body), 64000);
+    assert_int_equal(count(H2_WINDOW, 1), 0);
+    bufq_consume(&stream->body, 40000);
+    session_consumed(stream);
+    world_settle(&world);
+    const struct h2_wire_frame *frame = find(H2_WINDOW, 1);
+    assert_non_null(frame);
+    assert_int_equal(h2_wire_at(frame->payload, 0), 40000);
+    /* More than was granted: RFC 9113 section 6.9.1. */
+    for (int i = 0; i < 4; i++)
+        h2_wire_frame(&wire, H2_DATA, 0, 1, piece, sizeof(piece));
+    flush();
+    assert_int_equal(told(STREAM_FAILED), 1);
+}
+
+/* ---- refusals and ends ---- */
+
+static void test_refused_head(void **state)
+{
+    open_h2();
+    request(1, GET_H2 "host: other\n");
+    flush();
+    assert_int_equal(count(H2_HEADERS, 1), 1);
+    assert_int_equal(echo.opened, 1);
+    assert_null(find(H2_GOAWAY, 0));
+}
+
+static void test_malformed(void **state)
+{
+    static const char *const heads[] = {
+        GET_H2 "Upper: x\n",
+        GET_H2 "connection: close\n",
+        GET_H2 "te: gzip\n",
+        GET_H2 "x: a\rb\n",
+        ":method: GET\n:scheme: http\n:authority: h\n",
+        GET_H2 ":path: /b\n",
+        "x: y\n" GET_H2,
+        GET_H2 ":status: 200\n",
+        GET_H2 "x:  padded\n",
+    };
+    open_h2();
+    for (uint32_t i = 0; i < ARRAY_SIZE(heads); i++) {
+        request(2 * i + 1, heads[i]);
+        flush();
+        assert_int_equal(reset_code(2 * i + 1), H2_PROTOCOL_ERROR);
+    }
+    assert_int_equal(echo.opened, 0);
+    request(101, GET_H2);
+    flush();
+    assert_non_null(find(H2_HEADERS, 101)); /* HPACK's state has survived */
+}
+
+static void test_length_mismatch(void **state)
+{
+    open_h2();
+    h2_wire_headers(&wire, H2_END_HEADERS, 1, POST_H2 "content-length: 5\n");
+    h2_wire_frame(&wire, H2_DATA, H2_END_STREAM, 1, "abc", 3);
+    flush();
+    assert_int_equal(reset_code(1), H2_PROTOCOL_ERROR);
+    assert_int_equal(echo.aborted + echo.finished, 1);
+}
+
+static void test_no_room(void **state)
+{
+    room.streams.max_objects = 1;
+    open_h2();
+    echo.by_hand = true;
+    h2_wire_headers(&wire, H2_END_HEADERS, 1, POST_H2);
+    request(3, GET_H2);
+    flush();
+    assert_int_equal(reset_code(3), H2_REFUSED_STREAM);
+    assert_int_equal(room.counts.streams_refused, 1);
+    assert_int_equal(echo.opened, 1);
+}
+
+static void test_early_answer(void **state)
+{
+    struct msg msg = {.status = 413, .length = 0, .body = MSG_BODY_LENGTH};
+    open_h2();
+    echo.by_hand = true;
+    h2_wire_headers(&wire, H2_END_HEADERS, 1, POST_H2);
+    h2_wire_frame(&wire, H2_DATA, 0, 1, "abc", 3);
+    flush();
+    assert_int_equal(answer(&msg, ""), 0);
+    assert_int_equal(told(STREAM_SENT), 1);
+    echo_finish(echo.current);
+    world_settle(&world);
+    assert_int_equal(reset_code(1), H2_NO_ERROR);
+    h2_wire_frame(&wire, H2_DATA, 0, 1, "late", 4); /* on its way already */
+    request(3, GET_H2);
+    flush();
+    assert_int_equal(echo.opened, 2);
+    assert_null(find(H2_GOAWAY, 0));
+}
+
+static void test_client_resets(void **state)
+{
+    open_h2();
+    echo.by_hand = true;
+    request(1, GET_H2);
+    h2_wire_number(&wire, H2_RST, 1, H2_CANCEL);
+    flush();
+    assert_int_equal(told(STREAM_FAILED), 1);
+    assert_int_equal(echo.current->stream.error, -ERR_CLIENT_GONE);
+    assert_int_equal(room.counts.streams_reset, 1);
+}
+
+static void test_client_goes(void **state)
+{
+    open_h2();
+    echo.by_hand = true;
+    request(1, GET_H2);
+    flush();
+    io_sim_peer_shutdown(peer);
+    world_settle(&world);
+    assert_int_equal(echo.current->stream.error, -ERR_CLIENT_GONE);
+    echo_abort(echo.current);
+    world_settle(&world);
+    assert_int_equal(echo.closed, 1);
+}
+
+static void test_abort_is_a_reset(void **state)
+{
+    struct msg msg = {.status = 200, .length = -1, .body = MSG_BODY_OPEN};
+    open_h2();
+    echo.by_hand = true;
+    request(1, GET_H2);
+    flush();
+    assert_int_equal(session_send_head(&echo.current->stream, &msg), 0);
+    world_settle(&world);
+    echo_abort(echo.current);
+    world_settle(&world);
+    assert_int_equal(reset_code(1), H2_INTERNAL_ERROR);
+    assert_open();
+}
+
+static void test_drain(void **state)
+{
+    struct msg msg = {.status = 200, .length = 0, .body = MSG_BODY_LENGTH};
+    open_h2();
+    echo.by_hand = true;
+    request(1, GET_H2);
+    flush();
+    session_drain(&echo.door.session);
+    world_settle(&world);
+    const struct h2_wire_frame *frame = find(H2_GOAWAY, 0);
+    assert_non_null(frame);
+    assert_int_equal(h2_wire_at(frame->payload, 0), 0x7fffffff);
+    frame = find(H2_PING, 0);
+    assert_non_null(frame);
+    h2_wire_frame(&wire, H2_PING, H2_ACK, 0, frame->payload.p, 8);
+    flush();
+    assert_int_equal(count(H2_GOAWAY, 0), 2);
+    assert_int_equal(h2_wire_at(frames[frame_count - 1].payload, 0), 1);
+    assert_int_equal(answer(&msg, ""), 0);
+    echo_finish(echo.current);
+    world_settle(&world);
+    assert_ended();
+}
+
+static void test_idle(void **state)
+{
+    open_h2();
+    request(1, GET_H2);
+    flush();
+    world_run(&world, IDLE_MS + 1);
+    assert_int_equal(goaway_code(), H2_NO_ERROR);
+    assert_ended();
+}
+
+static void test_head_that_never_ends(void **state)
+{
+    char block[200];
+    open_h2();
+    h2_wire_frame(&wire, H2_HEADERS, 0, 1, block, h2_wire_block(GET_H2, block, sizeof(block)));
+    flush();
+    world_run(&world, HEAD_MS + 1);
+    assert_int_equal(echo.lost_code, -ERR_REQUEST_HEAD_TIMEOUT);
+    assert_ended();
+}
+
+/* ---- floods ---- */
+
+static void test_rapid_reset(void **state)
+{
+    open_h2();
+    for (uint32_t i = 0; i < 40; i++) {
+        request(2 * i + 1, GET_H2);
+        h2_wire_number(&wire, H2_RST, 2 * i + 1, H2_CANCEL);
+        flush();
+    }
+    assert_int_equal(goaway_code(), H2_ENHANCE_YOUR_CALM);
+    assert_int_equal(room.counts.floods[H2_FLOOD_RESETS], 1);
+    assert_int_equal(echo.opened, 21);
+    assert_ended();
+}
+
+static void flood(enum h2_wire_type type, unsigned flags, uint32_t stream, size_t payload, enum h2_flood kind)
+{
+    open_h2();
+    h2_wire_headers(&wire, H2_END_HEADERS, 1, POST_H2);
+    for (int i = 0; i < 100; i++)
+        h2_wire_frame(&wire, type, flags, stream, "\0\0\0\0\0\0\0\1", payload);
+    flush();
+    assert_int_equal(goaway_code(), H2_ENHANCE_YOUR_CALM);
+    assert_int_equal(room.counts.floods[kind], 1);
+}
+
+static void test_ping_flood(void **state)
+{
+    flood(H2_PING, 0, 0, 8, H2_FLOOD_CONTROL);
+}
+
+static void test_settings_flood(void **state)
+{
+    flood(H2_SETTINGS, 0, 0, 0, H2_FLOOD_CONTROL);
+}
+
+static void test_priority_flood(void **state)
+{
+    flood(H2_PRIORITY, 0, 3, 5, H2_FLOOD_CONTROL);
+}
+
+static void test_empty_flood(void **state)
+{
+    flood(H2_DATA, 0, 1, 0, H2_FLOOD_EMPTY);
+}
+
+static void test_continuation_flood(void **state)
+{
+    char block[200];
+    open_h2();
+    h2_wire_frame(&wire, H2_HEADERS, 0, 1, block, h2_wire_block(GET_H2, block, sizeof(block)));
+    for (int i = 0; i < 30; i++)
+        h2_wire_frame(&wire, H2_MORE, 0, 1, block, h2_wire_block("x: y\n", block, sizeof(block)));
+    flush();
+    assert_int_equal(goaway_code(), H2_ENHANCE_YOUR_CALM);
+    assert_int_equal(room.counts.floods[H2_FLOOD_HEADS], 1);
+    assert_int_equal(echo.opened, 0);
+}
+
+/* The library is refused its n-th piece of memory, for every n until all goes well. */
+static void test_no_memory(void **state)
+{
+    for (size_t bytes = 0; bytes < 60000; bytes += 1000) {
+        room.library_bytes_max = bytes;
+        open_h2();
+        h2_wire_headers(&wire, H2_END_HEADERS, 1, POST_H2);
+        h2_wire_frame(&wire, H2_DATA, 0, 1, "abc", 3);
+        h2_wire_headers(&wire, H2_END_HEADERS | H2_END_STREAM, 1, "sum: 6\n");
+        flush();
+        leave();
+        assert_int_equal(echo.opened, echo.finished + echo.aborted);
+    }
+    open_h2();
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_door_to_h1),
+        TEST(test_door_bytewise),
+        TEST(test_door_times_out),
+        TEST(test_door_idle),
+        TEST(test_door_drains),
+        TEST(test_door_without_h2),
+        TEST(test_many_streams),
+        TEST(test_body_and_trailers),
+        TEST(test_head_and_expect),
+        TEST(test_windows_out),
+        TEST(test_windows_in),
+        TEST(test_refused_head),
+        TEST(test_malformed),
+        TEST(test_length_mismatch),
+        TEST(test_no_room),
+        TEST(test_early_answer),
+        TEST(test_client_resets),
+        TEST(test_client_goes),
+        TEST(test_abort_is_a_reset),
+        TEST(test_drain),
+        TEST(test_idle),
+        TEST(test_head_that_never_ends),
+        TEST(test_rapid_reset),
+        TEST(test_ping_flood),
+        TEST(test_settings_flood),
+        TEST(test_priority_flood),
+        TEST(test_empty_flood),
+        TEST(test_continuation_flood),
+        TEST(test_no_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
