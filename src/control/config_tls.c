@@ -41,6 +41,7 @@ static int load_listener(const struct config *config, struct config_tls *tls, st
         .certificates = certificates,
         .count = tls->certificates.count,
         .strict_sni = tls->strict_sni,
+        .h2 = config->http2.enabled,
         .only_tls13 = tls->min_version == CONFIG_TLS_1_3,
         .verify = (enum tls_verify)tls->client_verify,
         .ca = text_of(tls->client_ca),

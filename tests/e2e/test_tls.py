@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import socket
 import ssl
 import subprocess
@@ -31,14 +32,14 @@ def certificates(authority):
 @pytest.fixture
 def secure(balance, demo, certificates):
     """start(**tls) -> (ballast, port): a plain listener and one with TLS, before a demo worker."""
-    def start(limits=None, timeouts=None, chosen=tuple(NAMES), workers=None, **tls):
+    def start(limits=None, timeouts=None, chosen=tuple(NAMES), workers=None, http2=None, **tls):
         port = free_port()
         chains = [{"chain": str(certificates[name][0]), "key": str(certificates[name][1])} for name in chosen]
         workers = workers or demo().addresses
         ballast = balance(*workers, listeners=[
             {"address": f"127.0.0.1:{free_port()}"},
             {"address": f"127.0.0.1:{port}", "tls": {"certificates": chains, **tls}},
-        ], limits=limits or {}, timeouts=timeouts or {})
+        ], limits=limits or {}, timeouts=timeouts or {}, http2=http2 or {})
         return ballast, port
     return start
 
@@ -402,3 +403,45 @@ def test_tls_answer_until_the_end_needs_its_word(stack, behind, certificates, ru
             assert client.read_answer().body == b"some"
     line = ballast.wait_access_line(lambda line: line["target"] == "/until-the-end")
     assert (line["reason"] == "ok") != rudely, line
+
+
+# HTTP/2 over TLS.
+
+def test_tls_agrees_on_http2(secure, authority):
+    ballast, port = secure()
+    context = context_for(authority)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as plain, \
+            context.wrap_socket(plain, server_hostname="test.example") as secured:
+        assert secured.selected_alpn_protocol() == "h2"
+    done = subprocess.run([shutil.which("curl"), "-s", "--http2", "--cacert", authority.path, "--resolve",
+                           f"test.example:{port}:127.0.0.1", "-o", "/dev/null", "-w",
+                           "%{http_code} %{http_version} %{size_download}",
+                           f"https://test.example:{port}/bytes/3000000"],
+                          capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "200 2 3000000"
+    line = ballast.wait_access_line(lambda line: line["protocol"] == "HTTP/2")
+    assert (line["status"], line["reason"]) == (200, "ok")
+
+
+def test_tls_http2_says_https_to_the_worker(secure, authority):
+    _, port = secure()
+    done = subprocess.run([shutil.which("curl"), "-s", "--http2", "--cacert", authority.path, "--resolve",
+                           f"test.example:{port}:127.0.0.1", f"https://test.example:{port}/headers"],
+                          capture_output=True, text=True, timeout=30, check=True)
+    assert "x-forwarded-proto: https" in done.stdout.lower() and "via: 2 ballast" in done.stdout.lower()
+
+
+def test_tls_http2_under_load(secure):
+    ballast, port = secure()
+    done = subprocess.run([shutil.which("h2load"), "-n2000", "-c10", "-m20", f"https://127.0.0.1:{port}/"],
+                          capture_output=True, text=True, timeout=60, check=True)
+    assert "2000 succeeded, 0 failed, 0 errored" in done.stdout and "Application protocol: h2" in done.stdout
+    assert ballast.assert_accounts()["requests_ok"] == 2000
+
+
+def test_tls_without_http2(secure, authority):
+    _, port = secure(http2={"enabled": False})
+    context = context_for(authority)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    assert ask(port, context)[1]["alpn"] == "http/1.1"
