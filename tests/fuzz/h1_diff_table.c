@@ -303,6 +303,20 @@ static bool framing_trailer(const struct diff_case *seen)
     return false;
 }
 
+/* A tab in the white space between a chunk's size and its extension. */
+static bool tab_after_size(const struct diff_case *seen)
+{
+    for (size_t i = 0; i < seen->body.n; i++) {
+        bool tab = false;
+        size_t end = i;
+        while (end < seen->body.n && (seen->body.p[end] == '\t' || seen->body.p[end] == ' '))
+            tab |= seen->body.p[end++] == '\t';
+        if (tab && end < seen->body.n && seen->body.p[end] == ';')
+            return true;
+    }
+    return false;
+}
+
 /* `name: value` in letters and digits. */
 static bool plain_trailer(struct str line)
 {
