@@ -131,8 +131,8 @@ static int parse_command(struct option_parser *parser, const char *word)
         parser->options->command = (enum options_command)i;
         return 0;
     }
-    size_t nearest = directive_nearest_word(names, ARRAY_SIZE(names), given);
-    if (nearest < ARRAY_SIZE(names))
+    size_t nearest = directive_nearest_word(names, option_command_count, given);
+    if (nearest < option_command_count)
         return refuse(parser, "unknown command \"%.*s\"; did you mean \"%s\"?", STR_ARG(config_shown(given)),
                       option_commands[nearest].name);
     return refuse(parser, "unknown command \"%.*s\"; ballast help lists them", STR_ARG(config_shown(given)));

@@ -64,6 +64,7 @@ static int refuse(char why[TLS_WHY_MAX], const char *what, const char *file)
 static SSL_CTX *make_context(const SSL_METHOD *method, bool only_tls13)
 {
     SSL_CTX *context = SSL_CTX_new(method);
+    char groups[] = GROUPS; /* the library's macro takes it as its own */
 
     if (!context)
         return NULL;
@@ -73,7 +74,7 @@ static SSL_CTX *make_context(const SSL_METHOD *method, bool only_tls13)
     SSL_CTX_set_read_ahead(context, 0);
     if (SSL_CTX_set_min_proto_version(context, only_tls13 ? TLS1_3_VERSION : TLS1_2_VERSION) == 1 &&
         SSL_CTX_set_cipher_list(context, CIPHERS_12) == 1 && SSL_CTX_set_ciphersuites(context, CIPHERS_13) == 1 &&
-        SSL_CTX_set1_groups_list(context, GROUPS) == 1)
+        SSL_CTX_set1_groups_list(context, groups) == 1)
         return context;
     SSL_CTX_free(context);
     return NULL;

@@ -261,9 +261,14 @@ void check_answer_cut(struct sim_client *client, bool clean)
         client->plan->stop == STOP_NONE && !client->plan->pipelined && client->world->plan->drain_ms == 0 &&
         !plan_has(client->world->plan, FAMILY_DARK) && !plan_has(client->world->plan, FAMILY_OUTAGE) &&
         !plan_has(client->world->plan, FAMILY_BREAK) && request->framing == PLAN_NO_BODY &&
-        request->answer.at_byte < client->world->plan->net.buffer_bytes)
-        check_deadline(client, "answer_stalled", log->stalled_ns, client->world->plan->timeouts.response_idle_ms,
-                       slack_ns(client->world));
+        request->answer.at_byte < client->world->plan->net.buffer_bytes) {
+        /* The lines around chunks move nothing on: a worker that stalls behind one was silent since its last byte of
+         * body. */
+        uint32_t limit_ms = client->world->plan->timeouts.response_idle_ms;
+        bool chunked = request->answer.framing == PLAN_CHUNKED;
+        check_deadline(client, "answer_stalled", log->stalled_ns, limit_ms,
+                       chunked ? limit_ms * NS_PER_MS : slack_ns(client->world));
+    }
     wire_reader_start(&client->reader);
 }
 

@@ -323,6 +323,7 @@ static void ends_without_memory_for_the_answer(void **state)
 {
     enum { BODY = 1 << 20 };
     bool failed = true;
+    uint64_t failures = 0;
     for (unsigned n = 1; failed; n++) {
         struct world w;
         char *body = calloc(1, BODY);
@@ -337,9 +338,13 @@ static void ends_without_memory_for_the_answer(void **state)
         failed = alloc_fail_stop();
         world_count(&w);
         assert_int_equal(w.totals.active, 0);
-        assert_int_equal(w.totals.by_reason[failed ? ERR_NO_MEMORY : ERR_SEND_TIMEOUT], 1);
+        /* Some of what fails is only there to save memory, and is not missed. */
+        assert_int_equal(w.totals.by_reason[ERR_NO_MEMORY] + w.totals.by_reason[ERR_SEND_TIMEOUT], 1);
+        assert_true(failed || w.totals.by_reason[ERR_SEND_TIMEOUT] == 1);
+        failures += w.totals.by_reason[ERR_NO_MEMORY];
         close_world(&w, client);
     }
+    assert_true(failures > 0);
 }
 
 int main(void)
