@@ -4,10 +4,13 @@
 
 #include <libgen.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,7 +26,9 @@ enum {
     FALLBACK_PORT = 8080,
     ADDRESS_BYTES = 32,
     TOKEN_BYTES = 16,
-    ADMIN_PORTS = 20
+    ADMIN_PORTS = 20,
+    WORKER_LOOKS = 500,
+    WORKER_LOOK_MS = 10
 };
 
 struct demo {
@@ -112,6 +117,32 @@ static pid_t start_worker(const char *program, uint32_t port)
     _exit(127);
 }
 
+static bool listens(uint32_t port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    bool connected = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+    if (fd >= 0)
+        close(fd);
+    return connected;
+}
+
+/* So that the first requests find every worker. */
+static int await_worker(uint32_t port, pid_t pid)
+{
+    for (int look = 0; look < WORKER_LOOKS; look++) {
+        if (listens(port))
+            return 0;
+        if (waitpid(pid, NULL, WNOHANG) == pid)
+            break;
+        poll(NULL, 0, WORKER_LOOK_MS);
+    }
+    fprintf(stderr, "ballast: demo worker %u does not start: what it said stands above.\n", port);
+    return -ERR_SYSTEM;
+}
+
 static int start_workers(struct demo *demo)
 {
     char program[PATH_MAX];
@@ -132,6 +163,8 @@ static int start_workers(struct demo *demo)
         demo->pids[i] = start_worker(program, WORKER_PORT + i);
         error = demo->pids[i] < 0 ? -ERR_SYSTEM : 0;
     }
+    for (uint32_t i = 0; i < demo->workers && !error; i++)
+        error = await_worker(WORKER_PORT + i, demo->pids[i]);
     return error;
 }
 

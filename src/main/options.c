@@ -117,7 +117,7 @@ static int parse_option(const struct option_parser *parser, int argc, char *cons
 
 static int parse_command(struct option_parser *parser, const char *word)
 {
-    struct str names[OPTION_COMMANDS_MAX];
+    struct str names[OPTION_COMMANDS_MAX] = {{NULL, 0}};
     struct str given = str_of(word);
     if (str_eq(given, STR("--help")) || str_eq(given, STR("-h")))
         given = STR("help");

@@ -375,9 +375,11 @@ def test_thousands_of_slow_clients_cost_the_others_little(balance, demo, descrip
 
 
 def test_100_000_connects_without_a_byte(balance, demo, descriptors):
-    """In waves, each ended by resets; a healthy client is served all the while, and nothing is left."""
+    """In waves, each ended by resets; a healthy client is served all the while, and nothing is left.
+
+    Most never get as far as Ballast: the system hands a connection over when it has bytes, or after a second.
+    """
     ballast = balance(demo(), limits={"connections": 3000})
-    before = ballast.metrics()["ballast_connections_accepted_total"]
     with Steadily(lambda: ballast.get().status == 200) as asking:
         for wave in range(50):
             socks = []
@@ -391,7 +393,6 @@ def test_100_000_connects_without_a_byte(balance, demo, descriptors):
                 sock.close()
         asking.wait_times(5)
     metrics = ballast.assert_accounts()
-    assert metrics["ballast_connections_accepted_total"] - before >= 90_000
     assert (metrics["requests_failed"], metrics["requests_aborted"]) == (0, 0)
     wait_for(lambda: ballast.metrics()['ballast_connections{side="client",state="open"}'] < 10, 20)
 
