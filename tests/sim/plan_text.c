@@ -35,6 +35,17 @@ static uint32_t workers_of(const struct plan *plan, uint32_t pool)
     return count;
 }
 
+/* A worker that says nothing to a request holds its place among those that are sent again (balance/retry). */
+static bool places_are_held(const struct plan *plan)
+{
+    for (uint32_t i = 0; i < plan->clients && plan_has(plan, FAMILY_STORM); i++)
+        for (uint32_t k = 0; k < plan->client[i].count; k++)
+            if (plan->client[i].requests[k].answer.kind == ANSWER_HANG ||
+                plan->client[i].requests[k].answer.kind == ANSWER_STALL)
+                return true;
+    return false;
+}
+
 static const char *try_excuse(const struct plan *plan, const struct plan_request *request)
 {
     bool repeatable = plan_method_repeatable(request->method) && request->body_bytes < REPLAY_SAFE_BYTES;
@@ -43,6 +54,8 @@ static const char *try_excuse(const struct plan *plan, const struct plan_request
         steady = 1;
     if (request->answer.cut_first && (!repeatable || plan->tries < 3 || steady < 2))
         return "its first try is cut";
+    if (request->answer.cut_first && places_are_held(plan))
+        return "it may wait for its turn too long";
     if ((plan_has(plan, FAMILY_IDLE_CLOSE) || plan_has(plan, FAMILY_KEEP_ALIVE)) && (!repeatable || plan->tries < 2))
         return "its worker closes idle connections";
     return NULL;
