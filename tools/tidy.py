@@ -96,6 +96,7 @@ COVERED_ELSEWHERE = {
     "src/http/h2_stream.c": ("tests/unit/http/h2_server_test.c", "a stream is nothing without its session"),
     "src/control/server.c": ("tests/e2e/test_keeper.py", "threads, sockets and signals of a whole process"),
     "src/main/options_table.c": ("tests/unit/main/options_test.c", "tables: their parser's tests read them"),
+    "src/control/admin_story.c": ("tests/e2e/test_why.py", "what a record says, against what the test caused"),
     "src/control/config_man.c": ("tests/unit/control/roff_test.c", "its text is what roff made of the table"),
     "src/main/keeper.c": ("tests/e2e/test_keeper.py", "its subject is processes that die"),
     "src/main/demo.c": ("tests/e2e/test_keeper.py", "a whole process tree"),

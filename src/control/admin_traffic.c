@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "control/admin_pools.h"
+#include "control/admin_story.h"
 
 enum {
     LIST_MAX = 1000,
@@ -30,14 +31,24 @@ struct client_row {
 };
 
 struct inquiry;
+struct part;
+
+/* What is asked of the reactors: how each tells, and what is made of it. */
+struct inquiry_kind {
+    size_t row_bytes;
+    void (*take)(struct part *part, struct reactor *reactor); /* on the reactor's thread */
+    void (*answer)(struct inquiry *inquiry, struct admin_call *call);
+};
 
 struct part {
     struct reactor_order order; /* first */
     struct inquiry *inquiry;
     uint32_t limit, count, total;
     union {
+        void *rows;
         struct exchange_row *exchanges;
         struct client_row *clients;
+        struct recent_record *record;
     };
     bool posted;
     _Atomic bool told;
@@ -47,7 +58,8 @@ struct inquiry {
     struct list link; /* of admin->asked */
     struct admin *admin;
     struct admin_call *call; /* NULL once answered */
-    bool of_clients;
+    const struct inquiry_kind *kind;
+    char id[RECENT_ID_MAX + 1]; /* of the request that is asked for */
     struct timer patience;
     uint32_t parts_count;
     struct part parts[];
@@ -101,15 +113,32 @@ static void take_client(void *context, struct session *session)
     copy_text(row->client, sizeof(row->client), conn_peer_host(&session->conn, host));
 }
 
+static void take_exchanges(struct part *part, struct reactor *reactor)
+{
+    reactor_each_exchange(reactor, take_exchange, part);
+}
+
+static void take_clients(struct part *part, struct reactor *reactor)
+{
+    reactor_each_client(reactor, take_client, part);
+}
+
+static void take_record(struct part *part, struct reactor *reactor)
+{
+    const struct recent_record *found = recent_find(reactor_recent(reactor), str_of(part->inquiry->id));
+
+    if (!found)
+        return;
+    *part->record = *found;
+    part->count = 1;
+}
+
 static void run_part(struct reactor_order *order, struct reactor *reactor)
 {
     struct part *part = CONTAINER_OF(order, struct part, order);
     struct io *io = part->inquiry->admin->options.io;
 
-    if (part->inquiry->of_clients)
-        reactor_each_client(reactor, take_client, part);
-    else
-        reactor_each_exchange(reactor, take_exchange, part);
+    part->inquiry->kind->take(part, reactor);
     atomic_store(&part->told, true); /* from here on the control thread may free it */
     io_wake(io);
 }
@@ -121,8 +150,8 @@ static void free_inquiry(struct inquiry *inquiry)
     io_timer_fini(inquiry->admin->options.io, &inquiry->patience);
     list_remove(&inquiry->link);
     for (uint32_t i = 0; i < inquiry->parts_count; i++)
-        free(inquiry->parts[i].exchanges); /* not per request: an operator's question */
-    free(inquiry);                         /* not per request: see above */
+        free(inquiry->parts[i].rows); /* not per request: an operator's question */
+    free(inquiry);                    /* not per request: see above */
 }
 
 static json_t *exchange_json(const struct exchange_row *row, uint32_t thread)
@@ -150,28 +179,80 @@ static json_t *client_json(const struct client_row *row, uint32_t thread)
     return json;
 }
 
-static void answer(struct inquiry *inquiry)
+/* What all have told, as one list. */
+static json_t *rows_json(const struct inquiry *inquiry,
+                         json_t *(*row_json)(const struct part *part, uint32_t index, uint32_t thread),
+                         uint64_t *ret_total)
 {
-    struct admin_call *call = inquiry->call;
     json_t *list = json_array();
-    uint64_t total = 0;
 
-    inquiry->call = NULL;
+    *ret_total = 0;
     for (uint32_t i = 0; i < inquiry->parts_count; i++) {
         const struct part *part = &inquiry->parts[i];
         if (!atomic_load(&part->told))
             continue;
-        total += part->total;
+        *ret_total += part->total;
         for (uint32_t k = 0; k < part->count; k++)
-            (void)json_array_append_new(list, inquiry->of_clients ? client_json(&part->clients[k], i)
-                                                                  : exchange_json(&part->exchanges[k], i));
+            (void)json_array_append_new(list, row_json(part, k, i));
     }
-    if (!inquiry->of_clients) {
-        admin_answer_json(call, json_pack("{sosI}", "exchanges", list, "total", (json_int_t)total));
-        return;
-    }
+    return list;
+}
+
+static json_t *exchange_row_json(const struct part *part, uint32_t index, uint32_t thread)
+{
+    return exchange_json(&part->exchanges[index], thread);
+}
+
+static json_t *client_row_json(const struct part *part, uint32_t index, uint32_t thread)
+{
+    return client_json(&part->clients[index], thread);
+}
+
+static void answer_exchanges(struct inquiry *inquiry, struct admin_call *call)
+{
+    uint64_t total;
+    json_t *list = rows_json(inquiry, exchange_row_json, &total);
+
+    admin_answer_json(call, json_pack("{sosI}", "exchanges", list, "total", (json_int_t)total));
+}
+
+static void answer_clients(struct inquiry *inquiry, struct admin_call *call)
+{
+    uint64_t total;
+    json_t *list = rows_json(inquiry, client_row_json, &total);
+
     pulse_read(inquiry->admin->pulse);
     admin_answer_json(call, json_pack("{soso}", "counts", admin_counts_json(inquiry->admin), "clients", list));
+}
+
+/* An id may have come to several threads: the last one counts. */
+static void answer_record(struct inquiry *inquiry, struct admin_call *call)
+{
+    const struct recent_record *last = NULL;
+
+    for (uint32_t i = 0; i < inquiry->parts_count; i++) {
+        const struct part *part = &inquiry->parts[i];
+        if (atomic_load(&part->told) && part->count > 0 && (!last || part->record->ended_ns > last->ended_ns))
+            last = part->record;
+    }
+    if (last)
+        admin_answer_json(call, admin_story_json(last, io_now_ns(inquiry->admin->options.io)));
+    else
+        admin_answer_error(call, 404, "not_remembered",
+                           "No recent request had this id: each thread remembers the last 1,024 that went well and the "
+                           "last 512 that did not.");
+}
+
+static const struct inquiry_kind of_exchanges = {sizeof(struct exchange_row), take_exchanges, answer_exchanges};
+static const struct inquiry_kind of_clients = {sizeof(struct client_row), take_clients, answer_clients};
+static const struct inquiry_kind of_record = {sizeof(struct recent_record), take_record, answer_record};
+
+static void answer(struct inquiry *inquiry)
+{
+    struct admin_call *call = inquiry->call;
+
+    inquiry->call = NULL;
+    inquiry->kind->answer(inquiry, call);
 }
 
 static bool is_complete(const struct inquiry *inquiry)
@@ -214,25 +295,23 @@ void admin_traffic_stop(struct admin *admin)
 }
 
 /* not per request: an operator's question. */
-static struct inquiry *make_inquiry(struct admin *admin, struct admin_call *call, bool of_clients)
+static struct inquiry *make_inquiry(struct admin *admin, const struct inquiry_kind *kind, uint32_t limit)
 {
     uint32_t count = admin->options.reactor_count;
-    uint32_t limit = (uint32_t)admin_query_number(call, "limit", LIST_MAX, LIST_MAX);
     struct inquiry *inquiry = calloc(1, sizeof(*inquiry) + count * sizeof(inquiry->parts[0]));
 
     if (!inquiry)
         return NULL;
     inquiry->admin = admin;
-    inquiry->of_clients = of_clients;
+    inquiry->kind = kind;
     inquiry->parts_count = count;
     list_init(&inquiry->link);
     timer_init(&inquiry->patience, on_patience);
     for (uint32_t i = 0; i < count; i++) {
         struct part *part = &inquiry->parts[i];
-        size_t row = of_clients ? sizeof(struct client_row) : sizeof(struct exchange_row);
         *part = (struct part){.order = {run_part}, .inquiry = inquiry, .limit = limit};
-        part->exchanges = calloc(limit, row);
-        if (!part->exchanges) {
+        part->rows = calloc(limit, kind->row_bytes);
+        if (!part->rows) {
             free_inquiry(inquiry);
             return NULL;
         }
@@ -249,28 +328,46 @@ static uint32_t count_asked(const struct admin *admin)
     return count;
 }
 
-static void ask(struct admin *admin, struct admin_call *call, bool of_clients)
+/* id: of the request that is asked for, or empty. */
+static void ask(struct admin *admin, struct admin_call *call, const struct inquiry_kind *kind, uint32_t limit,
+                struct str id)
 {
     struct io *io = admin->options.io;
-    struct inquiry *inquiry = count_asked(admin) < INQUIRIES_MAX ? make_inquiry(admin, call, of_clients) : NULL;
+    struct inquiry *inquiry = count_asked(admin) < INQUIRIES_MAX ? make_inquiry(admin, kind, limit) : NULL;
 
     if (!inquiry) {
         admin_answer_error(call, 503, "full", "Too much is being asked at once, or memory is short.");
         return;
     }
     inquiry->call = call;
+    copy_text(inquiry->id, sizeof(inquiry->id), id);
     list_append(&admin->asked, &inquiry->link);
     for (uint32_t i = 0; i < inquiry->parts_count; i++)
         inquiry->parts[i].posted = reactor_post(admin->options.reactors[i], &inquiry->parts[i].order) == 0;
     io_timer_set(io, &inquiry->patience, io_now_ms(io) + PATIENCE_MS);
 }
 
+static uint32_t limit_of(struct admin_call *call)
+{
+    return (uint32_t)admin_query_number(call, "limit", LIST_MAX, LIST_MAX);
+}
+
 void admin_do_exchanges(struct admin *admin, struct admin_call *call)
 {
-    ask(admin, call, false);
+    ask(admin, call, &of_exchanges, limit_of(call), STR(""));
 }
 
 void admin_do_connections(struct admin *admin, struct admin_call *call)
 {
-    ask(admin, call, true);
+    ask(admin, call, &of_clients, limit_of(call), STR(""));
+}
+
+void admin_do_why(struct admin *admin, struct admin_call *call)
+{
+    struct str id = admin_param(admin, call, "id");
+
+    if (id.n == 0)
+        admin_answer_error(call, 400, "bad_id", "A request id is 1 to 128 of letters, digits, `.`, `_` and `-`.");
+    else
+        ask(admin, call, &of_record, 1, id);
 }

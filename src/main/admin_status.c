@@ -215,3 +215,33 @@ int admin_explain_run(const struct options *options)
     json_decref(explanation);
     return code;
 }
+
+/* ---- why ---- */
+
+static void print_story(const json_t *story)
+{
+    const json_t *lines = json_object_get(story, "lines");
+
+    for (size_t i = 0; i < json_array_size(lines); i++)
+        printf("%s\n", text_of(json_array_get(lines, i), "text"));
+}
+
+int admin_why_run(const struct options *options)
+{
+    char target[TARGET_MAX] = "/v1/requests/";
+    size_t n = strlen(target);
+    json_t *story = NULL;
+
+    if (!admin_client_escape(str_of(options->id), target + n, TARGET_MAX - n)) {
+        fprintf(stderr, "ballast: that is too long for a request id\n");
+        return STATUS_EXIT_UNKNOWN;
+    }
+    if (ask(options, target, &story))
+        return STATUS_EXIT_UNKNOWN;
+    if (options->json)
+        print_json(story);
+    else
+        print_story(story);
+    json_decref(story);
+    return 0;
+}

@@ -100,6 +100,7 @@ int main(int argc, char **argv)
     case OPTIONS_STATUS: return admin_status_run(&options);
     case OPTIONS_TOP: return admin_top_run(&options);
     case OPTIONS_EXPLAIN: return admin_explain_run(&options);
+    case OPTIONS_WHY: return admin_why_run(&options);
     case OPTIONS_VERSION: printf("ballast %s\n", BALLAST_VERSION); return 0;
     case OPTIONS_DOCTOR: return doctor(&options);
     case OPTIONS_HELP: return help(&options);

@@ -143,6 +143,8 @@ static int check_combination(const struct option_parser *parser)
     const struct options *options = parser->options;
     if (options->command == OPTIONS_HELP && options->man && options->completion)
         return refuse(parser, "ballast help takes one of --man and --completion");
+    if (options->command == OPTIONS_WHY && !options->id)
+        return refuse(parser, "ballast why needs the id of a request: X-Request-ID, or `id` in the access log");
     if (options->command != OPTIONS_CHECK)
         return 0;
     int what = (options->config_path != NULL) + options->schema + options->reference + options->defaults +
@@ -169,7 +171,9 @@ int options_parse(int argc, char *const *argv, struct options *ret_options, char
             ret_options->command = OPTIONS_HELP;
             return 0;
         }
-        if (argument.n < 2 || argument.p[0] != '-')
+        if (ret_options->command == OPTIONS_WHY && !ret_options->id && argument.n > 0 && argument.p[0] != '-')
+            ret_options->id = argv[at];
+        else if (argument.n < 2 || argument.p[0] != '-')
             result = refuse(&parser, "unexpected argument \"%.*s\"", STR_ARG(config_shown(argument)));
         else
             result = parse_option(&parser, argc, argv, &at);

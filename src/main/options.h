@@ -18,6 +18,7 @@ enum options_command {
     OPTIONS_STATUS,
     OPTIONS_TOP,
     OPTIONS_EXPLAIN,
+    OPTIONS_WHY,
     OPTIONS_VERSION,
     OPTIONS_HELP
 };
@@ -34,8 +35,9 @@ struct options {
     bool reference;
     bool defaults;
     bool openapi;
-    bool json;                                 /* status, explain */
+    bool json;                                 /* status, explain, why */
     const char *method, *host, *path, *client; /* explain */
+    const char *id;                            /* why */
     bool man;                                  /* check, help: a manual page instead */
     const char *completion;                    /* help: for this shell instead */
     const char *listen[OPTIONS_ADDRESSES_MAX];

@@ -8,7 +8,8 @@ enum {
     FOR_DOCTOR = 1 << OPTIONS_DOCTOR,
     FOR_STATUS = 1 << OPTIONS_STATUS,
     FOR_EXPLAIN = 1 << OPTIONS_EXPLAIN,
-    FOR_ASKING = FOR_STATUS | FOR_EXPLAIN | 1 << OPTIONS_TOP, /* of a balancer that runs */
+    FOR_WHY = 1 << OPTIONS_WHY,
+    FOR_ASKING = FOR_STATUS | FOR_EXPLAIN | FOR_WHY | 1 << OPTIONS_TOP, /* of a balancer that runs */
     FOR_HELP = 1 << OPTIONS_HELP,
 };
 
@@ -28,7 +29,7 @@ const struct option_rule option_rules[] = {
      "debug, info, warn, error or off"},
     {"admin", 0, "ADDR", FOR_RUN | FOR_DEMO | FOR_ASKING, OPTION_TEXT, AT(flags.admin), 0, 0, 0,
      "where the administration API is: unix:/path or an IP address and port"},
-    {"json", 0, "", FOR_STATUS | FOR_EXPLAIN, OPTION_FLAG, AT(json), 0, 0, 0, "print JSON"},
+    {"json", 0, "", FOR_STATUS | FOR_EXPLAIN | FOR_WHY, OPTION_FLAG, AT(json), 0, 0, 0, "print JSON"},
     {"method", 0, "METHOD", FOR_EXPLAIN, OPTION_TEXT, AT(method), 0, 0, 0, "of the request (GET)"},
     {"host", 0, "HOST", FOR_EXPLAIN, OPTION_TEXT, AT(host), 0, 0, 0, "of the request (localhost)"},
     {"path", 0, "PATH", FOR_EXPLAIN, OPTION_TEXT, AT(path), 0, 0, 0, "of the request (/)"},
@@ -57,6 +58,7 @@ const struct command_rule option_commands[] = {
      "how a balancer that runs is; exits with 0 ok, 1 degraded, 2 down, 3 unknown"},
     {"top", "ballast top [options]", "the same as a live screen, with keys to sort, filter and drain"},
     {"explain", "ballast explain [options]", "say which route, pool and worker a request would get now, and why"},
+    {"why", "ballast why REQUEST-ID [options]", "say what became of a recent request, try by try"},
     {"version", "ballast version", "print the version"},
     {"help", "ballast help [options]", "print this"},
 };

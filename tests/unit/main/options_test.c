@@ -125,6 +125,8 @@ static void options_refusals(void **state)
         {"demo --port 65536", "--port: \"65536\" is no whole number from 1 to 65535"},
         {"demo --port=", "--port: \"\" is no whole number from 1 to 65535"},
         {"demo --workers x", "--workers: \"x\" is no whole number from 1 to 64"},
+        {"why", "ballast why needs the id of a request: X-Request-ID, or `id` in the access log"},
+        {"why a b", "unexpected argument \"b\""},
         {"check", "ballast check needs a file: -c FILE"},
         {"check -c a --schema", "ballast check takes one of -c, --schema, --reference, --defaults, --openapi, --man"},
     };
