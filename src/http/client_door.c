@@ -15,7 +15,7 @@ static void become_h1(union client_door *door)
 {
     struct client_undecided before = door->undecided;
 
-    h1_server_begin(&door->h1, before.options->h1, before.owner);
+    h1_server_begin(&door->h1, before.options->h1, before.owner, before.began_ns);
 }
 
 static void become_h2(union client_door *door)
@@ -71,7 +71,8 @@ static void on_received(struct conn *conn)
     } else if (matches < 0) {
         become_h1(door);
         conn->events->on_received(conn);
-    } else {
+    } else if (!door->undecided.began_ns) {
+        door->undecided.began_ns = io_now_ns(conn->io);
         conn_set_deadline(conn, io_now_ms(conn->io) + options->h1->request_head_ms);
     }
 }

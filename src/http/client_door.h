@@ -20,6 +20,7 @@ struct client_undecided {
     struct session session; /* first, as in all of them */
     const struct client_door_options *options;
     struct session_owner *owner;
+    int64_t began_ns; /* when the first byte came that could be the preface or a head; 0: none has */
 };
 
 union client_door {

@@ -580,7 +580,8 @@ static const struct session_ops server_ops = {
     .splice = &server_splice,
 };
 
-void h1_server_begin(struct h1_server *server, const struct h1_server_options *options, struct session_owner *owner)
+void h1_server_begin(struct h1_server *server, const struct h1_server_options *options, struct session_owner *owner,
+                     int64_t began_ns)
 {
     memset((char *)server + sizeof(server->session), 0, sizeof(*server) - sizeof(server->session));
     server->session.ops = &server_ops;
@@ -588,6 +589,11 @@ void h1_server_begin(struct h1_server *server, const struct h1_server_options *o
     server->options = options;
     server->owner = owner;
     wait_for_head(server);
+    if (began_ns == 0)
+        return;
+    server->began_ns = began_ns;
+    server->head_begun = true;
+    conn_set_deadline(&server->session.conn, began_ns / 1000000 + options->request_head_ms);
 }
 
 int h1_server_start(struct h1_server *server, struct io *io, int fd, const struct sockaddr_storage *peer,
@@ -602,6 +608,6 @@ int h1_server_start(struct h1_server *server, struct io *io, int fd, const struc
     if (!error)
         error = conn_accept(&server->session.conn, fd, peer);
     if (!error)
-        h1_server_begin(server, options, owner);
+        h1_server_begin(server, options, owner, 0);
     return error;
 }

@@ -41,7 +41,8 @@ MUST_CHECK int h1_server_start(struct h1_server *server, struct io *io, int fd, 
                                const struct transport_use *transport, const struct h1_server_options *options,
                                struct session_owner *owner);
 /* Takes over a session whose conn is open; what it has received waits in conn->in and is looked at with the next event.
- */
-void h1_server_begin(struct h1_server *server, const struct h1_server_options *options, struct session_owner *owner);
+ * began_ns: when the first byte of a head came, if one has, in io_now_ns; else 0. */
+void h1_server_begin(struct h1_server *server, const struct h1_server_options *options, struct session_owner *owner,
+                     int64_t began_ns);
 
 #endif
