@@ -283,13 +283,16 @@ class Demo:
         for port in (3001, 3002, 3003):
             wait_for(lambda port=port: refuses(("127.0.0.1", port)), 30, f"port {port} to be free")
         self.process = subprocess.Popen([str(program), "demo", *map(str, options)], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.said = []
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
 
     def __enter__(self):
-        wait_for(lambda: any("Ctrl-C" in line for line in self.said), 20, "the demo to say what to try")
+        def is_ready():
+            assert self.process.poll() is None, f"the demo ended with {self.process.returncode}:\n{self.text}"
+            return any("Ctrl-C" in line for line in self.said)
+        wait_for(is_ready, 20, "the demo to say what to try")
         return self
 
     def __exit__(self, *_):
@@ -333,7 +336,8 @@ def test_the_demo_shows_three_workers_in_turn(ballast_path):
         assert len(set(answers[:3])) == 3 and answers[:3] == answers[3:]
         for number in (b"3001", b"3002", b"3003"):
             assert sum(number in answer for answer in answers[:3]) == 1
-        metrics = ask(port, b"/metrics").body.decode()
+        # An answer may be there a moment before its thread has counted it.
+        metrics = wait_for(lambda: "requests_active 0\n" in (page := ask(port, b"/metrics").body.decode()) and page)
         assert metrics.startswith("requests_total 6\nrequests_failed 0\nrequests_active 0\n")
         assert "".join(f"worker_{n}_requests 2\n" for n in (3001, 3002, 3003)) in metrics
         workers = children(demo.process.pid)
