@@ -109,6 +109,7 @@ def test_an_interim_and_a_final_answer_and_the_end_in_one_write(scripted, balanc
     for _ in range(200):
         answer = balancer.ask(GET)
         assert (answer.status, answer.body, len(answer.interim)) == (200, b"hello", 1)
+    balancer.wait_metric("requests_active", 0)
     assert balancer.assert_accounts()["requests_ok"] == 200
 
 
