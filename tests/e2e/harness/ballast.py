@@ -1,6 +1,7 @@
 """Starts the real program, waits until it serves, reads its numbers and logs, and stops it as an operator would."""
 
 import json
+import os
 import pathlib
 import re
 import signal
@@ -35,6 +36,8 @@ def settings(workers, **extra):
         "limits": {"connections": 1000},
         "timeouts": {"drain": "2s"},
     }
+    if os.environ.get("BALLAST_THREADS"):
+        base["threads"] = int(os.environ["BALLAST_THREADS"])
     return merge(base, extra)
 
 

@@ -1,5 +1,8 @@
 """Waiting for something to become true, bounded, and free ports. No test sleeps for a guessed time."""
 
+import contextlib
+import pathlib
+import random
 import select
 import socket
 import time
@@ -27,11 +30,15 @@ def pause(seconds):
 
 
 def free_port(host="127.0.0.1"):
-    """A TCP port nobody listens on at this moment."""
+    """A TCP port nobody listens on at this moment, and that the system gives to no outgoing connection: those are taken
+    from a range of its own, and one of them may have the port before the program that it is meant for."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
+    first_outgoing = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for _ in range(200):
+        with socket.socket(family, socket.SOCK_STREAM) as probe, contextlib.suppress(OSError):
+            probe.bind((host, random.randrange(10_000, max(first_outgoing, 10_100))))
+            return probe.getsockname()[1]
+    raise AssertionError("no port is free")
 
 
 def has_ipv6():
