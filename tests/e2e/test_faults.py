@@ -24,7 +24,7 @@ import pytest
 from harness.ballast import Ballast, settings
 from harness.client import Client, CutShort
 from harness.programs import Program, Server, Steadily, children
-from harness.waiting import free_port, pause, wait_for
+from harness.waiting import free_port, wait_for
 from harness.worker import Script, wait
 
 REAL = pathlib.Path(__file__).resolve().parent / "real"
