@@ -72,7 +72,9 @@ static void put_plain_help(struct page *page)
               "# HELP requests_ok Requests answered whole.\n"
               "# HELP requests_aborted Requests whose client left or stopped reading.\n");
     for (uint32_t i = 0; i < snapshot->worker_count; i++)
-        put(page, "# HELP worker_%.*s_alive 1 when healthy.\n# HELP worker_%.*s_requests Requests sent to it.\n",
+        put(page,
+            "# HELP worker_%.*s_alive Whether it is healthy: 1 or 0.\n"
+            "# HELP worker_%.*s_requests Requests sent to it.\n",
             STR_ARG(snapshot->workers[i].id), STR_ARG(snapshot->workers[i].id));
 }
 

@@ -44,7 +44,7 @@ def assert_failed(ballast, answer, status, reason, error):
     line = failure(ballast)
     assert (line["status"], line["reason"], line["by"]) == (status, reason.decode(), "ballast")
     assert line["id"] == answer.fields.one(b"x-request-id").decode()
-    metrics = ballast.metrics()
+    metrics = ballast.settled_metrics()
     assert (metrics["requests_failed"], metrics["requests_aborted"], metrics["requests_active"]) == (1, 0, 0)
 
 
@@ -226,7 +226,7 @@ def test_a_worker_dies_inside_its_answer(scripted, balance, framing, body, end):
                 client.stream.take(10)
     line = failure(ballast)
     assert line["reason"] in ("answer_cut", "connection_reset") and line["status"] == 200
-    metrics = ballast.metrics()
+    metrics = ballast.settled_metrics()
     assert (metrics["requests_failed"], metrics["requests_aborted"], metrics["requests_ok"]) == (1, 0, 0)
 
 
@@ -235,7 +235,7 @@ def test_a_demo_worker_dies_inside_its_answer(demo, balance):
     with pytest.raises(CutShort):
         ballast.ask(GET)
     assert failure(ballast)["reason"] == "answer_cut"
-    assert ballast.metrics()["requests_failed"] == 1
+    assert ballast.settled_metrics()["requests_failed"] == 1
 
 
 # A silent worker.
@@ -255,7 +255,7 @@ def test_a_worker_that_stops_inside_its_answer(scripted, balance, stack):
         ballast.ask(GET)
     line = failure(ballast)
     assert (line["reason"], line["status"]) == ("answer_stalled", 200)
-    assert ballast.metrics()["requests_failed"] == 1
+    assert ballast.settled_metrics()["requests_failed"] == 1
 
 
 def test_a_worker_that_does_not_read_the_request(scripted, balance, stack):
@@ -298,7 +298,7 @@ def assert_aborted(ballast, reason="client_gone"):
     wait_for(lambda: ballast.metrics()["requests_active"] == 0, 5, "the request to be over")
     line = failure(ballast)
     assert (line["status"], line["reason"]) == (499, reason)
-    metrics = ballast.metrics()
+    metrics = ballast.settled_metrics()
     assert (metrics["requests_aborted"], metrics["requests_failed"], metrics["requests_ok"]) == (1, 0, 0)
     return line
 
@@ -426,7 +426,7 @@ def test_a_5xx_of_the_worker_is_passed_on(demo, balance, status):
     assert (answer.status, answer.fields.one(b"proxy-status")) == (status, None)
     line = failure(ballast)
     assert (line["reason"], line["by"], line["tries"], line["status"]) == ("ok", "worker", 1, status)
-    metrics = ballast.metrics()
+    metrics = ballast.settled_metrics()
     assert (metrics["requests_ok"], metrics["requests_failed"]) == (1, 0)
     assert metrics[f'ballast_requests_total{{pool="web",worker="{worker.port}",code_class="5xx"}}'] == 1
 

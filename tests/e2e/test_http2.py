@@ -114,7 +114,7 @@ def test_a_client_that_resets_is_aborted(scripted, balance):
         assert ballast.wait_access_line(lambda line: line["target"] == "/hang")["reason"] == "client_gone"
         h2.ask(3)
         assert h2.answer(3).status == 200
-    assert ballast.metrics()["requests_aborted"] == 1
+    assert ballast.settled_metrics()["requests_aborted"] == 1
 
 
 def test_early_answer_ends_the_upload(scripted, balance):
@@ -201,6 +201,6 @@ def test_h2load(ballast):
     done = subprocess.run([tool("h2load"), "-n3000", "-c20", "-m20", url], capture_output=True, text=True, timeout=60,
                           check=True)
     assert re.search(r"3000 total, 3000 started, 3000 done, 3000 succeeded, 0 failed, 0 errored", done.stdout)
-    metrics = ballast.metrics()
+    metrics = ballast.settled_metrics()
     counts = [count for name, count in metrics.items() if re.fullmatch(r"worker_\w+_requests", name)]
     assert metrics["requests_total"] == metrics["requests_ok"] == 3000 and counts == [1000] * 3

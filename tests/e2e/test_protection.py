@@ -81,7 +81,7 @@ def assert_all_works(ballast, worker, scripted):
     ballast.access_path.rename(moved)
     ballast.send_signal(signal.SIGUSR1)
     ballast.wait_log("access log is reopened")
-    before = ballast.metrics()["requests_total"]
+    before = ballast.settled_metrics()["requests_total"]
     assert ballast.ask(GET).status == 200
     assert len(ballast.wait_access(1)) == 1 and len(moved.read_text().splitlines()) == before
     go, begun = threading.Event(), threading.Event()

@@ -86,10 +86,10 @@ def test_each_pool_has_its_own_turns(routed):
 
 
 def test_no_route_is_404_and_a_failure_with_its_reason(routed):
-    before = routed.metrics().get('ballast_failures_total{reason="no_route"}', 0)
+    before = routed.settled_metrics().get('ballast_failures_total{reason="no_route"}', 0)
     answer = routed.get("/", host="nobody.test")
     assert answer.status == 404 and b'details="no_route"' in answer.fields.one(b"proxy-status")
-    assert routed.metrics()['ballast_failures_total{reason="no_route"}'] == before + 1
+    assert routed.settled_metrics()['ballast_failures_total{reason="no_route"}'] == before + 1
     line = routed.wait_access_line(lambda line: line["host"] == "nobody.test")
     assert (line["status"], line["reason"], line["pool"], line["worker"]) == (404, "no_route", "", "")
 

@@ -111,8 +111,8 @@ def test_life_of_the_package(root, packages, network):
     def ask(path="/"):
         return run(*network, "curl", "-s", "-m", "5", f"http://127.0.0.1{path}", check=False)
     try:
-        wait_for(lambda: "worker_3003_alive 1" in ask("/metrics"))
-        assert len({ask() for _ in range(3)}) == 3
+        wait_for(lambda: "\nworker_3003_alive 1\n" in ask("/metrics"))
+        assert {ask() for _ in range(3)} == {f"worker {port} on port {port}: GET /\n" for port in (3001, 3002, 3003)}
         # Another version, while it serves.
         run(*chroot, "dpkg", "-i", "/tmp/two.deb")
         assert "Version: 99.1" in run(*chroot, "dpkg", "-s", "ballast")

@@ -187,6 +187,10 @@ class Ballast:
             values[match.group(1)] = int(number) if number.is_integer() else number
         return values
 
+    def settled_metrics(self):
+        """The same once no request is active: a client has its answer before the answer's thread has counted it."""
+        return wait_for(lambda: (values := self.metrics())["requests_active"] == 0 and values, what="all to be over")
+
     def wait_metric(self, name, value, timeout=10.0):
         return wait_for(lambda: self.metrics().get(name) == value, timeout, f"{name} {value}")
 
