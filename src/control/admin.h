@@ -51,6 +51,7 @@ struct admin {
     struct list asked;               /* what reactors were asked for and have not told yet (admin_traffic.c) */
     struct list streams;             /* live_stream.link (admin_live.c) */
     uint64_t events_sent;            /* journal lines that streams have seen */
+    int64_t status_due_ns;           /* steady: the next status for the streams not before */
     struct timer tick;
     bool stopping;
 };

@@ -12,7 +12,7 @@
 struct admin_http;
 struct admin_call;
 
-enum { ADMIN_CLIENTS_MAX = 64, ADMIN_BODY_MAX = 65536, ADMIN_STREAM_WAITING_MAX = 1 << 20 };
+enum { ADMIN_CLIENTS_MAX = 64, ADMIN_BODY_MAX = 65536, ADMIN_STREAM_WAITING_MAX = 16 << 20 };
 
 struct admin_http_options {
     struct io *io;

@@ -4,7 +4,10 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "control/admin_pools.h"
+
+enum { NEARLY_NS = 500000000 }; /* less than a tick: what takes little is told with every one */
 
 struct live_stream {
     struct list link; /* of admin->streams */
@@ -94,6 +97,18 @@ static void tell_events(struct admin *admin)
             tell_all(admin, "event", event_json(&line));
 }
 
+/* A status of ten thousand workers is megabytes: making it may take a twentieth of this thread, which also probes. */
+static void tell_status(struct admin *admin)
+{
+    int64_t began_ns = clock_steady_ns();
+
+    if (began_ns < admin->status_due_ns)
+        return;
+    tell_all(admin, "status", admin_status_json(admin));
+    int64_t now_ns = clock_steady_ns();
+    admin->status_due_ns = now_ns + 20 * (now_ns - began_ns) - NEARLY_NS;
+}
+
 void admin_live_tick(struct timer *timer)
 {
     struct admin *admin = CONTAINER_OF(timer, struct admin, tick);
@@ -102,7 +117,7 @@ void admin_live_tick(struct timer *timer)
     pulse_beat(admin->pulse);
     if (!list_empty(&admin->streams)) {
         tell_events(admin);
-        tell_all(admin, "status", admin_status_json(admin));
+        tell_status(admin);
     }
     io_timer_set(io, &admin->tick, io_now_ms(io) + PULSE_MS);
 }
