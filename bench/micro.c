@@ -66,6 +66,9 @@ static void parse_browser(uint64_t times)
 /* ---- picker ---- */
 
 static struct worker workers[WORKERS_MANY];
+static struct worker *worker_list[WORKERS_MANY];
+static uint32_t worker_weights[WORKERS_MANY];
+static _Alignas(64) _Atomic uint64_t turn;
 
 static void make_pool(struct pool *pool, uint32_t count, uint32_t heaviest)
 {
@@ -73,9 +76,12 @@ static void make_pool(struct pool *pool, uint32_t count, uint32_t heaviest)
     for (uint32_t i = 0; i < count; i++) {
         workers[i] = (struct worker){.index = i, .weight = 1 + i % heaviest, .pool = pool};
         atomic_store(&workers[i].alive, true);
+        worker_list[i] = &workers[i];
+        worker_weights[i] = workers[i].weight;
     }
-    int error = pool_init(pool, workers, count);
+    int error = pool_init(pool, worker_list, worker_weights, count);
     ASSERT(error == 0);
+    pool->turn = &turn;
     pool_publish(pool);
 }
 

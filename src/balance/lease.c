@@ -2,8 +2,6 @@
  * and is on its worker's shelf exactly while it idles. */
 #include "balance/lease.h"
 
-#include "base/lines.h"
-
 struct lease {
     struct h1_client client; /* first: found from its session */
     struct lease_book *book;
@@ -26,13 +24,27 @@ static struct lease *of_client(struct h1_client *client)
     return CONTAINER_OF(client, struct lease, client);
 }
 
+static struct lease_shelf *shelf_at(const struct lease_book *book, const struct worker *worker)
+{
+    struct lease_shelf *shelf = table_at(&book->shelves, worker->index);
+
+    if (!shelf->idle.next)
+        list_init(&shelf->idle);
+    return shelf;
+}
+
+static struct lease_shelf *shelf_of(const struct lease *lease)
+{
+    return shelf_at(lease->book, lease->worker);
+}
+
 static void unshelve(struct lease *lease)
 {
     if (!lease->shelved)
         return;
     lease->shelved = false;
     list_remove(&lease->client.session.link);
-    lease->book->shelves[lease->worker->index].count--;
+    shelf_of(lease)->count--;
     lease->book->idle--;
 }
 
@@ -46,11 +58,6 @@ static void on_ready(struct h1_client_owner *owner, struct h1_client *client, in
         h1_client_close(client);
     if (ready)
         ready(lease->context, error ? NULL : &client->session, error);
-}
-
-static struct lease_shelf *shelf_of(const struct lease *lease)
-{
-    return &lease->book->shelves[lease->worker->index];
 }
 
 static int64_t idle_ms(const struct lease *lease)
@@ -125,43 +132,63 @@ static void on_closed(struct h1_client_owner *owner, struct h1_client *client)
 int lease_book_init(struct lease_book *book, const struct lease_options *options)
 {
     *book = (struct lease_book){.owner = {on_ready, on_lost, on_closed}, .options = *options};
-    book->shelves = lines_take(options->workers, sizeof(*book->shelves));
-    if (!book->shelves)
-        return -ERR_NO_MEMORY;
-    for (uint32_t i = 0; i < options->workers; i++)
-        list_init(&book->shelves[i].idle);
+    table_init(&book->shelves, sizeof(struct lease_shelf));
     slab_init(&book->leases, sizeof(struct lease), options->max_sessions, options->max_sessions / 4);
-    return 0;
+    return lease_book_grow(book, options->workers);
+}
+
+int lease_book_grow(struct lease_book *book, uint32_t workers)
+{
+    return table_grow(&book->shelves, workers);
 }
 
 void lease_book_fini(struct lease_book *book)
 {
     ASSERT(book->open == 0);
     slab_fini(&book->leases);
-    lines_give(book->shelves);
-    book->shelves = NULL;
+    table_fini(&book->shelves);
+}
+
+/* Closes idle sessions: all of them, or those with removed workers. */
+static void close_idle(struct lease_book *book, bool all)
+{
+    for (uint32_t i = 0; i < book->options.workers; i++) {
+        struct lease_shelf *shelf = table_at(&book->shelves, i);
+        if (shelf->count > 0)
+            LIST_FOREACH_SAFE (link, &shelf->idle) {
+                struct lease *lease = CONTAINER_OF(link, struct lease, client.session.link);
+                if (!all && !atomic_load(&lease->worker->removed))
+                    break;
+                unshelve(lease);
+                h1_client_close(&lease->client);
+            }
+        if (shelf->scout && (all || atomic_load(&shelf->scout->worker->removed)))
+            h1_client_close(&shelf->scout->client); /* closed takes it down */
+    }
+}
+
+void lease_book_adopt(struct lease_book *book, const struct lease_options *options)
+{
+    struct io *io = book->options.io;
+
+    book->options = *options;
+    book->options.io = io;
+    book->leases.max_objects = options->max_sessions;
+    book->leases.keep = options->max_sessions / 4;
+    close_idle(book, false);
 }
 
 void lease_book_drain(struct lease_book *book)
 {
     book->draining = true;
-    for (uint32_t i = 0; i < book->options.workers; i++) {
-        struct lease_shelf *shelf = &book->shelves[i];
-        LIST_FOREACH_SAFE (link, &shelf->idle) {
-            struct lease *lease = CONTAINER_OF(link, struct lease, client.session.link);
-            unshelve(lease);
-            h1_client_close(&lease->client);
-        }
-        if (shelf->scout)
-            h1_client_close(&shelf->scout->client); /* closed takes it down */
-    }
+    close_idle(book, true);
 }
 
 struct session *lease_take(struct lease_book *book, const struct worker *worker)
 {
     int64_t retire_ms = idle_age_retire_ms(&worker->idle_age);
 
-    LIST_FOREACH_SAFE (link, &book->shelves[worker->index].idle) {
+    LIST_FOREACH_SAFE (link, &shelf_at(book, worker)->idle) {
         struct lease *lease = CONTAINER_OF(link, struct lease, client.session.link);
         if (idle_ms(lease) >= retire_ms)
             continue; /* it has its deadline */
@@ -217,10 +244,10 @@ void lease_note_stale(struct session *session)
 void lease_return(struct lease_book *book, struct session *session, int64_t whole_ms)
 {
     struct lease *lease = CONTAINER_OF(session, struct lease, client.session);
-    struct lease_shelf *shelf = &book->shelves[lease->worker->index];
+    struct lease_shelf *shelf = shelf_of(lease);
 
     ASSERT(!lease->shelved && session_idle(session));
-    if (book->draining || shelf->count >= book->options.idle_max) {
+    if (book->draining || atomic_load(&lease->worker->removed) || shelf->count >= book->options.idle_max) {
         h1_client_close(&lease->client);
         return;
     }

@@ -9,6 +9,7 @@
 #define BALANCE_LEASE_H
 
 #include "balance/pool.h"
+#include "base/table.h"
 #include "http/h1_client.h"
 
 struct lease_options {
@@ -16,7 +17,7 @@ struct lease_options {
     struct h1_limits limits;
     int64_t worker_idle_ms;
     uint32_t idle_max; /* idle sessions kept for each worker */
-    uint32_t workers;  /* how many there are: worker->index is below it */
+    uint32_t workers;  /* worker->index is below it, until lease_book_grow */
     size_t max_sessions;
 };
 
@@ -31,7 +32,7 @@ struct lease_shelf {
 struct lease_book {
     struct h1_client_owner owner; /* first */
     struct lease_options options;
-    struct lease_shelf *shelves;
+    struct table shelves; /* struct lease_shelf by worker index; never used ones are all zero */
     struct slab leases;
     uint32_t open; /* sessions that exist */
     uint32_t idle;
@@ -42,6 +43,12 @@ struct lease_book {
 typedef void (*lease_ready_fn)(void *context, struct session *session, int error);
 
 MUST_CHECK int lease_book_init(struct lease_book *book, const struct lease_options *options);
+/* Control thread, before the book's own is told of them: memory for workers with an index below `workers`. 0,
+ * -ERR_NO_MEMORY, -ERR_FULL. */
+MUST_CHECK int lease_book_grow(struct lease_book *book, uint32_t workers);
+/* Other options from now on (its io is kept); it has grown to their workers. Idle sessions with workers that were
+ * removed are closed, as others will be when they are returned. */
+void lease_book_adopt(struct lease_book *book, const struct lease_options *options);
 /* No session may exist (lease_book_drain, and turns until `open` is 0). */
 void lease_book_fini(struct lease_book *book);
 /* Closes idle sessions now and others as they are returned. */

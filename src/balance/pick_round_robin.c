@@ -15,7 +15,7 @@ static struct worker *find_untried(struct pool *pool, uint64_t turn, uint32_t ro
 
 static struct worker *pick_next(struct pool *pool, const struct pick_tried *tried)
 {
-    uint64_t turn = atomic_fetch_add_explicit(&pool->turn, 1, memory_order_relaxed);
+    uint64_t turn = atomic_fetch_add_explicit(pool->turn, 1, memory_order_relaxed);
     struct worker *worker = pool_at(pool, turn);
 
     if (!worker || !pick_was_tried(tried, worker))
@@ -24,7 +24,7 @@ static struct worker *pick_next(struct pool *pool, const struct pick_tried *trie
      * meanwhile. */
     uint32_t round = pool_round(pool);
     for (uint32_t i = 1; i < round; i++) {
-        turn = atomic_fetch_add_explicit(&pool->turn, 1, memory_order_relaxed);
+        turn = atomic_fetch_add_explicit(pool->turn, 1, memory_order_relaxed);
         worker = pool_at(pool, turn);
         if (!worker || !pick_was_tried(tried, worker))
             return worker;
@@ -35,7 +35,7 @@ static struct worker *pick_next(struct pool *pool, const struct pick_tried *trie
 /* The same, with nobody's turn taken. */
 static struct worker *peek_next(struct pool *pool, const struct pick_tried *tried)
 {
-    uint64_t turn = atomic_load_explicit(&pool->turn, memory_order_relaxed);
+    uint64_t turn = atomic_load_explicit(pool->turn, memory_order_relaxed);
     struct worker *worker = pool_at(pool, turn);
 
     return !worker || !pick_was_tried(tried, worker) ? worker : find_untried(pool, turn, pool_round(pool), tried);

@@ -22,10 +22,10 @@ static uint64_t weigh(const struct pool *pool, bool taking_only, uint32_t *ret_d
     uint64_t sum = 0;
 
     for (uint32_t i = 0; i < pool->count; i++) {
-        if (taking_only && !worker_takes(&pool->workers[i]))
+        if (taking_only && !worker_takes(pool->workers[i]))
             continue;
-        divisor = greatest_common_divisor(divisor, worker_weight(&pool->workers[i]));
-        sum += worker_weight(&pool->workers[i]);
+        divisor = greatest_common_divisor(divisor, worker_weight(pool->workers[i]));
+        sum += worker_weight(pool->workers[i]);
     }
     *ret_divisor = divisor ? divisor : 1;
     return sum / *ret_divisor;
@@ -57,7 +57,7 @@ static uint64_t slots_needed(const struct pool *pool)
     if (weigh(pool, false, &divisor) == pool->count)
         return pool->count;
     for (uint32_t i = 0; i < pool->count; i++)
-        most += worker_weight(&pool->workers[i]);
+        most += worker_weight(pool->workers[i]);
     return most;
 }
 
@@ -83,14 +83,29 @@ static int make_scratch(struct pool *pool, uint64_t room)
     return pool->scratch ? 0 : -ERR_NO_MEMORY;
 }
 
-int pool_init(struct pool *pool, struct worker *workers, uint32_t count)
+/* The same for weights that workers are going to have. */
+static uint64_t slots_for(struct worker *const *workers, const uint32_t *weights, uint32_t count)
+{
+    uint64_t most = 0;
+    bool equal = true;
+    uint32_t first = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t change = atomic_load(&workers[i]->weight_change), weight = change ? change : weights[i];
+        ASSERT(weight >= 1 && weight <= POOL_WEIGHT_MAX);
+        first = i ? first : weight;
+        equal &= weight == first;
+        most += weight;
+    }
+    return equal ? count : most;
+}
+
+int pool_init(struct pool *pool, struct worker **workers, const uint32_t *weights, uint32_t count)
 {
     ASSERT(count > 0);
     pool->workers = workers;
     pool->count = count;
-    for (uint32_t i = 0; i < count; i++)
-        ASSERT(workers[i].weight >= 1 && workers[i].weight <= POOL_WEIGHT_MAX);
-    uint64_t room = slots_needed(pool);
+    uint64_t room = slots_for(workers, weights, count);
     if (room > POOL_SLOTS_MAX)
         return -ERR_FULL;
     int error = make_scratch(pool, room);
@@ -168,7 +183,7 @@ static void merge_init(struct merge *merge, const struct pool *pool, uint32_t di
     ASSERT(sorted);
     memset(merge, 0, sizeof(*merge));
     for (uint32_t i = 0; i < pool->count; i++)
-        merge->strands[worker_weight(&pool->workers[i])].rank += worker_takes(&pool->workers[i]);
+        merge->strands[worker_weight(pool->workers[i])].rank += worker_takes(pool->workers[i]);
     for (uint32_t weight = 1; weight <= POOL_WEIGHT_MAX; weight++) {
         struct strand *strand = &merge->strands[weight];
         strand->workers = sorted;
@@ -177,8 +192,8 @@ static void merge_init(struct merge *merge, const struct pool *pool, uint32_t di
         strand->rank = 0;
     }
     for (uint32_t i = 0; i < pool->count; i++) {
-        struct strand *strand = &merge->strands[worker_weight(&pool->workers[i])];
-        if (worker_takes(&pool->workers[i]))
+        struct strand *strand = &merge->strands[worker_weight(pool->workers[i])];
+        if (worker_takes(pool->workers[i]))
             strand->workers[strand->count++] = i;
     }
     for (uint32_t weight = 1; weight <= POOL_WEIGHT_MAX; weight++)
@@ -212,12 +227,12 @@ static uint32_t fill_equal(const struct pool *pool, struct pool_schedule *schedu
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < pool->count; i++)
-        if (worker_takes(&pool->workers[i]))
+        if (worker_takes(pool->workers[i]))
             atomic_store_explicit(&schedule->slots[n++], i, memory_order_relaxed);
     return n;
 }
 
-void pool_publish(struct pool *pool)
+static void publish_one(struct pool *pool)
 {
     uint32_t divisor;
     uint32_t version = atomic_load_explicit(&pool->version, memory_order_relaxed) + 1;
@@ -228,13 +243,18 @@ void pool_publish(struct pool *pool)
     /* The version before is seen no later than what is written now over the table before it. */
     atomic_thread_fence(memory_order_release);
     for (uint32_t i = 0; i < pool->count; i++)
-        taking += worker_takes(&pool->workers[i]);
-    ASSERT(total <= schedule->room);
-    uint32_t count =
-        total == taking ? fill_equal(pool, schedule) : fill_weighted(pool, schedule, divisor, (uint32_t)total);
+        taking += worker_takes(pool->workers[i]);
+    bool equal = total == taking || total > schedule->room || !pool->scratch;
+    uint32_t count = equal ? fill_equal(pool, schedule) : fill_weighted(pool, schedule, divisor, (uint32_t)total);
 
     atomic_store_explicit(&schedule->count, count, memory_order_relaxed);
     atomic_store_explicit(&pool->version, version, memory_order_release);
+}
+
+void pool_publish(struct pool *pool)
+{
+    for (; pool; pool = pool->older)
+        publish_one(pool);
 }
 
 int64_t pool_publish_pause_ms(const struct pool *pool)
@@ -279,7 +299,7 @@ uint32_t pool_alive(const struct pool *pool)
     uint32_t alive = 0;
 
     for (uint32_t i = 0; i < pool->count; i++)
-        alive += atomic_load_explicit(&pool->workers[i].alive, memory_order_relaxed);
+        alive += atomic_load_explicit(&pool->workers[i]->alive, memory_order_relaxed);
     return alive;
 }
 
@@ -300,6 +320,6 @@ struct worker *pool_at(const struct pool *pool, uint64_t position)
         uint32_t slot = count ? atomic_load_explicit(&schedule->slots[position % count], memory_order_relaxed) : 0;
         atomic_thread_fence(memory_order_acquire);
         if (atomic_load_explicit(&pool->version, memory_order_relaxed) == version)
-            return count ? &pool->workers[slot] : NULL;
+            return count ? pool->workers[slot] : NULL;
     }
 }

@@ -1,9 +1,10 @@
 /* Pools of workers: who there is, who is alive, and whose turn it is.
  *
- * A worker outlives configurations by its identity; its health word is written by the control thread alone and read by
- * all. A pool publishes a schedule, the order in which its living workers get their turns; the control thread rebuilds
- * it when health, modes or weights change. A pick is one atomic add and an index, and is exact over all reactors (ADR
- * 0004).
+ * A worker outlives configurations by its identity (balance/roster); its health word is written by the control thread
+ * alone and read by all. A pool belongs to one configuration, and there may be several of one name while exchanges of
+ * the configuration before go on. A pool publishes a schedule, the order in which its living workers get their turns;
+ * the control thread rebuilds it when health, modes or weights change. A pick is one atomic add and an index, and is
+ * exact over all reactors (ADR 0004).
  */
 #ifndef BALANCE_POOL_H
 #define BALANCE_POOL_H
@@ -27,15 +28,18 @@ enum worker_mode { WORKER_READY, WORKER_DRAIN, WORKER_DISABLED };
 struct worker {
     /* fixed after init */
     uint32_t index;  /* over all pools: the place of its counters and idle connections */
-    uint32_t weight; /* as configured */
     struct str name; /* for people, and the label `worker` in the metrics */
     struct str id;   /* in metric names: worker_<id>_alive */
+    struct str pool_name;
     struct str address;
     struct sock_addr addr;
+    /* control thread only */
+    uint32_t weight;                /* as configured */
+    struct pool *pool;              /* in the newest configuration; NULL: it is not in that */
     struct transport_use transport; /* of the connections to it, probes too */
-    struct pool *pool;
-    /* shared */
-    _Atomic bool alive;             /* written by the control thread, as the others; by probes alone */
+    /* shared: written by the control thread, but for idle_age */
+    _Atomic bool alive;             /* by probes alone */
+    _Atomic bool removed;           /* no longer in the configuration */
     _Atomic uint8_t mode;           /* enum worker_mode */
     _Atomic uint32_t weight_change; /* instead of weight; 0: none */
     struct idle_age idle_age;       /* written by reactors */
@@ -72,23 +76,26 @@ struct pool {
     const struct pick_ops *pick;
     struct health_rules health;
     struct str health_path;
-    struct worker *workers;
+    struct worker **workers;
     uint32_t count;
-    uint32_t *scratch; /* control thread: for weighted schedules; NULL while all weights are equal */
+    _Atomic uint64_t *turn; /* of this pool and all others of its name: written by every pick, alone on its line */
+    /* control thread only */
+    uint32_t *scratch;  /* for weighted schedules; NULL while all weights are equal */
+    struct pool *older; /* of the same name, in the configuration before, while that is still in use */
     /* shared: written by the control thread, read by reactors. A reader takes schedules[version & 1] and checks
      * afterwards that version has moved by less than 2: the other one is being written. */
     struct pool_schedule *_Atomic schedules[2];
     _Atomic uint32_t version;
     _Atomic int64_t next_probe_ms; /* steady; when the next probe of a worker that is down is due */
-    /* shared: written by every pick, alone on its line */
-    _Alignas(64) _Atomic uint64_t turn;
 };
 
-/* workers[0..count) with pool and weight set; count > 0. Makes room for the schedules; nobody is alive yet. 0,
- * -ERR_NO_MEMORY, -ERR_FULL (the weights need more than POOL_SLOTS_MAX slots). */
-MUST_CHECK int pool_init(struct pool *pool, struct worker *workers, uint32_t count);
+/* workers[0..count), and weights[i] for each; count > 0. Makes room for the schedules; who is alive shows with the
+ * first pool_publish. 0, -ERR_NO_MEMORY, -ERR_FULL (the weights need more than POOL_SLOTS_MAX slots). */
+MUST_CHECK int pool_init(struct pool *pool, struct worker **workers, const uint32_t *weights, uint32_t count);
 void pool_fini(struct pool *pool);
-/* Control thread: publishes the schedule for the workers that now take requests. */
+/* Control thread: publishes the schedule for the workers that now take requests, by their weights; also in the older
+ * ones of this name. Weights that need more room than the pool was made for count as equal: those of a newer
+ * configuration, in a pool of the one before. */
 void pool_publish(struct pool *pool);
 /* How long to let pass between two publications, so that a pool of very many slots whose workers change one by one does
  * not keep its thread busy with schedules; 0 for pools of less than POOL_SLOTS_PER_MS slots. */

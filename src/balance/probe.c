@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/table.h"
 #include "http/msg.h"
 
 enum {
@@ -30,6 +31,7 @@ struct probe {
     bool paused;  /* an operator wants no probes */
     bool changed; /* the last result made the worker go up or down */
     bool fresh;   /* this probe's connection was made for it */
+    bool retired; /* its worker was removed: it asks no more */
     int64_t began_ns;
 };
 
@@ -54,9 +56,13 @@ struct prober {
     struct prober_options options;
     struct h1_limits limits;
     struct rand_gen rand;
-    struct probe *probes; /* by worker index */
-    struct publisher *publishers;
+    struct table probes;                            /* struct probe by worker index; never used ones are all zero */
+    uint32_t workers;                               /* indexes in use are below it */
+    struct publisher *publishers, *publishers_next; /* of the pools now, and of those of prober_adopt to come */
+    uint32_t pools;
     uint32_t sessions;
+    bool started;
+    uint32_t starts; /* so many were to begin together */
     bool stopping;
     pthread_mutex_t lock; /* over each probe's health and stats, for readers */
 };
@@ -331,10 +337,8 @@ static void on_timer(struct timer *timer)
         begin(probe, false);
 }
 
-static void init_probe(struct prober *prober, struct worker *worker)
+static void init_probe(struct prober *prober, struct probe *probe, struct worker *worker)
 {
-    struct probe *probe = &prober->probes[worker->index];
-
     probe->prober = prober;
     probe->worker = worker;
     timer_init(&probe->timer, on_timer);
@@ -342,52 +346,13 @@ static void init_probe(struct prober *prober, struct worker *worker)
     arena_init(&probe->arena, PROBE_ARENA_BYTES);
 }
 
-static void init_pool(struct prober *prober, struct publisher *publisher, struct pool *pool)
+static struct probe *probe_at(const struct prober *prober, uint32_t index)
 {
-    publisher->prober = prober;
-    publisher->pool = pool;
-    timer_init(&publisher->timer, on_pause_over);
-    for (uint32_t i = 0; i < pool->count; i++)
-        init_probe(prober, &pool->workers[i]);
+    return table_at(&prober->probes, index);
 }
 
-/* start-up only: one prober with a probe for each worker. */
-int prober_create(const struct prober_options *options, struct prober **ret_prober)
-{
-    struct prober *prober = calloc(1, sizeof(*prober));
-    struct probe *probes = calloc(options->worker_count, sizeof(*probes));
-    struct publisher *publishers = calloc(options->pool_count, sizeof(*publishers));
-
-    if (!prober || !probes || !publishers) {
-        free(prober);
-        free(probes);
-        free(publishers);
-        return -ERR_NO_MEMORY;
-    }
-    prober->owner = (struct h1_client_owner){on_ready, on_lost, on_closed};
-    prober->options = *options;
-    prober->limits = (struct h1_limits){.head_bytes = 16384, .fields = 100, .target_bytes = 8192};
-    prober->probes = probes;
-    prober->publishers = publishers;
-    pthread_mutex_init(&prober->lock, NULL);
-    if (options->seed)
-        rand_seed(&prober->rand, options->seed);
-    else
-        rand_init(&prober->rand);
-    for (uint32_t p = 0; p < options->pool_count; p++)
-        init_pool(prober, &publishers[p], options->pools[p]);
-    *ret_prober = prober;
-    return 0;
-}
-
-void prober_start(struct prober *prober)
-{
-    for (uint32_t i = 0; i < prober->options.worker_count; i++)
-        set_timer_in(&prober->probes[i], i / PROBE_STARTS_PER_MS);
-}
-
-/* Ends what is under way, without a result. */
-static void stop_asking(struct probe *probe)
+/* Gives up what is under way; its state and results stay. */
+static void halt(struct probe *probe)
 {
     io_task_cancel(&probe->task);
     drop_session(probe);
@@ -397,9 +362,109 @@ static void stop_asking(struct probe *probe)
     io_timer_fini(probe->prober->options.io, &probe->timer);
 }
 
+/* Kept ones keep state, connection and schedule, unless that is longer than it may be now. */
+static void add_worker(struct prober *prober, struct worker *worker)
+{
+    struct probe *probe = probe_at(prober, worker->index);
+    int64_t most_ms = io_now_ms(prober->options.io) + worker->pool->health.interval_ms;
+
+    if (!probe->prober)
+        init_probe(prober, probe, worker);
+    else if (!probe->retired && (probe->asking || probe->paused || !prober->started || probe->timer.due_ms <= most_ms))
+        return;
+    probe->retired = false;
+    if (prober->started && !probe->paused)
+        set_timer_in(probe, prober->starts++ / PROBE_STARTS_PER_MS);
+}
+
+/* Nothing waits to be published: snapshots publish their pools when they come into use. */
+static void replace_publishers(struct prober *prober, struct pool *const *pools, uint32_t count)
+{
+    for (uint32_t p = 0; p < prober->pools; p++)
+        io_timer_fini(prober->options.io, &prober->publishers[p].timer);
+    free(prober->publishers); /* not per request: see prober_grow */
+    prober->publishers = prober->publishers_next;
+    prober->publishers_next = NULL;
+    prober->pools = count;
+    for (uint32_t p = 0; p < count; p++) {
+        prober->publishers[p] = (struct publisher){.prober = prober, .pool = pools[p]};
+        timer_init(&prober->publishers[p].timer, on_pause_over);
+    }
+}
+
+int prober_grow(struct prober *prober, uint32_t workers, uint32_t pools)
+{
+    free(prober->publishers_next);                                         /* not per request: once a reload */
+    prober->publishers_next = calloc(pools + 1, sizeof(struct publisher)); /* not per request: once a reload */
+    if (!prober->publishers_next)
+        return -ERR_NO_MEMORY;
+    pthread_mutex_lock(&prober->lock);
+    int error = table_grow(&prober->probes, workers);
+    pthread_mutex_unlock(&prober->lock);
+    return error;
+}
+
+void prober_adopt(struct prober *prober, struct pool *const *pools, uint32_t pool_count, uint32_t workers)
+{
+    prober->starts = 0;
+    replace_publishers(prober, pools, pool_count);
+    pthread_mutex_lock(&prober->lock);
+    prober->workers = workers > prober->workers ? workers : prober->workers;
+    for (uint32_t p = 0; p < pool_count; p++)
+        for (uint32_t i = 0; i < pools[p]->count; i++)
+            add_worker(prober, pools[p]->workers[i]);
+    pthread_mutex_unlock(&prober->lock);
+    for (uint32_t i = 0; i < prober->workers; i++) {
+        struct probe *probe = probe_at(prober, i);
+        if (!probe->prober || probe->retired || !atomic_load(&probe->worker->removed))
+            continue;
+        halt(probe);
+        probe->retired = true;
+    }
+}
+
+/* start-up only: one prober. */
+int prober_create(const struct prober_options *options, struct prober **ret_prober)
+{
+    struct prober *prober = calloc(1, sizeof(*prober));
+
+    if (!prober)
+        return -ERR_NO_MEMORY;
+    prober->owner = (struct h1_client_owner){on_ready, on_lost, on_closed};
+    prober->options = *options;
+    prober->limits = (struct h1_limits){.head_bytes = 16384, .fields = 100, .target_bytes = 8192};
+    table_init(&prober->probes, sizeof(struct probe));
+    pthread_mutex_init(&prober->lock, NULL);
+    if (options->seed)
+        rand_seed(&prober->rand, options->seed);
+    else
+        rand_init(&prober->rand);
+    int error = prober_grow(prober, options->worker_count, options->pool_count);
+    if (error) {
+        prober_destroy(&prober);
+        return error;
+    }
+    prober_adopt(prober, options->pools, options->pool_count, options->worker_count);
+    *ret_prober = prober;
+    return 0;
+}
+
+static bool is_asked(const struct probe *probe)
+{
+    return probe->prober && !probe->retired;
+}
+
+void prober_start(struct prober *prober)
+{
+    prober->started = true;
+    for (uint32_t i = 0; i < prober->workers; i++)
+        if (is_asked(probe_at(prober, i)))
+            set_timer_in(probe_at(prober, i), i / PROBE_STARTS_PER_MS);
+}
+
 void prober_pause(struct prober *prober, struct worker *worker, bool paused)
 {
-    struct probe *probe = &prober->probes[worker->index];
+    struct probe *probe = probe_at(prober, worker->index);
 
     if (probe->paused == paused || prober->stopping)
         return;
@@ -408,7 +473,7 @@ void prober_pause(struct prober *prober, struct worker *worker, bool paused)
         set_timer_in(probe, 0);
         return;
     }
-    stop_asking(probe);
+    halt(probe);
     arena_reset(&probe->arena);
     pthread_mutex_lock(&prober->lock);
     probe->health = (struct health){.state = HEALTH_UNKNOWN};
@@ -420,9 +485,10 @@ void prober_pause(struct prober *prober, struct worker *worker, bool paused)
 void prober_stop(struct prober *prober)
 {
     prober->stopping = true;
-    for (uint32_t i = 0; i < prober->options.worker_count; i++)
-        stop_asking(&prober->probes[i]);
-    for (uint32_t p = 0; p < prober->options.pool_count; p++)
+    for (uint32_t i = 0; i < prober->workers; i++)
+        if (is_asked(probe_at(prober, i)))
+            halt(probe_at(prober, i));
+    for (uint32_t p = 0; p < prober->pools; p++)
         io_timer_fini(prober->options.io, &prober->publishers[p].timer);
 }
 
@@ -435,11 +501,13 @@ bool prober_stopped(const struct prober *prober)
 void prober_destroy(struct prober **prober)
 {
     ASSERT((*prober)->sessions == 0);
-    for (uint32_t i = 0; i < (*prober)->options.worker_count; i++)
-        arena_fini(&(*prober)->probes[i].arena);
+    for (uint32_t i = 0; i < (*prober)->workers; i++)
+        if (probe_at(*prober, i)->prober)
+            arena_fini(&probe_at(*prober, i)->arena);
     pthread_mutex_destroy(&(*prober)->lock);
     free((*prober)->publishers);
-    free((*prober)->probes);
+    free((*prober)->publishers_next);
+    table_fini(&(*prober)->probes);
     free(*prober);
     *prober = NULL;
 }
@@ -447,9 +515,8 @@ void prober_destroy(struct prober **prober)
 void prober_read(struct prober *prober, const struct worker *worker, struct health *ret_health,
                  struct probe_stats *ret_stats)
 {
-    const struct probe *probe = &prober->probes[worker->index];
-
     pthread_mutex_lock(&prober->lock);
+    const struct probe *probe = probe_at(prober, worker->index);
     *ret_health = probe->health;
     *ret_stats = probe->stats;
     pthread_mutex_unlock(&prober->lock);

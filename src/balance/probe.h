@@ -33,9 +33,9 @@ struct prober;
 
 struct prober_options {
     struct io *io;
-    struct pool **pools;
+    struct pool *const *pools;
     uint32_t pool_count;
-    uint32_t worker_count; /* over all pools */
+    uint32_t worker_count; /* worker->index is below it */
     uint64_t seed;         /* of the jitter; 0: from the system */
     /* Told of each transition after the pool's schedule was published (or, where that has a pause to keep, before);
      * change is HEALTH_WENT_UP or _WENT_DOWN. */
@@ -51,6 +51,12 @@ void prober_start(struct prober *prober);
 /* An operator wants this worker asked no more, or again. Meanwhile nothing is known of it: its state is unknown, and it
  * gets requests again after a good probe, as at the start. */
 void prober_pause(struct prober *prober, struct worker *worker, bool paused);
+/* Room for workers with an index below `workers` and for so many pools, before anybody reads of them and before
+ * prober_adopt. 0, -ERR_NO_MEMORY, -ERR_FULL. */
+MUST_CHECK int prober_grow(struct prober *prober, uint32_t workers, uint32_t pools);
+/* Another configuration's pools, with worker->pool and ->removed set accordingly; it has grown to `workers`. New
+ * workers are asked at once, kept ones keep state, results and schedule, removed ones are asked no more. */
+void prober_adopt(struct prober *prober, struct pool *const *pools, uint32_t pool_count, uint32_t workers);
 /* Closes everything; prober_stopped says when it is done. */
 void prober_stop(struct prober *prober);
 bool prober_stopped(const struct prober *prober);

@@ -210,11 +210,27 @@ void admin_note_stopping(struct admin *admin)
     admin->stopping = true;
 }
 
+/* not per request: once a reload. */
+int admin_grow(struct admin *admin, uint32_t workers)
+{
+    uint32_t room = admin->worker_room;
+
+    if (workers <= room)
+        return 0;
+    struct admin_worker *grown = reallocarray(admin->workers, workers, sizeof(*grown));
+    if (!grown)
+        return -ERR_NO_MEMORY;
+    memset(grown + room, 0, (workers - room) * sizeof(*grown));
+    admin->workers = grown;
+    admin->worker_room = workers;
+    return pulse_grow(admin->pulse, workers);
+}
+
 /* start-up only: one a server. */
 int admin_create(const struct admin_options *options, struct admin **ret_admin)
 {
     struct admin *admin = calloc(1, sizeof(*admin));
-    uint32_t workers = options->sources->snapshot->worker_count;
+    uint32_t workers = roster_count(options->sources->roster);
 
     if (!admin)
         return -ERR_NO_MEMORY;
@@ -223,6 +239,7 @@ int admin_create(const struct admin_options *options, struct admin **ret_admin)
     list_init(&admin->streams);
     timer_init(&admin->tick, admin_live_tick);
     admin->workers = calloc(workers, sizeof(*admin->workers));
+    admin->worker_room = workers;
     int error = admin->workers ? pulse_create(options->sources, &admin->pulse) : -ERR_NO_MEMORY;
     struct admin_http_options http = {.io = options->io, .fd = options->fd, .on_call = on_call, .context = admin};
     if (!error)

@@ -47,6 +47,7 @@ struct admin {
     struct admin_http *http;
     struct pulse *pulse;
     struct admin_worker *workers;    /* by index */
+    uint32_t worker_room;            /* how many of them */
     const struct admin_route *route; /* of the call being answered */
     struct list asked;               /* what reactors were asked for and have not told yet (admin_traffic.c) */
     struct list streams;             /* live_stream.link (admin_live.c) */
@@ -61,6 +62,8 @@ MUST_CHECK int admin_create(const struct admin_options *options, struct admin **
 void admin_note_health(struct admin *admin, const struct worker *worker, bool up, struct str cause);
 /* The loop was woken: a reactor may have answered. */
 void admin_on_wake(struct admin *admin);
+/* Before anything is counted for workers with an index up to `workers`. 0 or -ERR_NO_MEMORY. */
+MUST_CHECK int admin_grow(struct admin *admin, uint32_t workers);
 /* The server has been told to stop: it goes on telling, and says so. */
 void admin_note_stopping(struct admin *admin);
 /* Closes everything; no reactor runs any more. */

@@ -13,7 +13,7 @@ enum { SENTENCE_MAX = 512 };
 /* Turns until the worker's own, or the round's length when it has none. */
 static uint32_t turns_until(const struct pool *pool, const struct worker *worker)
 {
-    uint64_t turn = atomic_load(&pool->turn);
+    uint64_t turn = atomic_load(pool->turn);
     uint32_t round = pool_round(pool);
 
     for (uint32_t i = 0; i < round; i++)
@@ -65,7 +65,7 @@ static json_t *workers_json(struct admin *admin, const struct pool *pool, const 
     char why[SENTENCE_MAX];
 
     for (uint32_t i = 0; pool && i < pool->count; i++) {
-        const struct worker *worker = &pool->workers[i];
+        const struct worker *worker = pool->workers[i];
         json_t *json = json_object();
         say_why(admin, worker, worker == chosen, why, sizeof(why));
         admin_set_str(json, "name", worker->name);

@@ -133,7 +133,7 @@ static enum condition condition_of(const struct pool *pool, uint32_t *ret_taking
     uint32_t taking = 0, missing = 0;
 
     for (uint32_t i = 0; i < pool->count; i++) {
-        const struct worker *worker = &pool->workers[i];
+        const struct worker *worker = pool->workers[i];
         taking += worker_takes(worker);
         missing += !atomic_load(&worker->alive) && atomic_load(&worker->mode) == WORKER_READY;
     }
@@ -156,7 +156,7 @@ static json_t *pool_json(const struct admin *admin, const struct pool *pool)
     admin_set_int(json, "taking", taking);
     admin_set(json, "rates", rates_json(pulse_pool_rates(admin->pulse, pool)));
     for (uint32_t i = 0; i < pool->count; i++)
-        (void)json_array_append_new(workers, worker_json(admin, &pool->workers[i]));
+        (void)json_array_append_new(workers, worker_json(admin, pool->workers[i]));
     admin_set(json, "workers", workers);
     return json;
 }
@@ -285,8 +285,8 @@ static struct worker *find_worker(struct admin *admin, struct admin_call *call)
         return NULL;
     struct str name = admin_param(admin, call, "worker");
     for (uint32_t i = 0; i < pool->count; i++)
-        if (str_eq(pool->workers[i].name, name))
-            return &pool->workers[i];
+        if (str_eq(pool->workers[i]->name, name))
+            return pool->workers[i];
     admin_answer_error(call, 404, "no_such_worker", "The pool has no worker of that name.");
     return NULL;
 }

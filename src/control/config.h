@@ -21,6 +21,9 @@
 #include "io/sock.h"
 #include "net/tls_ctx.h"
 
+/* As many as directive.def allows. */
+enum { CONFIG_LISTENERS_MAX = 256 };
+
 enum config_balance { CONFIG_BALANCE_ROUND_ROBIN };
 enum config_upgrade { CONFIG_UPGRADE_OFF, CONFIG_UPGRADE_WEBSOCKET, CONFIG_UPGRADE_ANY }; /* as rewrite_upgrade */
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
@@ -95,6 +98,7 @@ struct config_worker {
     struct config_place place;
     struct config_address address;
     struct str name; /* given, or the id */
+    bool named;      /* it was given */
     struct str id;   /* for metrics: [A-Za-z0-9_], one of a kind in the configuration */
     uint32_t weight;
 };

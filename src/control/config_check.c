@@ -103,7 +103,8 @@ static int worker_set_id(struct arena *arena, struct config_worker *worker, bool
         worker->id = arena_print(arena, "%u", (unsigned)address->port);
     if (worker->id.p == NULL)
         return -ERR_NO_MEMORY;
-    if (worker->name.n == 0)
+    worker->named = worker->name.n > 0;
+    if (!worker->named)
         worker->name = worker->id;
     return 0;
 }

@@ -25,6 +25,7 @@ struct page {
     struct bufq *out;
     int error; /* the first one; nothing is written after it */
     struct account_totals totals;
+    uint32_t count; /* of workers: all that were ever known */
     struct account_worker *workers;
 };
 
@@ -44,38 +45,40 @@ __attribute__((format(printf, 2, 3))) static void put(struct page *page, const c
 
 typedef unsigned long long ull;
 
+static const struct worker *worker_of(const struct page *page, uint32_t index)
+{
+    return roster_at(page->sources->roster, index);
+}
+
 /* ---- the lines that were asked for ---- */
 
 static void put_plain(struct page *page)
 {
-    const struct snapshot *snapshot = page->sources->snapshot;
     const struct account_totals *totals = &page->totals;
 
     put(page, "requests_total %llu\nrequests_failed %llu\nrequests_active %llu\n", (ull)totals->total,
         (ull)totals->failed, (ull)totals->active);
-    for (uint32_t i = 0; i < snapshot->worker_count; i++)
-        put(page, "worker_%.*s_alive %d\n", STR_ARG(snapshot->workers[i].id), atomic_load(&snapshot->workers[i].alive));
-    for (uint32_t i = 0; i < snapshot->worker_count; i++)
-        put(page, "worker_%.*s_requests %llu\n", STR_ARG(snapshot->workers[i].id), (ull)page->workers[i].dispatches);
+    for (uint32_t i = 0; i < page->count; i++)
+        put(page, "worker_%.*s_alive %d\n", STR_ARG(worker_of(page, i)->id), atomic_load(&worker_of(page, i)->alive));
+    for (uint32_t i = 0; i < page->count; i++)
+        put(page, "worker_%.*s_requests %llu\n", STR_ARG(worker_of(page, i)->id), (ull)page->workers[i].dispatches);
     put(page, "requests_ok %llu\nrequests_aborted %llu\n", (ull)totals->ok, (ull)totals->aborted);
 }
 
 /* The page begins with the plain lines themselves, so their help follows them. */
 static void put_plain_help(struct page *page)
 {
-    const struct snapshot *snapshot = page->sources->snapshot;
-
     put(page, "# HELP requests_total Requests whose head was complete or refused; ok + failed + aborted + active.\n"
               "# HELP requests_failed Requests that did not get a worker's whole answer through no doing of a leaving "
               "client.\n"
               "# HELP requests_active Requests being worked on.\n"
               "# HELP requests_ok Requests answered whole.\n"
               "# HELP requests_aborted Requests whose client left or stopped reading.\n");
-    for (uint32_t i = 0; i < snapshot->worker_count; i++)
+    for (uint32_t i = 0; i < page->count; i++)
         put(page,
             "# HELP worker_%.*s_alive Whether it is healthy: 1 or 0.\n"
             "# HELP worker_%.*s_requests Requests sent to it.\n",
-            STR_ARG(snapshot->workers[i].id), STR_ARG(snapshot->workers[i].id));
+            STR_ARG(worker_of(page, i)->id), STR_ARG(worker_of(page, i)->id));
 }
 
 /* ---- labelled series ---- */
@@ -113,13 +116,11 @@ static struct label quoted(struct str value)
 
 static void put_requests(struct page *page)
 {
-    const struct snapshot *snapshot = page->sources->snapshot;
-
     put_head(page, METRIC_REQUESTS);
-    for (uint32_t i = 0; i < snapshot->worker_count; i++)
+    for (uint32_t i = 0; i < page->count; i++)
         for (unsigned c = 1; c < ACCOUNT_CLASSES; c++)
             put(page, "%s{pool=\"%s\",worker=\"%s\",code_class=\"%uxx\"} %llu\n", metrics[METRIC_REQUESTS].name,
-                quoted(snapshot->workers[i].pool->name).text, quoted(snapshot->workers[i].name).text, c + 1,
+                quoted(worker_of(page, i)->pool_name).text, quoted(worker_of(page, i)->name).text, c + 1,
                 (ull)page->workers[i].answers[c]);
     for (unsigned c = 1; c < ACCOUNT_CLASSES; c++)
         put(page, "%s{pool=\"\",worker=\"\",code_class=\"%uxx\"} %llu\n", metrics[METRIC_REQUESTS].name, c + 1,
@@ -129,12 +130,10 @@ static void put_requests(struct page *page)
 static void put_by_worker(struct page *page, enum metric_id id,
                           uint64_t (*value)(const struct page *page, uint32_t index))
 {
-    const struct snapshot *snapshot = page->sources->snapshot;
-
     put_head(page, id);
-    for (uint32_t i = 0; i < snapshot->worker_count; i++)
-        put(page, "%s{pool=\"%s\",worker=\"%s\"} %llu\n", metrics[id].name,
-            quoted(snapshot->workers[i].pool->name).text, quoted(snapshot->workers[i].name).text, (ull)value(page, i));
+    for (uint32_t i = 0; i < page->count; i++)
+        put(page, "%s{pool=\"%s\",worker=\"%s\"} %llu\n", metrics[id].name, quoted(worker_of(page, i)->pool_name).text,
+            quoted(worker_of(page, i)->name).text, (ull)value(page, i));
 }
 
 static uint64_t dispatches_of(const struct page *page, uint32_t index)
@@ -149,17 +148,17 @@ static uint64_t broken_of(const struct page *page, uint32_t index)
 
 static uint64_t up_of(const struct page *page, uint32_t index)
 {
-    return atomic_load(&page->sources->snapshot->workers[index].alive);
+    return atomic_load(&worker_of(page, index)->alive);
 }
 
 static uint64_t takes_of(const struct page *page, uint32_t index)
 {
-    return worker_takes(&page->sources->snapshot->workers[index]);
+    return worker_takes(worker_of(page, index));
 }
 
 static uint64_t weight_of(const struct page *page, uint32_t index)
 {
-    return worker_weight(&page->sources->snapshot->workers[index]);
+    return worker_weight(worker_of(page, index));
 }
 
 /* Reasons that never happened are left out, but for the first, so that the series exists from the start. */
@@ -173,13 +172,13 @@ static void put_by_reason(struct page *page, enum metric_id id, const uint64_t *
 
 static void put_idle_close(struct page *page)
 {
-    const struct snapshot *snapshot = page->sources->snapshot;
-
     put_head(page, METRIC_IDLE_CLOSE);
-    for (uint32_t i = 0; i < snapshot->worker_count; i++)
+    for (uint32_t i = 0; i < page->count; i++) {
+        const struct worker *worker = worker_of(page, i);
         put(page, "%s{pool=\"%s\",worker=\"%s\"} %.3f\n", metrics[METRIC_IDLE_CLOSE].name,
-            quoted(snapshot->workers[i].pool->name).text, quoted(snapshot->workers[i].name).text,
-            (double)idle_age_learned_ms(&snapshot->workers[i].idle_age) / 1e3);
+            quoted(worker->pool_name).text, quoted(worker->name).text,
+            (double)idle_age_learned_ms(&worker->idle_age) / 1e3);
+    }
 }
 
 static void put_retries_refused(struct page *page)
@@ -273,14 +272,13 @@ static void put_bytes(struct page *page)
 
 static void put_probes(struct page *page)
 {
-    const struct snapshot *snapshot = page->sources->snapshot;
     struct health health;
     struct probe_stats stats;
 
     put_head(page, METRIC_PROBES);
-    for (uint32_t i = 0; i < snapshot->worker_count; i++) {
-        const struct worker *worker = &snapshot->workers[i];
-        struct label pool = quoted(worker->pool->name), name = quoted(worker->name);
+    for (uint32_t i = 0; i < page->count; i++) {
+        const struct worker *worker = worker_of(page, i);
+        struct label pool = quoted(worker->pool_name), name = quoted(worker->name);
         prober_read(page->sources->prober, worker, &health, &stats);
         put(page, "%s{pool=\"%s\",worker=\"%s\",result=\"good\"} %llu\n", metrics[METRIC_PROBES].name, pool.text,
             name.text, (ull)(stats.probes - stats.failures));
@@ -288,9 +286,9 @@ static void put_probes(struct page *page)
             name.text, (ull)stats.failures);
     }
     put_head(page, METRIC_PROBE_DURATION);
-    for (uint32_t i = 0; i < snapshot->worker_count; i++) {
-        const struct worker *worker = &snapshot->workers[i];
-        struct label pool = quoted(worker->pool->name), name = quoted(worker->name);
+    for (uint32_t i = 0; i < page->count; i++) {
+        const struct worker *worker = worker_of(page, i);
+        struct label pool = quoted(worker->pool_name), name = quoted(worker->name);
         prober_read(page->sources->prober, worker, &health, &stats);
         put(page, "%s_sum{pool=\"%s\",worker=\"%s\"} %.6f\n", metrics[METRIC_PROBE_DURATION].name, pool.text, name.text,
             (double)stats.took_us_sum / 1e6);
@@ -333,17 +331,34 @@ static void put_page(struct page *page)
     put_single(page, METRIC_LOG_DROPPED, page->sources->access_sink ? sink_dropped(page->sources->access_sink) : 0);
 }
 
+/* Whole states of all accounts. The number of workers is read again afterwards: whoever was added meanwhile may have
+ * been sent a request. */
+static int add_up(struct page *page)
+{
+    const struct metric_sources *sources = page->sources;
+
+    do {
+        page->count = roster_count(sources->roster);
+        free(page->workers); /* not per request: once a scrape */
+        page->workers =
+            calloc(2 * (size_t)page->count + 1, sizeof(*page->workers)); /* not per request: once a scrape */
+        if (!page->workers)
+            return -ERR_NO_MEMORY;
+        memset(&page->totals, 0, sizeof(page->totals));
+        for (uint32_t i = 0; i < sources->account_count; i++)
+            account_add_to(sources->accounts[i], &page->totals, page->workers, page->workers + page->count,
+                           page->count);
+    } while (page->count != roster_count(sources->roster));
+    return 0;
+}
+
 int metric_text_write(const struct metric_sources *sources, struct bufq *out)
 {
     struct page page = {.sources = sources, .out = out};
+    int error = add_up(&page);
 
-    size_t count = sources->snapshot->worker_count;
-    page.workers = calloc(2 * count, sizeof(*page.workers)); /* not per request: once a scrape */
-    if (!page.workers)
-        return -ERR_NO_MEMORY;
-    for (uint32_t i = 0; i < sources->account_count; i++)
-        account_add_to(sources->accounts[i], &page.totals, page.workers, page.workers + count);
-    put_page(&page);
-    free(page.workers); /* not per request: see above */
-    return page.error;
+    if (!error)
+        put_page(&page);
+    free(page.workers); /* not per request: see add_up */
+    return error ? error : page.error;
 }

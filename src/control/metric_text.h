@@ -10,7 +10,8 @@
 
 /* Where the numbers come from; everything outlives the page's readers. */
 struct metric_sources {
-    const struct snapshot *snapshot;
+    const struct roster *roster;
+    const struct snapshot *snapshot;       /* control thread only: the one in use */
     const struct account *const *accounts; /* of each reactor */
     uint32_t account_count;
     struct prober *prober;

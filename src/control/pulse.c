@@ -21,6 +21,7 @@ struct histogram {
 
 struct pulse {
     const struct metric_sources *sources;
+    uint32_t count; /* rows of the tables below */
     struct account_totals totals;
     struct account_worker *workers, *scratch; /* by worker index, as the others */
     uint32_t *latencies;                      /* as last read, over all reactors */
@@ -33,21 +34,48 @@ struct pulse {
     struct pulse_sample samples[PULSE_SAMPLES]; /* ring */
 };
 
+/* not per request: a table gets more rows, all zero. */
+static int grow(void *table, size_t row_bytes, uint32_t from, uint32_t to)
+{
+    char **at = table;
+    char *grown = reallocarray(*at, to, row_bytes);
+
+    if (!grown)
+        return -ERR_NO_MEMORY;
+    memset(grown + from * row_bytes, 0, (to - from) * row_bytes);
+    *at = grown;
+    return 0;
+}
+
+int pulse_grow(struct pulse *pulse, uint32_t workers)
+{
+    uint32_t from = pulse->count;
+
+    if (workers <= from)
+        return 0;
+    int error = grow(&pulse->workers, sizeof(*pulse->workers), from, workers);
+    if (!error)
+        error = grow(&pulse->scratch, sizeof(*pulse->scratch), from, workers);
+    if (!error)
+        error = grow(&pulse->latencies, ACCOUNT_LATENCIES * sizeof(*pulse->latencies), from, workers);
+    if (!error)
+        error = grow(&pulse->faded, sizeof(*pulse->faded), from, workers);
+    if (!error)
+        error = grow(&pulse->seen, sizeof(*pulse->seen), from, workers);
+    if (!error)
+        pulse->count = workers;
+    return error;
+}
+
 /* start-up only: tables with a row for each worker. */
 int pulse_create(const struct metric_sources *sources, struct pulse **ret_pulse)
 {
     struct pulse *pulse = calloc(1, sizeof(*pulse));
-    uint32_t count = sources->snapshot->worker_count;
 
     if (!pulse)
         return -ERR_NO_MEMORY;
     pulse->sources = sources;
-    pulse->workers = calloc(count, sizeof(*pulse->workers));
-    pulse->scratch = calloc(count, sizeof(*pulse->scratch));
-    pulse->latencies = calloc((size_t)count * ACCOUNT_LATENCIES, sizeof(*pulse->latencies));
-    pulse->faded = calloc(count, sizeof(*pulse->faded));
-    pulse->seen = calloc(count, sizeof(*pulse->seen));
-    if (!pulse->workers || !pulse->scratch || !pulse->latencies || !pulse->faded || !pulse->seen) {
+    if (pulse_grow(pulse, roster_count(sources->roster))) {
         pulse_destroy(&pulse);
         return -ERR_NO_MEMORY;
     }
@@ -78,9 +106,9 @@ void pulse_read(struct pulse *pulse)
     const struct metric_sources *sources = pulse->sources;
 
     memset(&pulse->totals, 0, sizeof(pulse->totals));
-    memset(pulse->workers, 0, sources->snapshot->worker_count * sizeof(*pulse->workers));
+    memset(pulse->workers, 0, pulse->count * sizeof(*pulse->workers));
     for (uint32_t i = 0; i < sources->account_count; i++)
-        account_add_to(sources->accounts[i], &pulse->totals, pulse->workers, pulse->scratch);
+        account_add_to(sources->accounts[i], &pulse->totals, pulse->workers, pulse->scratch, pulse->count);
 }
 
 /* ---- beats ---- */
@@ -101,8 +129,10 @@ static void fade_worker(struct pulse *pulse, uint32_t worker)
 
     for (uint32_t b = 0; b < ACCOUNT_LATENCIES; b++) {
         uint32_t now = 0;
-        for (uint32_t i = 0; i < sources->account_count; i++)
-            now += atomic_load_explicit(&sources->accounts[i]->latencies[first + b], memory_order_relaxed);
+        for (uint32_t i = 0; i < sources->account_count; i++) {
+            _Atomic uint32_t *buckets = table_at(&sources->accounts[i]->latencies, worker);
+            now += atomic_load_explicit(&buckets[b], memory_order_relaxed);
+        }
         faded->counts[b] = FADE * faded->counts[b] + (float)(now - pulse->latencies[first + b]);
         pulse->latencies[first + b] = now;
         pulse->all_faded.counts[b] += faded->counts[b];
@@ -129,7 +159,7 @@ void pulse_beat(struct pulse *pulse)
     pulse_read(pulse);
     note_seen(&pulse->all, pulse->totals.total, pulse->totals.failed, seconds);
     memset(&pulse->all_faded, 0, sizeof(pulse->all_faded));
-    for (uint32_t i = 0; i < pulse->sources->snapshot->worker_count; i++) {
+    for (uint32_t i = 0; i < pulse->count; i++) {
         note_seen(&pulse->seen[i], pulse->workers[i].dispatches, pulse->workers[i].broken, seconds);
         fade_worker(pulse, i);
     }
@@ -184,7 +214,7 @@ struct pulse_rates pulse_pool_rates(const struct pulse *pulse, const struct pool
     struct histogram sum = {{0}};
 
     for (uint32_t i = 0; i < pool->count; i++) {
-        uint32_t index = pool->workers[i].index;
+        uint32_t index = pool->workers[i]->index;
         seen.requests_per_s += pulse->seen[index].requests_per_s;
         seen.failures_per_s += pulse->seen[index].failures_per_s;
         for (uint32_t b = 0; b < ACCOUNT_LATENCIES; b++)

@@ -23,6 +23,8 @@ struct pulse;
 
 /* start-up only. sources outlive it. 0 or -ERR_NO_MEMORY. */
 MUST_CHECK int pulse_create(const struct metric_sources *sources, struct pulse **ret_pulse);
+/* Before accounts count for workers with an index up to `workers`. 0 or -ERR_NO_MEMORY. */
+MUST_CHECK int pulse_grow(struct pulse *pulse, uint32_t workers);
 /* NULL is harmless. */
 void pulse_destroy(struct pulse **pulse);
 

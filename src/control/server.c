@@ -23,7 +23,8 @@ enum {
 
 struct server {
     struct server_options options;
-    struct snapshot *snapshot;
+    struct roster roster;
+    struct snapshot *newest; /* the one in use; those before it behind it */
     struct io *io;
     struct buf_pool buffers;
     struct prober *prober;
@@ -194,14 +195,14 @@ static int start_control(struct server *server)
     struct io_options io = {
         .backend = &io_epoll_backend,
         .buffers = &server->buffers,
-        .max_sockets = server->snapshot->worker_count + ADMIN_CLIENTS_MAX + 16,
+        .max_sockets = server->newest->worker_count + ADMIN_CLIENTS_MAX + 16,
         .on_wake = on_wake,
         .context = server,
     };
     struct prober_options prober = {
-        .pools = server->snapshot->pools,
-        .pool_count = server->snapshot->pool_count,
-        .worker_count = server->snapshot->worker_count,
+        .pools = server->newest->pools,
+        .pool_count = server->newest->pool_count,
+        .worker_count = server->newest->index_end,
         .on_change = on_health_change,
         .context = server,
     };
@@ -243,8 +244,9 @@ static int create_reactor(struct server *server, struct reactor_options *options
     if (!doors)
         return -ERR_NO_MEMORY;
     for (uint32_t i = 0; i < count; i++) {
+        doors[i].id = i;
         doors[i].fd = server->options.listen_fds[(size_t)index * count + i];
-        doors[i].transport = snapshot_transport(server->snapshot, i);
+        doors[i].transport = snapshot_transport(server->newest, i);
     }
     options->index = index;
     options->doors = doors;
@@ -262,7 +264,7 @@ static int create_reactor(struct server *server, struct reactor_options *options
 static int create_reactors(struct server *server)
 {
     uint32_t count = server->options.reactors;
-    struct reactor_options options = snapshot_reactor_options(server->snapshot);
+    struct reactor_options options = snapshot_reactor_options(server->newest);
 
     server->reactors = calloc(count, sizeof(struct reactor *));
     server->accounts = calloc(count, sizeof(const struct account *));
@@ -271,7 +273,7 @@ static int create_reactors(struct server *server)
     options.connections = (server->options.connections + count - 1) / count;
     options.pipes = options.connections / REACTOR_CONNECTIONS_PER_PIPE;
     options.handshakes = (server->options.config->limits.tls_handshakes + count - 1) / count;
-    uint32_t streams = server->snapshot->config->http2.total_streams;
+    uint32_t streams = server->options.config->http2.total_streams;
     options.streams = streams ? (streams + count - 1) / count : 2 * options.connections;
     options.access_sink = server->access_sink;
     options.gate = server->gate;
@@ -288,7 +290,8 @@ static int create_reactors(struct server *server)
 static int start_reactors(struct server *server)
 {
     server->metrics = (struct metric_sources){
-        .snapshot = server->snapshot,
+        .roster = &server->roster,
+        .snapshot = server->newest,
         .accounts = server->accounts,
         .account_count = server->created,
         .prober = server->prober,
@@ -363,13 +366,17 @@ static int start_journal(struct server *server)
 
 static int start(struct server *server)
 {
+    struct snapshot *first;
     int error = start_journal(server);
 
     if (!error)
-        error = snapshot_create(server->options.config, &server->snapshot);
+        error = roster_init(&server->roster);
+    if (!error)
+        error = snapshot_create(server->options.config, &server->roster, &first);
     if (!error) {
-        server->snapshot->rules.metrics = write_metrics;
-        server->snapshot->rules.metrics_context = server;
+        first->rules.metrics = write_metrics;
+        first->rules.metrics_context = server;
+        snapshot_enter(first, &server->roster, &server->newest);
         error = start_control(server);
     }
     if (!error) {
@@ -405,8 +412,8 @@ static void say_ready(struct server *server)
     if (server->admin)
         log_info("administration API is there", LOG_S("address", config->admin.address.text),
                  LOG_Z("access", config->admin.write ? "write" : "read"));
-    log_info("ready", LOG_N("threads", server->options.reactors), LOG_N("pools", server->snapshot->pool_count),
-             LOG_N("workers", server->snapshot->worker_count), LOG_Z("version", BALLAST_VERSION));
+    log_info("ready", LOG_N("threads", server->options.reactors), LOG_N("pools", server->newest->pool_count),
+             LOG_N("workers", server->newest->worker_count), LOG_Z("version", BALLAST_VERSION));
     notify_say(server->notify, "READY=1\nSTATUS=Serving");
     if (server->notify >= 0 && notify_watchdog_ms() > 0)
         on_notify(&server->notify_timer);
@@ -452,7 +459,10 @@ static void clean_up(struct server *server)
         sink_destroy(&server->access_sink);
     if (server->notify >= 0)
         close(server->notify);
-    snapshot_destroy(&server->snapshot);
+    snapshot_let_go(server->newest);
+    snapshot_sweep(&server->newest);
+    ASSERT(!server->newest);
+    roster_fini(&server->roster);
     if (server->journal)
         journal_destroy(&server->journal);
 }

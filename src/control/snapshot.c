@@ -1,5 +1,5 @@
-/* From the words of the configuration to the structures that traffic uses. Start-up only, on the control thread: memory
- * comes from malloc and lives as long as the snapshot. */
+/* From the words of the configuration to the structures that traffic uses. At the start and once a reload, on the
+ * control thread: memory comes from malloc and lives as long as the snapshot. */
 #include "control/snapshot.h"
 
 #include <stdlib.h>
@@ -7,6 +7,8 @@
 #include "balance/pick.h"
 #include "io/io_epoll.h"
 #include "net/tls_conn.h"
+
+enum { TEXT_BYTES_MAX = 1 << 30 };
 
 static const struct pick_ops *policy_of(enum config_balance balance)
 {
@@ -16,26 +18,20 @@ static const struct pick_ops *policy_of(enum config_balance balance)
     return &pick_round_robin;
 }
 
-static void fill_worker(struct worker *worker, const struct config_worker *from, struct pool *pool, uint32_t index)
+static int copy_text(struct snapshot *snapshot, struct str from, struct str *ret_text)
 {
-    *worker = (struct worker){
-        .index = index,
-        .weight = from->weight,
-        .name = from->name,
-        .id = from->id,
-        .address = from->address.text,
-        .addr = from->address.addr,
-        .pool = pool,
-    };
+    *ret_text = arena_print(&snapshot->texts, "%.*s", STR_ARG(from)); /* with a NUL behind it */
+    return ret_text->p ? 0 : -ERR_NO_MEMORY;
 }
 
-/* Each worker has a name of its own to verify, and sessions of its own. */
+/* Each worker has a name of its own to verify, and sessions of its own; the worker keeps them, as it keeps its health.
+ */
 static int fill_transport(struct worker *worker, const struct config_worker *from, const struct config_pool *pool)
 {
     const struct config_worker_tls *tls = &pool->worker_tls;
     struct tls_ctx *context = NULL;
 
-    if (!tls->context)
+    if (!tls->context || worker->transport.settings)
         return 0;
     int error = tls_client_for(tls->context, tls->name.n ? tls->name : from->address.host, &context);
     if (!error)
@@ -43,50 +39,81 @@ static int fill_transport(struct worker *worker, const struct config_worker *fro
     return error;
 }
 
-static int fill_pool(struct pool *pool, const struct config_pool *from, struct worker *workers, uint32_t first_index)
+static int find_workers(const struct config_pool *from, struct roster *roster, struct worker **workers,
+                        uint32_t *weights)
 {
-    memset(pool, 0, sizeof(*pool));
-    pool->name = from->name;
-    pool->pick = policy_of(from->balance);
-    pool->health_path = from->health.path;
-    pool->health = (struct health_rules){
-        .rise = from->health.rise,
-        .fall = from->health.fall,
-        .interval_ms = from->health.interval_ms,
-        .doubt_ms = from->health.interval_doubt_ms,
-        .timeout_ms = from->health.timeout_ms,
-        .jitter_percent = from->health.jitter_percent,
-        .status_min = from->health.expect.min,
-        .status_max = from->health.expect.max,
-    };
-    for (uint32_t i = 0; i < from->workers.count; i++)
-        fill_worker(&workers[i], &from->workers.items[i], pool, first_index + i);
-    for (uint32_t i = 0; i < from->workers.count; i++) {
-        int error = fill_transport(&workers[i], &from->workers.items[i], from);
+    for (size_t i = 0; i < from->workers.count; i++) {
+        const struct config_worker *worker = &from->workers.items[i];
+        struct roster_entry entry = {
+            .pool_name = from->name,
+            .address = worker->address.text,
+            .given_name = worker->named ? worker->name : STR(""),
+            .name = worker->name,
+            .id = worker->id,
+            .addr = &worker->address.addr,
+        };
+        int error = roster_find(roster, &entry, &workers[i]);
+        if (!error)
+            error = fill_transport(workers[i], worker, from);
         if (error)
             return error;
+        weights[i] = worker->weight;
     }
-    return pool_init(pool, workers, (uint32_t)from->workers.count);
+    return 0;
 }
 
-/* start-up only: pools live as long as the snapshot. */
-static int fill_pools(struct snapshot *snapshot, const struct config *config)
+static void fill_health(struct pool *pool, const struct config_health *from)
 {
-    uint32_t index = 0;
+    pool->health = (struct health_rules){
+        .rise = from->rise,
+        .fall = from->fall,
+        .interval_ms = from->interval_ms,
+        .doubt_ms = from->interval_doubt_ms,
+        .timeout_ms = from->timeout_ms,
+        .jitter_percent = from->jitter_percent,
+        .status_min = from->expect.min,
+        .status_max = from->expect.max,
+    };
+}
 
+static int fill_pool(struct snapshot *snapshot, struct pool *pool, const struct config_pool *from,
+                     struct roster *roster)
+{
+    struct worker **workers = snapshot->workers + snapshot->worker_count;
+    uint32_t *weights = snapshot->weights + snapshot->worker_count;
+
+    memset(pool, 0, sizeof(*pool));
+    pool->pick = policy_of(from->balance);
+    fill_health(pool, &from->health);
+    int error = copy_text(snapshot, from->name, &pool->name);
+    if (!error)
+        error = copy_text(snapshot, from->health.path, &pool->health_path);
+    if (!error)
+        error = roster_turn(roster, from->name, &pool->turn);
+    if (!error)
+        error = find_workers(from, roster, workers, weights);
+    if (!error)
+        error = pool_init(pool, workers, weights, (uint32_t)from->workers.count);
+    if (!error)
+        snapshot->worker_count += (uint32_t)from->workers.count;
+    return error;
+}
+
+/* start-up only: and once a reload; pools live as long as the snapshot. */
+static int fill_pools(struct snapshot *snapshot, const struct config *config, struct roster *roster)
+{
     for (size_t i = 0; i < config->pools.count; i++) {
-        const struct config_pool *from = &config->pools.items[i];
-        struct pool *pool = aligned_alloc(64, sizeof(*pool));
+        struct pool *pool = calloc(1, sizeof(*pool));
         if (!pool)
             return -ERR_NO_MEMORY;
-        int error = fill_pool(pool, from, &snapshot->workers[index], index);
+        int error = fill_pool(snapshot, pool, &config->pools.items[i], roster);
         if (error) {
             free(pool);
             return error;
         }
         snapshot->pools[snapshot->pool_count++] = pool;
-        index += (uint32_t)from->workers.count;
     }
+    snapshot->index_end = roster->known;
     return 0;
 }
 
@@ -104,14 +131,25 @@ static void fill_network(struct rewrite_network *network, const struct config_ne
     network->bits = (uint8_t)(96 + from->bits);
 }
 
-static void fill_rules(struct snapshot *snapshot, const struct config *config)
+static int fill_routes(struct snapshot *snapshot, const struct config *config)
+{
+    int error = 0;
+
+    for (size_t i = 0; i < config->routes.count && !error; i++) {
+        const struct config_route *from = &config->routes.items[i];
+        struct route *route = &snapshot->routes[i];
+        route->pool = snapshot->pools[from->pool];
+        error = copy_text(snapshot, from->host, &route->host);
+        if (!error)
+            error = copy_text(snapshot, from->path, &route->path);
+    }
+    return error;
+}
+
+static int fill_rules(struct snapshot *snapshot, const struct config *config)
 {
     const struct config_timeouts *timeouts = &config->timeouts;
 
-    for (size_t i = 0; i < config->routes.count; i++) {
-        const struct config_route *from = &config->routes.items[i];
-        snapshot->routes[i] = (struct route){from->host, from->path, snapshot->pools[from->pool]};
-    }
     for (size_t i = 0; i < config->forwarded.trusted.count; i++)
         fill_network(&snapshot->trusted[i], &config->forwarded.trusted.items[i]);
     snapshot->rules = (struct exchange_rules){
@@ -136,63 +174,22 @@ static void fill_rules(struct snapshot *snapshot, const struct config *config)
         .tunnel_drain_ms = timeouts->tunnel_drain_ms,
         .half_closed_ms = timeouts->half_closed_ms,
         .min_rate = config->limits.min_rate,
-        .metrics_path = config->metrics.enabled ? config->metrics.path : STR_NONE,
     };
+    int error = fill_routes(snapshot, config);
+    if (!error && config->metrics.enabled)
+        error = copy_text(snapshot, config->metrics.path, &snapshot->rules.metrics_path);
+    return error;
 }
 
-/* start-up only: as the whole snapshot. */
-int snapshot_create(const struct config *config, struct snapshot **ret_snapshot)
+static void fill_reactor(struct snapshot *snapshot, const struct config *config)
 {
-    struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
-    if (!snapshot)
-        return -ERR_NO_MEMORY;
-    snapshot->config = config;
-    snapshot->worker_count = (uint32_t)config->worker_count;
-    snapshot->pools = calloc(config->pools.count, sizeof(struct pool *));
-    snapshot->workers = calloc(config->worker_count, sizeof(*snapshot->workers));
-    snapshot->routes = calloc(config->routes.count, sizeof(*snapshot->routes));
-    snapshot->trusted = calloc(config->forwarded.trusted.count + 1, sizeof(*snapshot->trusted));
-    int error = -ERR_NO_MEMORY;
-    if (snapshot->pools && snapshot->workers && snapshot->routes && snapshot->trusted)
-        error = fill_pools(snapshot, config);
-    if (error) {
-        snapshot_destroy(&snapshot);
-        return error;
-    }
-    fill_rules(snapshot, config);
-    *ret_snapshot = snapshot;
-    return 0;
-}
-
-/* start-up only: the other end of snapshot_create. */
-void snapshot_destroy(struct snapshot **destroyed)
-{
-    struct snapshot *snapshot = *destroyed;
-
-    *destroyed = NULL;
-    for (uint32_t i = 0; i < snapshot->pool_count; i++) {
-        pool_fini(snapshot->pools[i]);
-        free(snapshot->pools[i]);
-    }
-    free(snapshot->pools);
-    for (uint32_t i = 0; snapshot->workers && i < snapshot->worker_count; i++)
-        tls_ctx_unref((struct tls_ctx *)(uintptr_t)snapshot->workers[i].transport.settings);
-    free(snapshot->workers);
-    free(snapshot->routes);
-    free(snapshot->trusted);
-    free(snapshot);
-}
-
-struct reactor_options snapshot_reactor_options(const struct snapshot *snapshot)
-{
-    const struct config *config = snapshot->config;
     struct h1_limits limits = {
         .head_bytes = (uint32_t)config->limits.header_bytes,
         .fields = config->limits.headers,
         .target_bytes = (uint32_t)config->limits.target_bytes,
     };
 
-    return (struct reactor_options){
+    snapshot->reactor = (struct reactor_options){
         .backend = &io_epoll_backend,
         .rules = &snapshot->rules,
         .client =
@@ -216,10 +213,140 @@ struct reactor_options snapshot_reactor_options(const struct snapshot *snapshot)
         .answer_limits = limits,
         .worker_idle_ms = config->timeouts.worker_idle_ms,
         .idle_per_worker = config->limits.idle_per_worker,
-        .workers = snapshot->worker_count,
+        .workers = snapshot->index_end,
         .access_format = config->access_log.format == CONFIG_FORMAT_JSON ? ACCESS_LOG_JSON : ACCESS_LOG_TEXT,
         .access_sample = config->access_log.sample_percent,
     };
+}
+
+/* start-up only: as the whole snapshot. */
+static int make_room(struct snapshot *snapshot, const struct config *config)
+{
+    snapshot->pools = calloc(config->pools.count, sizeof(struct pool *));
+    snapshot->workers = calloc(config->worker_count, sizeof(struct worker *));
+    snapshot->weights = calloc(config->worker_count, sizeof(*snapshot->weights));
+    snapshot->routes = calloc(config->routes.count, sizeof(*snapshot->routes));
+    snapshot->trusted = calloc(config->forwarded.trusted.count + 1, sizeof(*snapshot->trusted));
+    return snapshot->pools && snapshot->workers && snapshot->weights && snapshot->routes && snapshot->trusted
+               ? 0
+               : -ERR_NO_MEMORY;
+}
+
+/* start-up only: and once a reload. */
+int snapshot_create(const struct config *config, struct roster *roster, struct snapshot **ret_snapshot)
+{
+    struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
+    if (!snapshot)
+        return -ERR_NO_MEMORY;
+    snapshot->config = config;
+    atomic_store(&snapshot->holders, 1);
+    arena_init(&snapshot->texts, TEXT_BYTES_MAX);
+    int error = make_room(snapshot, config);
+    if (!error)
+        error = fill_pools(snapshot, config, roster);
+    if (!error)
+        error = fill_rules(snapshot, config);
+    if (error) {
+        snapshot_destroy(&snapshot);
+        return error;
+    }
+    fill_reactor(snapshot, config);
+    *ret_snapshot = snapshot;
+    return 0;
+}
+
+static struct pool *find_pool(const struct snapshot *snapshot, struct str name)
+{
+    for (; snapshot; snapshot = snapshot->older)
+        for (uint32_t i = 0; i < snapshot->pool_count; i++)
+            if (str_eq(snapshot->pools[i]->name, name))
+                return snapshot->pools[i];
+    return NULL;
+}
+
+void snapshot_enter(struct snapshot *snapshot, struct roster *roster, struct snapshot **newest)
+{
+    for (uint32_t i = 0; i < roster->known; i++)
+        roster_at(roster, i)->pool = NULL;
+    for (uint32_t p = 0; p < snapshot->pool_count; p++) {
+        struct pool *pool = snapshot->pools[p];
+        pool->older = find_pool(*newest, pool->name);
+        for (uint32_t i = 0; i < pool->count; i++) {
+            pool->workers[i]->pool = pool;
+            pool->workers[i]->weight = snapshot->weights[(pool->workers - snapshot->workers) + i];
+        }
+        pool_publish(pool);
+    }
+    for (uint32_t i = 0; i < roster->known; i++)
+        atomic_store(&roster_at(roster, i)->removed, !roster_at(roster, i)->pool);
+    snapshot->older = *newest;
+    *newest = snapshot;
+    roster_publish(roster);
+}
+
+void snapshot_hold(struct snapshot *snapshot)
+{
+    atomic_fetch_add(&snapshot->holders, 1);
+}
+
+bool snapshot_let_go(struct snapshot *snapshot)
+{
+    uint32_t before = atomic_fetch_sub(&snapshot->holders, 1);
+
+    ASSERT(before > 0);
+    return before == 1;
+}
+
+/* Newer pools of the same names forget those of one that goes. */
+static void unchain(struct snapshot *newest, const struct snapshot *gone)
+{
+    for (; newest != gone; newest = newest->older)
+        for (uint32_t i = 0; i < newest->pool_count; i++)
+            for (uint32_t g = 0; g < gone->pool_count; g++)
+                if (newest->pools[i]->older == gone->pools[g])
+                    newest->pools[i]->older = gone->pools[g]->older;
+}
+
+uint32_t snapshot_sweep(struct snapshot **newest)
+{
+    uint32_t left = 0;
+
+    for (struct snapshot **at = newest; *at;) {
+        struct snapshot *snapshot = *at;
+        if (atomic_load(&snapshot->holders) > 0) {
+            left++;
+            at = &snapshot->older;
+            continue;
+        }
+        unchain(*newest, snapshot);
+        *at = snapshot->older;
+        snapshot_destroy(&snapshot);
+    }
+    return left;
+}
+
+/* start-up only: the other end of snapshot_create, and after each reload. */
+void snapshot_destroy(struct snapshot **destroyed)
+{
+    struct snapshot *snapshot = *destroyed;
+
+    *destroyed = NULL;
+    for (uint32_t i = 0; i < snapshot->pool_count; i++) {
+        pool_fini(snapshot->pools[i]);
+        free(snapshot->pools[i]);
+    }
+    free(snapshot->pools);
+    free(snapshot->workers);
+    free(snapshot->weights);
+    free(snapshot->routes);
+    free(snapshot->trusted);
+    arena_fini(&snapshot->texts);
+    free(snapshot);
+}
+
+struct reactor_options snapshot_reactor_options(const struct snapshot *snapshot)
+{
+    return snapshot->reactor;
 }
 
 struct transport_use snapshot_transport(const struct snapshot *snapshot, uint32_t listener)

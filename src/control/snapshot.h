@@ -1,31 +1,50 @@
 /* A configuration made ready for traffic: pools with their workers, routes and rules, as floors 4 and 5 take them.
  *
- * Built once from a checked configuration, immutable but for what pools and workers share by atomics. Outlives every
- * thread that was given it.
+ * Built once from a checked configuration, of which it keeps no text; immutable but for what pools and workers share by
+ * atomics. Counted: whoever goes by its rules holds it. Several may be there, the newest in use and others for
+ * exchanges that began under them; the control thread owns the list and frees those that nobody holds.
  */
 #ifndef CONTROL_SNAPSHOT_H
 #define CONTROL_SNAPSHOT_H
 
+#include "balance/roster.h"
 #include "control/config.h"
 #include "proxy/reactor.h"
 
 struct snapshot {
-    const struct config *config; /* borrowed */
+    const struct config *config; /* borrowed: its listeners' TLS contexts */
+    struct snapshot *older;      /* control thread: the one before that is still held */
+    _Atomic uint32_t holders;
+    struct arena texts;
     struct pool **pools;
     uint32_t pool_count;
-    struct worker *workers; /* of all pools, by index */
+    struct worker **workers; /* of all pools, in their order */
+    uint32_t *weights;       /* of workers */
     uint32_t worker_count;
+    uint32_t index_end; /* worker->index is below it */
     struct route *routes;
     struct rewrite_network *trusted;
     struct exchange_rules rules;
+    struct reactor_options reactor; /* what every reactor of this snapshot has in common */
 };
 
-/* 0, -ERR_NO_MEMORY, or -ERR_FULL: a pool's weights need too long a schedule. The configuration outlives the snapshot.
- */
-MUST_CHECK int snapshot_create(const struct config *config, struct snapshot **ret_snapshot);
+/* Held once, by the caller; workers that were never seen are added to the roster, and nothing else shows of it yet. 0,
+ * -ERR_NO_MEMORY, or -ERR_FULL: a pool's weights need too long a schedule, or too many workers were seen. */
+MUST_CHECK int snapshot_create(const struct config *config, struct roster *roster, struct snapshot **ret_snapshot);
+/* Control thread: the snapshot becomes the newest of the list *newest. Workers get its weights and pools, those that it
+ * does not have are removed, schedules are published and the roster too. Before reactors hear of it; what they keep by
+ * worker->index has grown to index_end. */
+void snapshot_enter(struct snapshot *snapshot, struct roster *roster, struct snapshot **newest);
+/* Any thread. */
+void snapshot_hold(struct snapshot *snapshot);
+/* Any thread; true when nobody holds it any more. */
+bool snapshot_let_go(struct snapshot *snapshot);
+/* Control thread: frees those of the list that nobody holds; returns how many are left. */
+uint32_t snapshot_sweep(struct snapshot **newest);
+/* One that was never entered, or the last one of all. Nulls. */
 void snapshot_destroy(struct snapshot **snapshot);
-/* What every reactor of this snapshot has in common; index, connections, sockets, sink and callbacks are the
- * caller's to fill in. */
+/* What every reactor of this snapshot has in common; index, connections, doors, sink and callbacks are the caller's to
+ * fill in. */
 struct reactor_options snapshot_reactor_options(const struct snapshot *snapshot);
 /* What a listener of the configuration speaks, by its place there. */
 struct transport_use snapshot_transport(const struct snapshot *snapshot, uint32_t listener);

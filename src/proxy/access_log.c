@@ -18,10 +18,16 @@ struct line {
 int access_log_init(struct access_log *log, struct sink *sink, enum access_log_format format, uint32_t sample)
 {
     *log = (struct access_log){.sink = sink, .format = format, .sample = sample};
-    if (!sink)
-        return 0;
     log->batch = malloc(ACCESS_LOG_BATCH_BYTES + ACCESS_LOG_LINE_MAX); /* start-up only: one for each reactor */
     return log->batch ? 0 : -ERR_NO_MEMORY;
+}
+
+void access_log_turn(struct access_log *log, struct sink *sink, enum access_log_format format, uint32_t sample)
+{
+    access_log_flush(log);
+    log->sink = sink;
+    log->format = format;
+    log->sample = sample;
 }
 
 void access_log_fini(struct access_log *log)

@@ -42,6 +42,8 @@ struct access_log_facts {
 /* sink NULL: nothing is ever written. sample: 0 to 100, percent of the lines that are not notable. */
 MUST_CHECK int access_log_init(struct access_log *log, struct sink *sink, enum access_log_format format,
                                uint32_t sample);
+/* Lines go elsewhere from now on; what was handed to it before is written out first. sink NULL: nowhere. */
+void access_log_turn(struct access_log *log, struct sink *sink, enum access_log_format format, uint32_t sample);
 /* Flushes. */
 void access_log_fini(struct access_log *log);
 void access_log_write(struct access_log *log, const struct access_log_facts *facts);

@@ -4,7 +4,6 @@
 #include "proxy/account.h"
 
 #include "balance/pool.h"
-#include "base/lines.h"
 
 const uint32_t account_bucket_us[ACCOUNT_BUCKETS] = {500,    1000,   2500,   5000,    10000,   25000,   50000,
                                                      100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000};
@@ -12,21 +11,34 @@ const uint32_t account_bucket_us[ACCOUNT_BUCKETS] = {500,    1000,   2500,   500
 int account_init(struct account *account, uint32_t workers)
 {
     memset(account, 0, sizeof(*account));
-    account->worker_count = workers;
-    account->workers = lines_take(workers, sizeof(*account->workers));
-    account->latencies = lines_take((size_t)workers * ACCOUNT_LATENCIES, sizeof(*account->latencies));
-    if (account->workers && account->latencies)
-        return 0;
-    account_fini(account);
-    return -ERR_NO_MEMORY;
+    table_init(&account->workers, sizeof(struct account_worker));
+    table_init(&account->latencies, ACCOUNT_LATENCIES * sizeof(_Atomic uint32_t));
+    int error = account_grow(account, workers);
+    if (error)
+        account_fini(account);
+    return error;
+}
+
+int account_grow(struct account *account, uint32_t workers)
+{
+    int error = table_grow(&account->workers, workers);
+
+    if (!error)
+        error = table_grow(&account->latencies, workers);
+    if (!error && workers > atomic_load(&account->worker_count))
+        atomic_store(&account->worker_count, workers);
+    return error;
 }
 
 void account_fini(struct account *account)
 {
-    lines_give(account->workers);
-    account->workers = NULL;
-    lines_give(account->latencies);
-    account->latencies = NULL;
+    table_fini(&account->workers);
+    table_fini(&account->latencies);
+}
+
+static struct account_worker *counters_of(const struct account *account, const struct worker *worker)
+{
+    return table_at(&account->workers, worker->index);
 }
 
 uint32_t account_latency_of(uint64_t us)
@@ -83,27 +95,30 @@ static void add_words(void *to, const void *what, size_t bytes)
         sum[i] += in[i];
 }
 
-static bool try_copy(const struct account *account, struct account_totals *totals, struct account_worker *workers)
+static bool try_copy(const struct account *account, struct account_totals *totals, struct account_worker *workers,
+                     uint32_t count)
 {
     uint32_t sequence = atomic_load_explicit(&account->sequence, memory_order_acquire);
 
     if (sequence & 1)
         return false;
     copy_words(totals, &account->totals, sizeof(*totals));
-    copy_words(workers, account->workers, account->worker_count * sizeof(*workers));
+    for (uint32_t i = 0; i < count; i++)
+        copy_words(&workers[i], table_at(&account->workers, i), sizeof(*workers));
     atomic_thread_fence(memory_order_acquire);
     return atomic_load_explicit(&account->sequence, memory_order_relaxed) == sequence;
 }
 
 void account_add_to(const struct account *account, struct account_totals *totals, struct account_worker *workers,
-                    struct account_worker *scratch)
+                    struct account_worker *scratch, uint32_t count)
 {
     struct account_totals copy;
 
-    while (!try_copy(account, &copy, scratch))
+    ASSERT(count <= atomic_load(&account->worker_count));
+    while (!try_copy(account, &copy, scratch, count))
         ;
     add_words(totals, &copy, sizeof(copy));
-    add_words(workers, scratch, account->worker_count * sizeof(*workers));
+    add_words(workers, scratch, count * sizeof(*workers));
 }
 
 void account_note_begun(struct account *account)
@@ -118,7 +133,7 @@ void account_note_dispatch(struct account *account, const struct worker *worker)
 {
     account_begin(account);
     bump(&account->totals.dispatches, 1);
-    bump(&account->workers[worker->index].dispatches, 1);
+    bump(&counters_of(account, worker)->dispatches, 1);
     account_end(account);
 }
 
@@ -126,7 +141,7 @@ void account_note_retry(struct account *account, const struct worker *worker, in
 {
     account_begin(account);
     bump(&account->totals.retries[-error], 1);
-    bump(&account->workers[worker->index].broken, 1);
+    bump(&counters_of(account, worker)->broken, 1);
     account_end(account);
 }
 
@@ -184,10 +199,10 @@ static size_t class_of(int status)
 
 static void note_latency(struct account *account, const struct account_record *record)
 {
-    size_t at = (size_t)record->answered->index * ACCOUNT_LATENCIES + account_latency_of(record->duration_us);
-    uint32_t count = atomic_load_explicit(&account->latencies[at], memory_order_relaxed);
+    _Atomic uint32_t *buckets = table_at(&account->latencies, record->answered->index);
+    _Atomic uint32_t *bucket = &buckets[account_latency_of(record->duration_us)];
 
-    atomic_store_explicit(&account->latencies[at], count + 1, memory_order_relaxed);
+    atomic_store_explicit(bucket, atomic_load_explicit(bucket, memory_order_relaxed) + 1, memory_order_relaxed);
 }
 
 void account_note_ended(struct account *account, const struct worker *last, const struct account_record *record)
@@ -205,9 +220,9 @@ void account_note_ended(struct account *account, const struct worker *last, cons
     bump(&totals->bytes_from_clients, record->request_bytes);
     bump(&totals->bytes_from_workers, record->answer_bytes);
     if (record->answered && record->outcome == ACCOUNT_OK)
-        bump(&account->workers[record->answered->index].answers[class_of(record->status)], 1);
+        bump(&counters_of(account, record->answered)->answers[class_of(record->status)], 1);
     else if (last)
-        bump(&account->workers[last->index].broken, 1);
+        bump(&counters_of(account, last)->broken, 1);
     if (!record->answered && record->status)
         bump(&totals->own_answers[class_of(record->status)], 1);
     account_end(account);

@@ -13,6 +13,7 @@
 #include "balance/retry.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "base/table.h"
 #include "http/h2_room.h"
 #include "net/tls_room.h"
 
@@ -61,26 +62,29 @@ uint32_t account_latency_of(uint64_t us);
 uint64_t account_latency_us(uint32_t bucket);
 
 struct account {
-    /* fixed after init */
-    uint32_t worker_count;
-    _Atomic uint32_t *latencies; /* [worker index * ACCOUNT_LATENCIES + bucket] */
+    /* shared: written by the control thread */
+    _Atomic uint32_t worker_count;
+    struct table workers;   /* struct account_worker by worker index; their content is the reactor's */
+    struct table latencies; /* _Atomic uint32_t[ACCOUNT_LATENCIES] by worker index; likewise */
     /* shared: written by the reactor */
     _Alignas(64) _Atomic uint32_t sequence;
     struct account_totals totals;
-    struct account_worker *workers; /* by worker index */
 };
 
 MUST_CHECK int account_init(struct account *account, uint32_t workers);
+/* Control thread, before anybody counts for them: room for workers with an index below `workers`. 0, -ERR_NO_MEMORY,
+ * -ERR_FULL. */
+MUST_CHECK int account_grow(struct account *account, uint32_t workers);
 void account_fini(struct account *account);
 
 /* Reactor's thread: around changes. Not nested. */
 void account_begin(struct account *account);
 void account_end(struct account *account);
 
-/* Any thread: adds a whole state of this account to *totals and workers[0..worker_count). scratch[0..worker_count): the
- * caller's memory for the time of the call. */
+/* Any thread: adds a whole state of this account to *totals and workers[0..count). The account has grown to count.
+ * scratch[0..count): the caller's memory for the time of the call. */
 void account_add_to(const struct account *account, struct account_totals *totals, struct account_worker *workers,
-                    struct account_worker *scratch);
+                    struct account_worker *scratch, uint32_t count);
 
 /* What an exchange came to, once, at its only exit. */
 struct account_record {

@@ -30,7 +30,7 @@ static bool client_gone(const struct exchange *x)
 
 static bool asks_for_metrics(const struct exchange *x)
 {
-    const struct exchange_rules *rules = x->home->rules;
+    const struct exchange_rules *rules = x->rules;
     const struct msg *head = &x->client.head;
 
     return rules->metrics_path.n > 0 && (head->method == METHOD_GET || head->method == METHOD_HEAD) &&
@@ -63,7 +63,7 @@ static enum exchange_step route(struct exchange *x)
 {
     const struct msg *head = &x->client.head;
 
-    x->pool = route_find(&x->home->rules->routes, target_host_name(head->authority), head->path);
+    x->pool = route_find(&x->rules->routes, target_host_name(head->authority), head->path);
     return x->pool ? EXCHANGE_PICK : fail(x, -ERR_NO_ROUTE, EXCHANGE_REPLY);
 }
 
@@ -129,7 +129,7 @@ static enum exchange_step start_lease(struct exchange *x)
     int error = lease_connect(x->home->leases, x->target, on_leased, x, &x->connecting);
     if (error)
         return fail(x, error, EXCHANGE_RETRY);
-    patience_set_for(x, x->home->rules->connect_ms);
+    patience_set_for(x, x->rules->connect_ms);
     return EXCHANGE_LEASE;
 }
 
@@ -160,7 +160,7 @@ static int rewrite_once(struct exchange *x)
     if (x->rewritten)
         return 0;
     x->rewritten = true;
-    return rewrite_request(&x->client.head, &from, x->id, &x->home->rules->rewrite, &x->arena);
+    return rewrite_request(&x->client.head, &from, x->id, &x->rules->rewrite, &x->arena);
 }
 
 static enum exchange_step forward(struct exchange *x)
@@ -188,7 +188,7 @@ static int pass_interim(struct exchange *x)
 {
     x->interim = false;
     x->continued = true;
-    rewrite_answer(&x->worker.head, msg_via(&x->worker.head), STR_NONE, &x->home->rules->rewrite);
+    rewrite_answer(&x->worker.head, msg_via(&x->worker.head), STR_NONE, &x->rules->rewrite);
     int error = session_send_head(&x->client, &x->worker.head);
     session_consumed(&x->worker);
     return error;
@@ -201,7 +201,7 @@ static int pass_head(struct exchange *x)
 
     if (tunnel && !tunnel_is_wanted(x))
         return -ERR_ANSWER_SWITCHED;
-    rewrite_answer(head, msg_via(head), exchange_home_date(x->home), &x->home->rules->rewrite);
+    rewrite_answer(head, msg_via(head), exchange_home_date(x->home), &x->rules->rewrite);
     x->answering = true;
     x->status = head->status;
     x->first_byte_ns = io_now_ns(x->home->io);
@@ -276,7 +276,7 @@ static struct retry_facts facts_of(const struct exchange *x)
         .reused = x->reused,
         .age_ms = (io_now_ns(x->home->io) - x->connected_ns) / 1000000,
         .tries = x->tries,
-        .tries_max = x->home->rules->tries_max,
+        .tries_max = x->rules->tries_max,
     };
 }
 
@@ -309,7 +309,7 @@ static enum exchange_step wait_in_line(struct exchange *x)
 {
     account_note_retry_waits(x->home->account);
     x->waited = true;
-    patience_set_for(x, x->home->rules->response_head_ms);
+    patience_set_for(x, x->rules->response_head_ms);
     return EXCHANGE_RETRY;
 }
 
@@ -484,7 +484,6 @@ struct stream *exchange_open(struct exchange_home *home, struct session *session
     if (!x)
         return NULL;
     x->magic = EXCHANGE_MAGIC;
-    x->home = home;
     x->step = EXCHANGE_ADMIT;
     stream_init(&x->client, on_client, &x->arena, buffers);
     stream_init(&x->worker, on_worker, &x->arena, buffers);

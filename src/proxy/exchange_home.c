@@ -23,6 +23,7 @@ static void on_granted(struct retry_place *place)
 void exchange_home_init(struct exchange_home *home, size_t max_exchanges)
 {
     slab_init(&home->exchanges, sizeof(struct exchange), max_exchanges, 0);
+    home->epoch = NULL;
     retry_budget_init(&home->retries, on_granted);
     list_init(&home->alive);
     home->spare = NULL;
@@ -60,13 +61,36 @@ struct exchange *exchange_home_take(struct exchange_home *home)
         return NULL;
     memset(x, 0, offsetof(struct exchange, attempts));
     x->arena = arena;
+    x->home = home;
+    x->epoch = home->epoch;
+    x->rules = x->epoch->rules;
+    x->epoch->users++;
     list_init(&x->link);
     list_append(&home->alive, &x->link);
     return x;
 }
 
+static void leave(struct exchange_epoch *epoch)
+{
+    if (--epoch->users == 0 && epoch->past)
+        epoch->on_idle(epoch);
+}
+
+void exchange_home_turn(struct exchange_home *home, struct exchange_epoch *epoch)
+{
+    struct exchange_epoch *before = home->epoch;
+
+    home->epoch = epoch;
+    if (!before)
+        return;
+    before->past = true;
+    if (before->users == 0)
+        before->on_idle(before);
+}
+
 void exchange_home_give(struct exchange_home *home, struct exchange *x)
 {
+    leave(x->epoch);
     list_remove(&x->link);
     if (home->spare_count < home->spare_max) {
         arena_reset(&x->arena);

@@ -16,9 +16,18 @@ struct exchange;
 struct exchange_rules;
 struct recent;
 
+/* The rules of one configuration in one reactor: exchanges that began under them hold them to their end. */
+struct exchange_epoch {
+    const struct exchange_rules *rules;
+    uint32_t users; /* exchanges */
+    bool past;      /* no exchange begins under them any more */
+    /* Told once, when it is past and without users; it may free itself. */
+    void (*on_idle)(struct exchange_epoch *epoch);
+};
+
 struct exchange_home {
     struct io *io;
-    const struct exchange_rules *rules;
+    struct exchange_epoch *epoch; /* of those that begin now */
     struct lease_book *leases;
     struct account *account;
     struct access_log *log;
@@ -38,7 +47,10 @@ void exchange_home_init(struct exchange_home *home, size_t max_exchanges);
 /* Every exchange was given back. */
 void exchange_home_fini(struct exchange_home *home);
 
-/* All zero but for its arena, which is ready, and its tries; NULL at the limit. */
+/* Exchanges begin under other rules from now on. NULL: none will begin. */
+void exchange_home_turn(struct exchange_home *home, struct exchange_epoch *epoch);
+
+/* All zero but for its arena, which is ready, its tries, and the rules that it holds; NULL at the limit. */
 struct exchange *exchange_home_take(struct exchange_home *home);
 void exchange_home_give(struct exchange_home *home, struct exchange *x);
 /* The Date of now, formatted once a second; valid until the next call. */

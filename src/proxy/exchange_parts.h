@@ -33,6 +33,8 @@ struct exchange {
     struct io_task task;
     struct timer deadline;
     struct exchange_home *home;
+    struct exchange_epoch *epoch; /* held to the end: its rules, their pools */
+    const struct exchange_rules *rules;
     /* who and where */
     struct arena arena;
     struct stream client, worker;

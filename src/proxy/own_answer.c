@@ -14,7 +14,7 @@ static int64_t retry_after_s(const struct exchange *x)
 
 static int metrics_reply(struct exchange *x, struct reply *reply)
 {
-    int error = x->home->rules->metrics(x->home->rules->metrics_context, &x->own_body);
+    int error = x->rules->metrics(x->rules->metrics_context, &x->own_body);
 
     if (!error)
         error = reply_text(reply, STR_NONE, STR("text/plain; version=0.0.4; charset=utf-8"),

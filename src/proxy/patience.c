@@ -21,7 +21,7 @@ bool patience_with_half_closed_ends(const struct exchange *x)
 
 void patience_note_half_closed(struct exchange *x)
 {
-    x->gone_at_ms = exchange_now_ms(x) + x->home->rules->half_closed_ms;
+    x->gone_at_ms = exchange_now_ms(x) + x->rules->half_closed_ms;
     if (timer_is_set(&x->deadline) && !x->answering && x->gone_at_ms < x->deadline.due_ms)
         io_timer_set(x->home->io, &x->deadline, x->gone_at_ms);
 }
@@ -34,7 +34,7 @@ struct wait {
 
 static struct wait waiting_for(const struct exchange *x)
 {
-    const struct exchange_rules *rules = x->home->rules;
+    const struct exchange_rules *rules = x->rules;
     bool client_waits = x->client.head.expect_continue && !x->continued && x->up.bytes == 0;
 
     if (x->tunnel)
@@ -97,7 +97,7 @@ int patience_error(const struct exchange *x)
 void patience_set(struct exchange *x)
 {
     int64_t ms = waiting_for(x).ms;
-    int64_t pace_ms = x->home->rules->min_rate ? pace_wait(&x->pace, pace_of(x), exchange_now_ms(x)) : INT64_MAX;
+    int64_t pace_ms = x->rules->min_rate ? pace_wait(&x->pace, pace_of(x), exchange_now_ms(x)) : INT64_MAX;
 
     x->read = read_so_far(x);
     x->silent_at_ms = exchange_now_ms(x) + ms;
@@ -106,7 +106,7 @@ void patience_set(struct exchange *x)
 
 bool patience_is_lost(struct exchange *x)
 {
-    uint64_t min_rate = x->home->rules->min_rate;
+    uint64_t min_rate = x->rules->min_rate;
 
     if (min_rate && x->pace.what == pace_of(x) && pace_is_due(&x->pace, exchange_now_ms(x)))
         return pace_is_slow(&x->pace, paced_bytes(x), min_rate, exchange_now_ms(x));

@@ -22,7 +22,33 @@ enum {
     CONNECTION_BYTES_MAX = 4 * 2 * 65536 + 4 * BUF_CHUNK_BYTES,
 };
 
-enum mail_kind { MAIL_DRAIN, MAIL_ORDER };
+enum mail_kind { MAIL_DRAIN, MAIL_ORDER, MAIL_CHANGE };
+
+/* A listening socket of this reactor. */
+struct door {
+    struct listener listener; /* first */
+    struct list link;
+    uint32_t id;
+    struct transport_use transport; /* of what is accepted */
+};
+
+/* The rules of one configuration, for as long as exchanges here go by them. */
+struct epoch {
+    struct exchange_epoch exchanges; /* first */
+    void (*on_released)(void *context);
+    void *context;
+};
+
+struct reactor_change {
+    struct reactor_options options;
+    struct epoch *epoch;
+    struct list doors; /* to open; their sockets are in fds */
+    int *fds;
+    uint32_t *closed;
+    uint32_t closed_count;
+    void (*on_applied)(void *context);
+    void *context;
+};
 
 struct reactor {
     struct session_owner owner; /* first */
@@ -35,8 +61,8 @@ struct reactor {
     struct access_log log;
     struct recent recent;
     struct tls_room handshakes;
-    struct door *doors;
-    uint32_t doors_open;
+    struct list doors;
+    uint32_t doors_open; /* those being closed included */
     struct slab sessions;
     struct h2_room h2;
     struct client_door_options entry;
@@ -50,14 +76,10 @@ struct reactor {
     _Atomic uint64_t turns; /* for whoever watches that it does not stand still */
 };
 
-struct door {
-    struct listener listener;
-    struct transport_use transport;
-};
-
 struct client_session {
     union client_door door; /* first */
     struct reactor *reactor;
+    uint32_t door_id; /* the one it came through */
     struct io_reap reap;
 };
 
@@ -94,8 +116,8 @@ static void accept_if_room(struct reactor *reactor)
 {
     bool room = !reactor->draining && reactor->clients < reactor->options.connections;
 
-    for (uint32_t i = 0; i < reactor->options.door_count; i++)
-        listener_accept(&reactor->doors[i].listener, room);
+    LIST_FOREACH_SAFE (link, &reactor->doors)
+        listener_accept(&CONTAINER_OF(link, struct door, link)->listener, room);
 }
 
 static struct stream *on_open(struct session_owner *owner, struct session *session)
@@ -156,6 +178,7 @@ static int start_client(struct reactor *reactor, const struct door *door, int fd
     if (!client)
         return -ERR_FULL;
     client->reactor = reactor;
+    client->door_id = door->id;
     int error =
         client_door_open(&client->door, reactor->io, fd, peer, &door->transport, &reactor->entry, &reactor->owner);
     if (error) {
@@ -201,22 +224,108 @@ static void on_listener_closed(struct listener *listener)
     struct reactor *reactor = listener->owner;
 
     reactor->doors_open--;
+    free(CONTAINER_OF(listener, struct door, listener)); /* not per request: see make_door */
 }
 
 static const struct listener_events listener_events = {on_accepted, on_refused, on_listener_closed};
 
 /* ---- from other threads ---- */
 
+static void stop_door(struct door *door)
+{
+    list_remove(&door->link);
+    listener_stop(&door->listener);
+}
+
 static void drain(struct reactor *reactor)
 {
     if (reactor->draining)
         return;
     reactor->draining = true;
-    for (uint32_t i = 0; i < reactor->options.door_count; i++)
-        listener_stop(&reactor->doors[i].listener);
+    LIST_FOREACH_SAFE (link, &reactor->doors)
+        stop_door(CONTAINER_OF(link, struct door, link));
     LIST_FOREACH_SAFE (link, &reactor->open)
         session_drain(CONTAINER_OF(link, struct session, link));
     lease_book_drain(&reactor->leases);
+}
+
+static void close_door(struct reactor *reactor, uint32_t id)
+{
+    LIST_FOREACH_SAFE (link, &reactor->doors) {
+        struct door *door = CONTAINER_OF(link, struct door, link);
+        if (door->id == id)
+            stop_door(door);
+    }
+    LIST_FOREACH_SAFE (link, &reactor->open) {
+        struct session *session = CONTAINER_OF(link, struct session, link);
+        if (CONTAINER_OF(session, struct client_session, door.session)->door_id == id)
+            session_drain(session);
+    }
+}
+
+static int open_door(struct reactor *reactor, struct door *door, int fd)
+{
+    int error = listener_start(&door->listener, reactor->io, fd, &listener_events, reactor);
+
+    if (error)
+        return error;
+    door->transport.room = &reactor->handshakes;
+    list_append(&reactor->doors, &door->link);
+    reactor->doors_open++;
+    return 0;
+}
+
+static void open_doors(struct reactor *reactor, struct reactor_change *change)
+{
+    uint32_t at = 0;
+
+    LIST_FOREACH_SAFE (link, &change->doors) {
+        int fd = change->fds[at++];
+        list_remove(link);
+        if (reactor->draining || open_door(reactor, CONTAINER_OF(link, struct door, link), fd)) {
+            io_discard(reactor->io, fd);
+            free(CONTAINER_OF(link, struct door, link)); /* not per request: see make_door */
+        }
+    }
+}
+
+static struct lease_options lease_options_of(const struct reactor_options *options)
+{
+    return (struct lease_options){
+        .limits = options->answer_limits,
+        .worker_idle_ms = options->worker_idle_ms,
+        .idle_max = options->idle_per_worker,
+        .workers = options->workers,
+        /* Twice: a session that closes is still there when the next try takes another. */
+        .max_sessions = 2 * (size_t)options->connections + ((size_t)options->idle_per_worker + 1) * options->workers,
+    };
+}
+
+/* Pointers and numbers only: traffic waits for it. What is open reads its limits and patience from reactor->options. */
+static void apply(struct reactor *reactor, struct reactor_change *change)
+{
+    struct reactor_options *options = &reactor->options;
+    const struct reactor_options *from = &change->options;
+
+    options->rules = from->rules;
+    options->client = from->client;
+    options->client_h2 = from->client_h2;
+    options->answer_limits = from->answer_limits;
+    options->worker_idle_ms = from->worker_idle_ms;
+    options->idle_per_worker = from->idle_per_worker;
+    options->workers = from->workers;
+    struct lease_options leases = lease_options_of(options);
+    lease_book_adopt(&reactor->leases, &leases);
+    options->access_sample = from->access_sample;
+    access_log_turn(&reactor->log, from->access_sink, from->access_format, from->access_sample);
+    for (uint32_t i = 0; i < change->closed_count; i++)
+        close_door(reactor, change->closed[i]);
+    open_doors(reactor, change);
+    exchange_home_turn(&reactor->home, &change->epoch->exchanges);
+    change->epoch = NULL;
+    accept_if_room(reactor);
+    change->on_applied(change->context);
+    reactor_change_destroy(&change);
 }
 
 static void on_wake(void *context)
@@ -227,7 +336,9 @@ static void on_wake(void *context)
     while (mailbox_take(&reactor->mail, &mail)) {
         if (mail.kind == MAIL_DRAIN)
             drain(reactor);
-        else if (mail.kind == MAIL_ORDER)
+        else if (mail.kind == MAIL_CHANGE)
+            apply(reactor, mail.subject);
+        else
             ((struct reactor_order *)mail.subject)->run(mail.subject, reactor);
     }
 }
@@ -254,6 +365,101 @@ void reactor_each_client(const struct reactor *reactor, void (*tell)(void *conte
         tell(context, CONTAINER_OF(link, struct session, link));
 }
 
+static void on_epoch_idle(struct exchange_epoch *exchanges)
+{
+    struct epoch *epoch = CONTAINER_OF(exchanges, struct epoch, exchanges);
+
+    if (epoch->on_released)
+        epoch->on_released(epoch->context);
+    free(epoch); /* not per request: see make_epoch */
+}
+
+static struct epoch *make_epoch(const struct reactor_options *options)
+{
+    struct epoch *epoch = malloc(sizeof(*epoch)); /* not per request: once a configuration */
+
+    if (epoch)
+        *epoch = (struct epoch){
+            {.rules = options->rules, .on_idle = on_epoch_idle}, options->on_released, options->rules_context};
+    return epoch;
+}
+
+static struct door *make_door(const struct reactor_door *from)
+{
+    struct door *door = calloc(1, sizeof(*door)); /* not per request: one a listening socket */
+
+    if (door) {
+        door->id = from->id;
+        door->transport = from->transport;
+        list_init(&door->link);
+    }
+    return door;
+}
+
+void reactor_change_destroy(struct reactor_change **destroyed)
+{
+    struct reactor_change *change = *destroyed;
+
+    *destroyed = NULL;
+    LIST_FOREACH_SAFE (link, &change->doors)
+        free(CONTAINER_OF(link, struct door, link)); /* not per request: see make_door */
+    free(change->epoch);                             /* not per request: as the whole change */
+    free(change->fds);                               /* not per request: as the whole change */
+    free(change->closed);                            /* not per request: as the whole change */
+    free(change);                                    /* not per request: as the whole change */
+}
+
+/* not per request: once a configuration. */
+static int fill_change(struct reactor_change *change, const struct reactor_change_options *options)
+{
+    change->epoch = make_epoch(options->options);
+    change->fds = calloc(options->opened_count + 1, sizeof(*change->fds));
+    change->closed = calloc(options->closed_count + 1, sizeof(*change->closed));
+    if (!change->epoch || !change->fds || !change->closed)
+        return -ERR_NO_MEMORY;
+    for (uint32_t i = 0; i < options->opened_count; i++) {
+        struct door *door = make_door(&options->opened[i]);
+        if (!door)
+            return -ERR_NO_MEMORY;
+        list_append(&change->doors, &door->link);
+        change->fds[i] = options->opened[i].fd;
+    }
+    for (uint32_t i = 0; i < options->closed_count; i++)
+        change->closed[change->closed_count++] = options->closed[i];
+    return 0;
+}
+
+int reactor_prepare(struct reactor *reactor, const struct reactor_change_options *options,
+                    struct reactor_change **ret_change)
+{
+    struct reactor_change *change = calloc(1, sizeof(*change)); /* not per request: once a configuration */
+
+    if (!change)
+        return -ERR_NO_MEMORY;
+    list_init(&change->doors);
+    change->options = *options->options;
+    change->on_applied = options->on_applied;
+    change->context = options->context;
+    int error = fill_change(change, options);
+    if (!error)
+        error = lease_book_grow(&reactor->leases, options->options->workers);
+    if (!error)
+        error = account_grow(&reactor->account, options->options->workers);
+    if (error)
+        reactor_change_destroy(&change);
+    else
+        *ret_change = change;
+    return error;
+}
+
+void reactor_publish(struct reactor *reactor, struct reactor_change *change)
+{
+    int error = mailbox_post(&reactor->mail, (struct mail){.kind = MAIL_CHANGE, .subject = change});
+
+    ASSERT(!error); /* one change at a time: there is room */
+    io_wake(reactor->io);
+}
+
 void reactor_drain(struct reactor *reactor)
 {
     /* Never full: of orders there are few at once (REACTOR_ORDERS_MAX), and a drain is posted once or twice. */
@@ -274,36 +480,29 @@ static void on_flush(struct timer *timer)
     io_timer_set(reactor->io, &reactor->flush, io_now_ms(reactor->io) + LOG_FLUSH_MS);
 }
 
-static void close_listeners(struct reactor *reactor, uint32_t count)
+static void close_doors(struct reactor *reactor)
 {
-    for (uint32_t i = 0; i < count; i++)
-        listener_stop(&reactor->doors[i].listener);
+    LIST_FOREACH_SAFE (link, &reactor->doors)
+        stop_door(CONTAINER_OF(link, struct door, link));
     while (reactor->doors_open > 0)
         io_turn(reactor->io, 0);
 }
 
-/* start-up only: a listener for each socket. */
-static int start_listeners(struct reactor *reactor)
+static int start_doors(struct reactor *reactor)
 {
-    uint32_t count = reactor->options.door_count;
+    int error = 0;
 
-    reactor->doors = calloc(count, sizeof(*reactor->doors));
-    if (!reactor->doors)
-        return -ERR_NO_MEMORY;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct reactor_door *from = &reactor->options.doors[i];
-        struct door *door = &reactor->doors[i];
-        door->transport = from->transport;
-        door->transport.room = &reactor->handshakes;
-        int error = listener_start(&door->listener, reactor->io, from->fd, &listener_events, reactor);
-        if (error) {
-            close_listeners(reactor, i);
-            return error;
-        }
-        reactor->doors_open++;
+    for (uint32_t i = 0; i < reactor->options.door_count && !error; i++) {
+        struct door *door = make_door(&reactor->options.doors[i]);
+        error = door ? open_door(reactor, door, reactor->options.doors[i].fd) : -ERR_NO_MEMORY;
+        if (error)
+            free(door); /* start-up only: see make_door */
     }
-    accept_if_room(reactor);
-    return 0;
+    if (error)
+        close_doors(reactor);
+    else
+        accept_if_room(reactor);
+    return error;
 }
 
 static int start_parts(struct reactor *reactor)
@@ -317,14 +516,11 @@ static int start_parts(struct reactor *reactor)
         .on_wake = on_wake,
         .context = reactor,
     };
-    struct lease_options leases = {
-        .limits = options->answer_limits,
-        .worker_idle_ms = options->worker_idle_ms,
-        .idle_max = options->idle_per_worker,
-        .workers = options->workers,
-        /* Twice: a session that closes is still there when the next try takes another. */
-        .max_sessions = 2 * (size_t)options->connections + ((size_t)options->idle_per_worker + 1) * options->workers,
-    };
+    struct lease_options leases = lease_options_of(options);
+    struct epoch *epoch = make_epoch(options);
+    if (!epoch)
+        return -ERR_NO_MEMORY;
+    exchange_home_turn(&reactor->home, &epoch->exchanges);
     int error = io_create(&io, &reactor->io);
 
     leases.io = reactor->io;
@@ -354,6 +550,7 @@ int reactor_create(const struct reactor_options *options, struct reactor **ret_r
     reactor->options = *options;
     reactor->owner = (struct session_owner){on_open, on_session_closed, on_head_lost};
     list_init(&reactor->open);
+    list_init(&reactor->doors);
     timer_init(&reactor->flush, on_flush);
     buf_pool_init(&reactor->buffers, ((size_t)options->connections + 64) * CONNECTION_BYTES_MAX);
     /* One connection may be on its way from each listener when the last place is taken. */
@@ -366,13 +563,13 @@ int reactor_create(const struct reactor_options *options, struct reactor **ret_r
     exchange_home_init(&reactor->home, most + 1 + options->streams);
     int error = start_parts(reactor);
     if (!error)
-        error = start_listeners(reactor);
+        error = start_doors(reactor);
+    reactor->options.doors = NULL; /* the caller's */
     if (error) {
         reactor_destroy(&reactor); /* the process ends: sockets taken over so far go with it */
         return error;
     }
     reactor->home.io = reactor->io;
-    reactor->home.rules = options->rules;
     reactor->home.leases = &reactor->leases;
     reactor->home.account = &reactor->account;
     reactor->home.log = &reactor->log;
@@ -452,7 +649,7 @@ void reactor_destroy(struct reactor **destroyed)
     *destroyed = NULL;
     access_log_fini(&reactor->log);
     mailbox_fini(&reactor->mail);
-    if (reactor->leases.shelves)
+    if (reactor->leases.shelves.element_bytes)
         lease_book_fini(&reactor->leases);
     if (reactor->io) {
         io_timer_fini(reactor->io, &reactor->flush);
@@ -465,7 +662,8 @@ void reactor_destroy(struct reactor **destroyed)
     buf_pool_fini(&reactor->buffers);
     account_fini(&reactor->account);
     recent_fini(&reactor->recent);
-    free(reactor->doors);
+    if (reactor->home.epoch)
+        exchange_home_turn(&reactor->home, NULL);
     lines_give(reactor);
 }
 

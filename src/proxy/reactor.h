@@ -11,9 +11,10 @@
 
 struct reactor;
 
-/* A listening socket with its own settings. */
+/* A listening socket with its own settings, and by which number it is known over all reactors. */
 struct reactor_door {
-    int fd;                         /* taken over when reactor_create succeeds */
+    uint32_t id;
+    int fd;                         /* taken over when reactor_create or reactor_publish succeeds */
     struct transport_use transport; /* `room` is the reactor's to fill in */
 };
 
@@ -24,14 +25,14 @@ struct reactor_options {
     uint32_t index;
     uint64_t seed; /* of request ids; 0: from the system */
     const struct io_backend *backend;
-    const struct exchange_rules *rules; /* outlives it, as everything pointed to here */
+    const struct exchange_rules *rules; /* until on_released */
     struct h1_server_options client;
     struct h2_server_options client_h2; /* not enabled: HTTP/1 alone */
     uint32_t streams;                   /* of HTTP/2, over all its connections at once */
     struct h1_limits answer_limits;
     int64_t worker_idle_ms;
     uint32_t idle_per_worker;
-    uint32_t workers;                 /* worker->index is below it */
+    uint32_t workers;                 /* worker->index is below it, until reactor_publish */
     uint32_t connections;             /* client connections at most; then the listeners wait */
     uint32_t pipes;                   /* for long bodies at most; beyond they are copied */
     struct gate *gate;                /* shared by all reactors; NULL: no limit for one client */
@@ -41,6 +42,9 @@ struct reactor_options {
     struct sink *access_sink; /* NULL: no access log */
     enum access_log_format access_format;
     uint32_t access_sample; /* percent */
+    /* Told on the reactor's thread when nothing goes by the rules any more. NULL: nobody asks. */
+    void (*on_released)(void *rules_context);
+    void *rules_context;
     /* Told on the reactor's thread when it has stopped: nothing open, nothing in flight. */
     void (*on_stopped)(void *context);
     void *context;
@@ -49,6 +53,30 @@ struct reactor_options {
 MUST_CHECK int reactor_create(const struct reactor_options *options, struct reactor **ret_reactor);
 /* Starts its thread. 0 or -ERR_SYSTEM. */
 MUST_CHECK int reactor_start(struct reactor *reactor);
+/* Another configuration: made ready by the control thread, which may fail, and then published, which may not. Of the
+ * options count rules, client, answer_limits, worker_idle_ms, idle_per_worker, workers, access_sink, access_format,
+ * on_released and rules_context. Exchanges that began go on by the rules that they have; idle worker connections are
+ * kept, but for workers that were removed. */
+struct reactor_change_options {
+    const struct reactor_options *options;
+    const struct reactor_door *opened; /* their sockets are taken over by reactor_publish */
+    uint32_t opened_count;
+    const uint32_t *closed; /* ids: accepted from no more, and their connections end after the request at hand */
+    uint32_t closed_count;
+    /* Told on the reactor's thread when it goes by all of it. */
+    void (*on_applied)(void *context);
+    void *context;
+};
+
+struct reactor_change;
+/* 0, or -ERR_NO_MEMORY or -ERR_FULL with nothing changed. */
+MUST_CHECK int reactor_prepare(struct reactor *reactor, const struct reactor_change_options *options,
+                               struct reactor_change **ret_change);
+/* One at a time: the next only after on_applied. Takes the change over. */
+void reactor_publish(struct reactor *reactor, struct reactor_change *change);
+/* Instead of publishing it: frees and nulls. */
+void reactor_change_destroy(struct reactor_change **change);
+
 /* Any thread: no new connections, idle ones end, exchanges go on to their ends; then on_stopped. */
 void reactor_drain(struct reactor *reactor);
 /* Any thread: how many turns its thread has finished; REACTOR_ENDED when there will be no more. */

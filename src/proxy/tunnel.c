@@ -19,7 +19,7 @@ void tunnel_open(struct exchange *x)
 
 void tunnel_note_drain(struct exchange *x)
 {
-    x->tunnel_ends_ms = exchange_now_ms(x) + x->home->rules->tunnel_drain_ms;
+    x->tunnel_ends_ms = exchange_now_ms(x) + x->rules->tunnel_drain_ms;
 }
 
 bool tunnel_has_drained(const struct exchange *x)

@@ -74,6 +74,11 @@ void __wrap_account_note_retry(struct account *account, const struct worker *wor
 
 /* ---- accounted ---- */
 
+static uint64_t dispatched(const struct account *account, uint32_t index)
+{
+    return ((const struct account_worker *)table_at(&account->workers, index))->dispatches;
+}
+
 static void add_up(const struct world *world, struct account_totals *totals, uint64_t *dispatches)
 {
     memset(totals, 0, sizeof(*totals));
@@ -86,9 +91,9 @@ static void add_up(const struct world *world, struct account_totals *totals, uin
                        (unsigned long long)one->aborted, (unsigned long long)one->active);
         uint64_t sum = 0;
         for (uint32_t w = 0; w < world->plan->workers; w++) {
-            uint32_t index = world->snapshot->workers[w].index;
-            dispatches[index] += world->accounts[r]->workers[index].dispatches;
-            sum += world->accounts[r]->workers[index].dispatches;
+            uint32_t index = world->snapshot->workers[w]->index;
+            dispatches[index] += dispatched(world->accounts[r], index);
+            sum += dispatched(world->accounts[r], index);
         }
         if (sum != one->dispatches)
             check_fail("accounted", TRACE_NOBODY, TRACE_NOBODY, "reactor %u: dispatches %llu, its workers' %llu", r,
@@ -129,7 +134,7 @@ static bool probes_may_fail(const struct plan *plan)
 
 static void check_health(struct world *world, uint32_t index)
 {
-    const struct worker *real = &world->snapshot->workers[index];
+    const struct worker *real = world->snapshot->workers[index];
     struct sim_worker *worker = world_worker_of(world, real);
     struct health health;
     struct probe_stats stats;
@@ -177,23 +182,23 @@ static void check_fair(struct world *world, uint32_t pool, const uint64_t *dispa
     if (pool_alive(real) != real->count)
         return;
     for (uint32_t i = 0; i < real->count; i++) {
-        uint32_t index = real->workers[i].index;
+        uint32_t index = real->workers[i]->index;
         if (!world->baseline_known[pool])
             world->baseline[index] = dispatches[index];
         served[i] = dispatches[index] - world->baseline[index];
         all += served[i];
-        round += real->workers[i].weight;
-        divisor = divisor_of(real->workers[i].weight, divisor);
+        round += real->workers[i]->weight;
+        divisor = divisor_of(real->workers[i]->weight, divisor);
     }
     world->baseline_known[pool] = true;
     round /= divisor;
     for (uint32_t i = 0; i < real->count; i++) {
-        uint64_t weight = real->workers[i].weight / divisor;
+        uint64_t weight = real->workers[i]->weight / divisor;
         uint64_t low = all / round * weight, high = (all + round - 1) / round * weight;
         if (served[i] < low || served[i] > high)
             check_fail("fair", TRACE_NOBODY, TRACE_NOBODY,
                        "pool %u: a worker of weight %u got %llu of %llu requests, not %llu to %llu", pool,
-                       real->workers[i].weight, (unsigned long long)served[i], (unsigned long long)all,
+                       real->workers[i]->weight, (unsigned long long)served[i], (unsigned long long)all,
                        (unsigned long long)low, (unsigned long long)high);
     }
 }

@@ -51,12 +51,19 @@ static void must(int error, const char *what)
         check_fail("world", TRACE_NOBODY, TRACE_NOBODY, "%s: %s", what, err_reason(error));
 }
 
+static int write_metrics(void *context, struct bufq *out)
+{
+    struct world *world = context;
+    return metric_text_write(&world->metrics, out);
+}
+
 static void load(struct world *world)
 {
     char text[4096];
     uint16_t ports[1 + PLAN_WORKERS];
     struct config_flags flags = {.sealed = true};
     struct config_errors errors;
+    struct snapshot *first;
     ports[0] = port_of(&world->address);
     for (uint32_t i = 0; i < world->plan->workers; i++)
         ports[1 + i] = port_of(&world->workers[i].address);
@@ -67,7 +74,11 @@ static void load(struct world *world)
         check_fail("world", TRACE_NOBODY, TRACE_NOBODY, "the configuration does not load: %.*s",
                    STR_ARG(errors.items[0].text));
     config_errors_fini(&errors);
-    must(snapshot_create(world->config, &world->snapshot), "snapshot");
+    must(roster_init(&world->roster), "roster");
+    must(snapshot_create(world->config, &world->roster, &first), "snapshot");
+    first->rules.metrics = write_metrics;
+    first->rules.metrics_context = world;
+    snapshot_enter(first, &world->roster, &world->snapshot);
 }
 
 static void on_change(void *context, struct worker *worker, enum health_change change,
@@ -77,19 +88,13 @@ static void on_change(void *context, struct worker *worker, enum health_change c
                change == HEALTH_WENT_UP ? "up" : "down");
 }
 
-static int write_metrics(void *context, struct bufq *out)
-{
-    struct world *world = context;
-    return metric_text_write(&world->metrics, out);
-}
-
 static void start_control(struct world *world)
 {
     struct io_options io = {.backend = &io_sim_backend, .buffers = &world->buffers, .max_sockets = 64};
     struct prober_options prober = {
         .pools = world->snapshot->pools,
         .pool_count = world->snapshot->pool_count,
-        .worker_count = world->snapshot->worker_count,
+        .worker_count = world->snapshot->index_end,
         .seed = world->plan->seed + 1,
         .on_change = on_change,
         .context = world,
@@ -108,8 +113,6 @@ static void start_reactors(struct world *world)
 {
     struct reactor_options options = snapshot_reactor_options(world->snapshot);
     uint32_t count = world->plan->reactors;
-    world->snapshot->rules.metrics = write_metrics;
-    world->snapshot->rules.metrics_context = world;
     options.backend = &io_sim_backend;
     options.connections = (world->plan->connections + count - 1) / count;
     options.pipes = (uint32_t)(world->plan->seed % 4); /* none, and too few, must be as good */
@@ -124,6 +127,7 @@ static void start_reactors(struct world *world)
         world->accounts[i] = reactor_account(world->reactors[i]);
     }
     world->metrics = (struct metric_sources){
+        .roster = &world->roster,
         .snapshot = world->snapshot,
         .accounts = world->accounts,
         .account_count = count,
@@ -274,6 +278,7 @@ static void take_apart(struct world *world)
     io_destroy(&world->control);
     buf_pool_fini(&world->buffers);
     snapshot_destroy(&world->snapshot);
+    roster_fini(&world->roster);
     config_destroy(&world->config);
     for (uint32_t i = 0; i < world->plan->clients; i++)
         client_fini(&world->clients[i]);

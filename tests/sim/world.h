@@ -103,7 +103,8 @@ struct world {
     int64_t start_ns;
     struct sockaddr_storage address;
     struct config *config;
-    struct snapshot *snapshot;
+    struct roster roster;
+    struct snapshot *snapshot; /* the newest */
     struct io *control;
     struct buf_pool buffers;
     struct prober *prober;

@@ -3,13 +3,18 @@
 
 void helper_pool_init(struct helper_pool *helper, uint32_t count, const uint32_t *weights)
 {
+    uint32_t given[HELPER_WORKERS];
+
     memset(helper, 0, sizeof(*helper));
     for (uint32_t i = 0; i < count; i++) {
         helper->workers[i].index = i;
         helper->workers[i].weight = weights ? weights[i] : 1;
         helper->workers[i].pool = &helper->pool;
+        helper->list[i] = &helper->workers[i];
+        given[i] = helper->workers[i].weight;
     }
-    assert_int_equal(pool_init(&helper->pool, helper->workers, count), 0);
+    assert_int_equal(pool_init(&helper->pool, helper->list, given, count), 0);
+    helper->pool.turn = &helper->turn;
 }
 
 void helper_set_alive(struct helper_pool *helper, uint32_t alive)

@@ -17,6 +17,8 @@ enum { HELPER_WORKERS = 32 };
 struct helper_pool {
     struct pool pool;
     struct worker workers[HELPER_WORKERS];
+    struct worker *list[HELPER_WORKERS];
+    _Atomic uint64_t turn;
 };
 
 /* weights NULL: all 1. Nobody is alive. */

@@ -19,6 +19,11 @@ struct fixture {
     uint32_t told;
 };
 
+static uint32_t shelf_count(struct fixture *f, uint32_t index)
+{
+    return ((struct lease_shelf *)table_at(&f->book.shelves, index))->count;
+}
+
 static void setup(struct fixture *f)
 {
     memset(f, 0, sizeof(*f));
@@ -136,14 +141,14 @@ static void lease_takes_the_newest_first(void **state)
     give_back(&f, b);
     give_back(&f, c);
     assert_int_equal(f.book.idle, 3);
-    assert_int_equal(f.book.shelves[0].count, 2);
-    assert_int_equal(f.book.shelves[1].count, 1);
+    assert_int_equal(shelf_count(&f, 0), 2);
+    assert_int_equal(shelf_count(&f, 1), 1);
     assert_ptr_equal(lease_take(&f.book, &f.workers[0]), b);
     assert_ptr_equal(lease_take(&f.book, &f.workers[0]), a);
     assert_null(lease_take(&f.book, &f.workers[0]));
     assert_ptr_equal(lease_take(&f.book, &f.workers[1]), c);
     assert_int_equal(f.book.idle, 0);
-    assert_int_equal(f.book.shelves[0].count, 0);
+    assert_int_equal(shelf_count(&f, 0), 0);
     give_back(&f, a);
     give_back(&f, b);
     give_back(&f, c);
@@ -159,7 +164,7 @@ static void lease_keeps_so_many(void **state)
         sessions[i] = connect_to(&f, 0);
     for (int i = 0; i <= IDLE_MAX; i++)
         give_back(&f, sessions[i]);
-    assert_int_equal(f.book.shelves[0].count, IDLE_MAX);
+    assert_int_equal(shelf_count(&f, 0), IDLE_MAX);
     settle(&f);
     assert_int_equal(f.book.open, IDLE_MAX);
     assert_int_equal(f.book.idle, IDLE_MAX);
@@ -180,7 +185,7 @@ static void lease_keeps_so_long(void **state)
     assert_int_equal(f.book.idle, 1);
     io_sim_run(f.net, NULL, NULL, 20);
     assert_int_equal(f.book.idle, 0);
-    assert_int_equal(f.book.shelves[0].count, 0);
+    assert_int_equal(shelf_count(&f, 0), 0);
     assert_int_equal(f.book.open, 0);
     assert_null(lease_take(&f.book, &f.workers[0]));
     teardown(&f);
@@ -199,7 +204,7 @@ static void lease_drops_what_the_worker_ended(void **state)
             scripted_worker_send(&f.far[0], "HTTP/1.1 408 Request Timeout\r\n\r\n");
         settle(&f);
         assert_int_equal(f.book.idle, 0);
-        assert_int_equal(f.book.shelves[0].count, 0);
+        assert_int_equal(shelf_count(&f, 0), 0);
         assert_null(lease_take(&f.book, &f.workers[0]));
     }
     settle(&f);
@@ -253,7 +258,7 @@ static void lease_learns_how_long(void **state)
     assert_null(lease_take(&f.book, &f.workers[0]));
     assert_int_equal(f.book.open, 1); /* the scout */
     assert_int_equal(f.book.idle, 0);
-    assert_non_null(f.book.shelves[0].scout);
+    assert_non_null(((struct lease_shelf *)table_at(&f.book.shelves, 0))->scout);
     assert_int_equal(idle_age_learned_ms(&f.workers[1].idle_age), 0);
     teardown(&f);
 }
@@ -288,7 +293,7 @@ static void lease_counts_from_the_answer(void **state)
     lease_return(&f.book, session, whole_ms);
     assert_null(lease_take(&f.book, &f.workers[0]));
     settle(&f);
-    assert_non_null(f.book.shelves[0].scout);
+    assert_non_null(((struct lease_shelf *)table_at(&f.book.shelves, 0))->scout);
     teardown(&f);
 }
 

@@ -18,7 +18,7 @@ static void pick_goes_round(void **state)
     helper_pool_init(&helper, 3, NULL);
     assert_null(pick(&helper, &nobody));
     helper_set_alive(&helper, 7);
-    atomic_store(&helper.pool.turn, 0);
+    atomic_store(&helper.turn, 0);
     for (uint32_t i = 0; i < 9; i++)
         assert_ptr_equal(pick(&helper, &nobody), &helper.workers[i % 3]);
     helper_set_alive(&helper, 5);
@@ -85,7 +85,7 @@ static void check_counts(uint32_t workers)
         sum += count;
     }
     assert_true(most - least <= 1);
-    assert_int_equal(sum, atomic_load(&shared.pool.turn));
+    assert_int_equal(sum, atomic_load(&shared.turn));
 }
 
 static void pick_is_exact_over_threads(void **state)

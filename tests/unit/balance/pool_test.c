@@ -132,6 +132,8 @@ static void pool_weights_make_no_bursts(void **state)
 
 enum { MANY = POOL_SLOTS_MAX / POOL_WEIGHT_MAX + 1 };
 static struct worker many[MANY];
+static struct worker *many_list[MANY];
+static uint32_t many_weights[MANY];
 
 struct place {
     uint64_t at;
@@ -187,27 +189,32 @@ static void pool_merges_to_what_a_sort_would_give(void **state)
 static void pool_refuses_too_long_a_schedule(void **state)
 {
     static struct pool pool;
-    for (uint32_t i = 0; i < MANY; i++)
-        many[i] = (struct worker){.index = i, .weight = POOL_WEIGHT_MAX, .pool = &pool};
-    assert_int_equal(pool_init(&pool, many, MANY), 0); /* equal ones need a slot each */
+    for (uint32_t i = 0; i < MANY; i++) {
+        many[i] = (struct worker){.index = i, .pool = &pool};
+        many_list[i] = &many[i];
+        many_weights[i] = POOL_WEIGHT_MAX;
+    }
+    assert_int_equal(pool_init(&pool, many_list, many_weights, MANY), 0); /* equal ones need a slot each */
     pool_fini(&pool);
-    many[0].weight = POOL_WEIGHT_MAX - 1;
-    assert_int_equal(pool_init(&pool, many, MANY), -ERR_FULL);
-    assert_int_equal(pool_init(&pool, many, MANY - 1), 0);
+    many_weights[0] = POOL_WEIGHT_MAX - 1;
+    assert_int_equal(pool_init(&pool, many_list, many_weights, MANY), -ERR_FULL);
+    assert_int_equal(pool_init(&pool, many_list, many_weights, MANY - 1), 0);
     pool_fini(&pool);
 }
 
 static void pool_survives_no_memory(void **state)
 {
     static struct pool pool;
-    struct worker workers[2] = {{.weight = 1, .pool = &pool}, {.weight = 2, .pool = &pool, .index = 1}};
+    struct worker workers[2] = {{.pool = &pool}, {.pool = &pool, .index = 1}};
+    struct worker *list[2] = {&workers[0], &workers[1]};
+    static const uint32_t weights[2] = {1, 2};
     for (unsigned n = 1; n <= 3; n++) {
         alloc_fail_at(n);
-        assert_int_equal(pool_init(&pool, workers, 2), -ERR_NO_MEMORY);
+        assert_int_equal(pool_init(&pool, list, weights, 2), -ERR_NO_MEMORY);
         assert_true(alloc_fail_stop());
         assert_null(pool.schedules[0]);
     }
-    assert_int_equal(pool_init(&pool, workers, 2), 0);
+    assert_int_equal(pool_init(&pool, list, weights, 2), 0);
     pool_fini(&pool);
 }
 
@@ -269,6 +276,28 @@ static void pool_weight_survives_no_memory(void **state)
     pool_fini(&helper.pool);
 }
 
+/* A heavier worker of a newer configuration does not fit into the pool of the one before: turns are equal there. */
+static void pool_publishes_the_older_too(void **state)
+{
+    static const uint32_t weights[2] = {1, 1}, heavier[2] = {3, 1};
+    struct helper_pool helper;
+    struct pool newer = {.older = &helper.pool};
+    uint64_t firsts = 0;
+    helper_pool_init(&helper, 2, weights);
+    assert_int_equal(pool_init(&newer, helper.list, heavier, 2), 0);
+    helper.workers[0].weight = 3;
+    atomic_store(&helper.workers[0].alive, true);
+    atomic_store(&helper.workers[1].alive, true);
+    pool_publish(&newer);
+    for (uint64_t at = 0; at < 4; at++) {
+        firsts += pool_at(&newer, at) == &helper.workers[0];
+        assert_ptr_equal(pool_at(&helper.pool, at), &helper.workers[at % 2]);
+    }
+    assert_int_equal(firsts, 3);
+    pool_fini(&newer);
+    pool_fini(&helper.pool);
+}
+
 /* ---- readers while it changes ---- */
 
 enum { READERS = 4, CHANGES = 20000 };
@@ -319,6 +348,7 @@ int main(void)
         cmocka_unit_test(pool_modes_keep_requests_away),
         cmocka_unit_test(pool_weight_changes),
         cmocka_unit_test(pool_weight_survives_no_memory),
+        cmocka_unit_test(pool_publishes_the_older_too),
         cmocka_unit_test(pool_is_read_while_published),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@ struct crowd {
     struct pool pool;
     struct pool *pools[1];
     struct worker *workers;
+    struct worker **list;
     struct prober *prober;
     uint32_t changes;
     uint32_t behind; /* changes that were told before their schedule was published */
@@ -45,7 +46,15 @@ static void start(struct crowd *crowd, uint32_t count, const uint32_t *weights)
         crowd->workers[i].addr.storage = nobody; /* refused: a result like any other */
         crowd->workers[i].address = STR("worker.example:3001");
     }
-    assert_int_equal(pool_init(&crowd->pool, crowd->workers, count), 0);
+    struct worker **list = crowd->list = calloc(count, sizeof(struct worker *));
+    uint32_t *each = calloc(count, sizeof(*each));
+    assert_true(list && each);
+    for (uint32_t i = 0; i < count; i++) {
+        list[i] = &crowd->workers[i];
+        each[i] = crowd->workers[i].weight;
+    }
+    assert_int_equal(pool_init(&crowd->pool, list, each, count), 0);
+    free(each);
     crowd->pool.health_path = STR("/health");
     crowd->pool.health = (struct health_rules){.rise = 2,
                                                .fall = 3,
@@ -77,6 +86,7 @@ static void end(struct crowd *crowd)
     assert_true(io_sim_run(crowd->net, stopped, crowd, 1000));
     prober_destroy(&crowd->prober);
     pool_fini(&crowd->pool);
+    free(crowd->list);
     free(crowd->workers);
     io_sim_run(crowd->net, NULL, NULL, 10);
     io_destroy(&crowd->io);

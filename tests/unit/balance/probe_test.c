@@ -449,11 +449,59 @@ static void probe_was_never_started(void **state)
     teardown(&f);
 }
 
+/* Another configuration: who stays keeps state and results and is asked as before; who is new is asked at once; who was
+ * removed is asked no more, and is remembered when it comes back. */
+static void probe_adopts_another_configuration(void **state)
+{
+    struct fixture f;
+    struct pool pool;
+    struct worker *kept_and_new[2];
+    static const uint32_t weights[2] = {1, 1};
+    setup(&f, 2);
+    prober_start(f.prober);
+    io_sim_run(f.net, NULL, NULL, 50);
+    assert_int_equal(stats_of(&f, 0).probes, 1);
+    struct worker extra = f.helper.workers[1];
+    extra.index = 2;
+    atomic_store(&extra.alive, false);
+    extra.pool = &pool;
+    memset(&pool, 0, sizeof(pool));
+    pool.health = f.helper.pool.health;
+    pool.health_path = f.helper.pool.health_path;
+    kept_and_new[0] = &f.helper.workers[0];
+    kept_and_new[1] = &extra;
+    assert_int_equal(pool_init(&pool, kept_and_new, weights, 2), 0);
+    f.helper.workers[0].pool = &pool;
+    f.helper.workers[1].pool = NULL;
+    atomic_store(&f.helper.workers[1].removed, true);
+    assert_int_equal(prober_grow(f.prober, 3, 1), 0);
+    struct pool *next = &pool, *before = &f.helper.pool;
+    prober_adopt(f.prober, &next, 1, 3);
+    pool_publish(&pool);
+    assert_int_equal(pool_alive(&pool), 1);
+    io_sim_run(f.net, NULL, NULL, 50);
+    assert_int_equal(pool_alive(&pool), 2); /* asked at once */
+    assert_int_equal(stats_of(&f, 0).probes, 1);
+    io_sim_run(f.net, NULL, NULL, 10000);
+    assert_true(stats_of(&f, 0).probes > 3);
+    assert_int_equal(stats_of(&f, 1).probes, 1);
+    f.helper.workers[0].pool = before;
+    f.helper.workers[1].pool = before;
+    atomic_store(&f.helper.workers[1].removed, false);
+    atomic_store(&extra.removed, true);
+    assert_int_equal(prober_grow(f.prober, 3, 1), 0);
+    prober_adopt(f.prober, &before, 1, 3);
+    io_sim_run(f.net, NULL, NULL, 50);
+    assert_int_equal(stats_of(&f, 1).probes, 2);
+    pool_fini(&pool);
+    teardown(&f);
+}
+
 /* What Ballast is short of says nothing of the worker: no result is entered, and the next probe comes. */
 static void probe_survives_no_memory(void **state)
 {
     struct prober *prober = NULL;
-    struct prober_options options = {.worker_count = 0};
+    struct prober_options options = {.worker_count = 1};
     for (unsigned n = 1; n <= 2; n++) {
         alloc_fail_at(n);
         assert_int_equal(prober_create(&options, &prober), -ERR_NO_MEMORY);
@@ -493,6 +541,7 @@ int main(void)
         cmocka_unit_test(probe_keeps_the_last_results),
         cmocka_unit_test(probe_stops_in_flight),
         cmocka_unit_test(probe_was_never_started),
+        cmocka_unit_test(probe_adopts_another_configuration),
         cmocka_unit_test(probe_survives_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

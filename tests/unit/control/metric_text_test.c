@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "control/snapshot.h"
 #include "control_helper.h"
 #include "io/io_epoll.h"
 #include "tests/unit/alloc_fail.h"
@@ -13,7 +14,8 @@ enum { REACTORS = 2 };
 
 struct fixture {
     struct config *config;
-    struct snapshot *snapshot;
+    struct roster roster;
+    struct snapshot *snapshot, *newest;
     struct buf_pool buffers;
     struct io *io;
     struct prober *prober;
@@ -32,7 +34,9 @@ static void setup(struct fixture *f, const char *config)
 {
     memset(f, 0, sizeof(*f));
     f->config = helper_load(config);
-    assert_int_equal(snapshot_create(f->config, &f->snapshot), 0);
+    assert_int_equal(roster_init(&f->roster), 0);
+    assert_int_equal(snapshot_create(f->config, &f->roster, &f->snapshot), 0);
+    snapshot_enter(f->snapshot, &f->roster, &f->newest);
     buf_pool_init(&f->buffers, 16 << 20);
     struct io_options io = {.backend = &io_epoll_backend, .buffers = &f->buffers};
     assert_int_equal(io_create(&io, &f->io), 0);
@@ -46,7 +50,8 @@ static void setup(struct fixture *f, const char *config)
         assert_int_equal(account_init(&f->accounts[i], f->snapshot->worker_count), 0);
         f->pointers[i] = &f->accounts[i];
     }
-    f->sources = (struct metric_sources){.snapshot = f->snapshot,
+    f->sources = (struct metric_sources){.roster = &f->roster,
+                                         .snapshot = f->snapshot,
                                          .accounts = f->pointers,
                                          .account_count = REACTORS,
                                          .prober = f->prober,
@@ -62,6 +67,7 @@ static void teardown(struct fixture *f)
     io_destroy(&f->io);
     buf_pool_fini(&f->buffers);
     snapshot_destroy(&f->snapshot);
+    roster_fini(&f->roster);
     config_destroy(&f->config);
 }
 
@@ -88,7 +94,7 @@ static void answer_one(struct fixture *f, int reactor, uint32_t worker)
     struct account *account = &f->accounts[reactor];
     struct account_record record = {.outcome = ACCOUNT_OK,
                                     .status = 200,
-                                    .answered = &f->snapshot->workers[worker],
+                                    .answered = f->snapshot->workers[worker],
                                     .duration_us = 1500,
                                     .answer_bytes = 10};
     account_note_begun(account);
@@ -117,7 +123,7 @@ static void metrics_begin_as_asked(void **state)
     struct fixture f;
     setup(&f, three);
     for (uint32_t i = 0; i < 3; i++) {
-        atomic_store(&f.snapshot->workers[i].alive, true);
+        atomic_store(&f.snapshot->workers[i]->alive, true);
         answer_one(&f, (int)i % REACTORS, i);
     }
     write_page(&f);
@@ -134,14 +140,14 @@ static void metrics_count_everything(void **state)
     struct account_record gone = {.outcome = ACCOUNT_ABORTED, .error = -ERR_CLIENT_GONE};
     answer_one(&f, 0, 1);
     account_note_begun(&f.accounts[1]);
-    account_note_dispatch(&f.accounts[1], &f.snapshot->workers[2]);
-    account_note_retry(&f.accounts[1], &f.snapshot->workers[2], -ERR_CONN_RESET);
+    account_note_dispatch(&f.accounts[1], f.snapshot->workers[2]);
+    account_note_retry(&f.accounts[1], f.snapshot->workers[2], -ERR_CONN_RESET);
     account_note_retry_waits(&f.accounts[1]);
-    idle_age_note_closed(&f.snapshot->workers[0].idle_age, 1500, 1000);
-    idle_age_note_closed(&f.snapshot->workers[0].idle_age, 1510, 9000);
+    idle_age_note_closed(&f.snapshot->workers[0]->idle_age, 1500, 1000);
+    idle_age_note_closed(&f.snapshot->workers[0]->idle_age, 1510, 9000);
     account_note_retry_refused(&f.accounts[0], RETRY_METHOD);
-    account_note_dispatch(&f.accounts[1], &f.snapshot->workers[1]);
-    account_note_ended(&f.accounts[1], &f.snapshot->workers[1], &failed);
+    account_note_dispatch(&f.accounts[1], f.snapshot->workers[1]);
+    account_note_ended(&f.accounts[1], f.snapshot->workers[1], &failed);
     account_note_begun(&f.accounts[0]);
     account_note_ended(&f.accounts[0], NULL, &gone);
     account_note_begun(&f.accounts[0]);
@@ -210,10 +216,11 @@ static void metrics_quote_names(void **state)
 {
     struct fixture f;
     setup(&f, three);
-    f.snapshot->workers[0].name = STR("qu\"ote");
-    f.snapshot->workers[1].name = STR("back\\slash");
-    f.snapshot->workers[2].name = STR("new\nline");
-    f.snapshot->pools[0]->name = STR("\xc3\xa4{}=,");
+    f.snapshot->workers[0]->name = STR("qu\"ote");
+    f.snapshot->workers[1]->name = STR("back\\slash");
+    f.snapshot->workers[2]->name = STR("new\nline");
+    for (int i = 0; i < 3; i++)
+        f.snapshot->workers[i]->pool_name = STR("\xc3\xa4{}=,");
     write_page(&f);
     assert_true(holds_line(&f, "ballast_worker_up{pool=\"\xc3\xa4{}=,\",worker=\"qu\\\"ote\"} 0"));
     assert_true(holds_line(&f, "ballast_worker_up{pool=\"\xc3\xa4{}=,\",worker=\"back\\\\slash\"} 0"));
@@ -253,7 +260,7 @@ static void metrics_please_promtool(void **state)
 {
     struct fixture f;
     setup(&f, three);
-    f.snapshot->workers[0].name = STR("qu\"o\\te");
+    f.snapshot->workers[0]->name = STR("qu\"o\\te");
     answer_one(&f, 0, 0);
     write_page(&f);
     int verdict = ask_promtool(f.text);

@@ -9,7 +9,8 @@ enum { REACTORS = 2 };
 
 struct fixture {
     struct config *config;
-    struct snapshot *snapshot;
+    struct roster roster;
+    struct snapshot *snapshot, *newest;
     struct account accounts[REACTORS];
     const struct account *pointers[REACTORS];
     struct metric_sources sources;
@@ -29,12 +30,15 @@ static void setup(struct fixture *f)
     now_ns = INT64_C(1000000000000);
     clock_set_source(test_clock);
     f->config = helper_load("pools: {web: {workers: [3001, 3002]}, api: {workers: [3003]}}\nroutes: [{pool: web}]\n");
-    assert_int_equal(snapshot_create(f->config, &f->snapshot), 0);
+    assert_int_equal(roster_init(&f->roster), 0);
+    assert_int_equal(snapshot_create(f->config, &f->roster, &f->snapshot), 0);
+    snapshot_enter(f->snapshot, &f->roster, &f->newest);
     for (int i = 0; i < REACTORS; i++) {
         assert_int_equal(account_init(&f->accounts[i], 3), 0);
         f->pointers[i] = &f->accounts[i];
     }
-    f->sources = (struct metric_sources){.snapshot = f->snapshot, .accounts = f->pointers, .account_count = REACTORS};
+    f->sources = (struct metric_sources){
+        .roster = &f->roster, .snapshot = f->snapshot, .accounts = f->pointers, .account_count = REACTORS};
 }
 
 static void teardown(struct fixture *f)
@@ -44,6 +48,7 @@ static void teardown(struct fixture *f)
     for (int i = 0; i < REACTORS; i++)
         account_fini(&f->accounts[i]);
     snapshot_destroy(&f->snapshot);
+    roster_fini(&f->roster);
     config_destroy(&f->config);
     clock_set_source(NULL);
 }
@@ -54,7 +59,7 @@ static void answer(struct fixture *f, uint32_t worker, uint64_t us, bool good)
     struct account_record record = {.outcome = good ? ACCOUNT_OK : ACCOUNT_FAILED,
                                     .error = good ? 0 : -ERR_ANSWER_CUT,
                                     .status = 200,
-                                    .answered = &f->snapshot->workers[worker],
+                                    .answered = f->snapshot->workers[worker],
                                     .duration_us = us};
     account_note_begun(account);
     account_note_dispatch(account, record.answered);

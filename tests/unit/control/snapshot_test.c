@@ -24,11 +24,14 @@ static const char full[] =
     "           client_idle: 6s, client_stall: 7s, worker_idle: 8s, half_closed: 500ms}\n"
     "forwarded: {via: false, trusted: [10.0.0.0/8, '2001:db8::/32']}\n";
 
+static struct roster roster;
+
 static struct snapshot *create(const char *text, struct config **ret_config)
 {
     struct snapshot *snapshot = NULL;
     *ret_config = helper_load(text);
-    assert_int_equal(snapshot_create(*ret_config, &snapshot), 0);
+    assert_int_equal(roster_init(&roster), 0);
+    assert_int_equal(snapshot_create(*ret_config, &roster, &snapshot), 0);
     return snapshot;
 }
 
@@ -36,6 +39,7 @@ static void destroy(struct snapshot *snapshot, struct config *config)
 {
     snapshot_destroy(&snapshot);
     assert_null(snapshot);
+    roster_fini(&roster);
     config_destroy(&config);
 }
 
@@ -60,17 +64,17 @@ static void snapshot_has_the_pools(void **state)
     assert_int_equal(web->health.status_min, 200);
     assert_int_equal(web->health.status_max, 204);
     for (uint32_t i = 0; i < 3; i++) {
-        const struct worker *worker = &snapshot->workers[i];
+        const struct worker *worker = snapshot->workers[i];
         assert_int_equal(worker->index, i);
-        assert_ptr_equal(worker->pool, i < 2 ? web : api);
-        assert_ptr_equal(worker, &worker->pool->workers[i < 2 ? i : 0]);
+        assert_ptr_equal(worker, (i < 2 ? web : api)->workers[i < 2 ? i : 0]);
+        assert_true(str_eq(worker->pool_name, i < 2 ? STR("web") : STR("api")));
         assert_int_equal(sock_addr_port(&worker->addr.storage), 3001 + i);
         assert_false(worker->alive); /* only probes say so */
     }
-    assert_str(snapshot->workers[1].name, "blue");
-    assert_int_equal(snapshot->workers[1].weight, 7);
-    assert_str(snapshot->workers[2].address, "127.0.0.1:3003");
-    assert_int_equal((uintptr_t)&web->turn % 64, 0); /* alone on its cache line */
+    assert_str(snapshot->workers[1]->name, "blue");
+    assert_int_equal(snapshot->weights[1], 7);
+    assert_str(snapshot->workers[2]->address, "127.0.0.1:3003");
+    assert_int_equal((uintptr_t)web->turn % 64, 0); /* alone on its cache line */
     destroy(snapshot, config);
 }
 
@@ -140,14 +144,67 @@ static void snapshot_survives_no_memory(void **state)
     for (unsigned n = 1; failed; n++) {
         struct snapshot *snapshot = NULL;
         alloc_fail_at(n);
-        int error = snapshot_create(config, &snapshot);
+        int error = roster_init(&roster);
+        if (!error)
+            error = snapshot_create(config, &roster, &snapshot);
         failed = alloc_fail_stop();
         assert_int_equal(error, failed ? -ERR_NO_MEMORY : 0);
         assert_int_equal(snapshot == NULL, failed);
         if (!failed)
             snapshot_destroy(&snapshot);
+        roster_fini(&roster);
     }
     config_destroy(&config);
+}
+
+static struct snapshot *next(const char *text, struct snapshot **newest)
+{
+    struct config *config = helper_load(text);
+    struct snapshot *snapshot;
+    assert_int_equal(snapshot_create(config, &roster, &snapshot), 0);
+    config_destroy(&config); /* it keeps nothing of it */
+    snapshot_enter(snapshot, &roster, newest);
+    return snapshot;
+}
+
+static void snapshot_workers_outlive_it(void **state)
+{
+    struct snapshot *newest = NULL;
+    assert_int_equal(roster_init(&roster), 0);
+    struct snapshot *first = next("pools: {web: {workers: [3001, 3002]}}\n", &newest);
+    struct worker *kept = first->workers[0], *gone = first->workers[1];
+    atomic_store(&kept->alive, true);
+    pool_publish(first->pools[0]);
+    struct snapshot *second = next("pools: {web: {workers: [3003, {address: 3001, weight: 2}]},\n"
+                                   "        api: {workers: [{address: 3001, name: a}]}}\n"
+                                   "routes: [{pool: web, path: /w}, {pool: api}]\n",
+                                   &newest);
+    assert_ptr_equal(newest, second);
+    assert_ptr_equal(second->workers[1], kept);
+    assert_ptr_not_equal(second->workers[2], kept); /* another pool's is another worker */
+    assert_ptr_equal(kept->pool, second->pools[0]);
+    assert_int_equal(kept->weight, 2);
+    assert_true(atomic_load(&gone->removed) && !gone->pool && !atomic_load(&kept->removed));
+    assert_ptr_equal(pool_at(second->pools[0], 0), kept); /* its health is not forgotten, the new one has none yet */
+    assert_int_equal(pool_alive(second->pools[0]), 1);
+    assert_ptr_equal(first->pools[0]->turn, second->pools[0]->turn);
+    struct snapshot *third = next("pools: {web: {workers: [3002]}}\n", &newest);
+    assert_ptr_equal(third->workers[0], gone);
+    assert_false(atomic_load(&gone->removed));
+    assert_ptr_equal(third->pools[0]->older, second->pools[0]);
+    assert_true(snapshot_let_go(second));
+    assert_int_equal(snapshot_sweep(&newest), 2);
+    assert_ptr_equal(third->pools[0]->older, first->pools[0]); /* the one between them went */
+    atomic_store(&gone->alive, true);
+    pool_publish(third->pools[0]);
+    assert_int_equal(pool_alive(first->pools[0]), 2); /* old exchanges see health too */
+    snapshot_hold(first);
+    assert_false(snapshot_let_go(first));
+    assert_true(snapshot_let_go(first));
+    assert_true(snapshot_let_go(third));
+    assert_int_equal(snapshot_sweep(&newest), 0);
+    assert_null(newest);
+    roster_fini(&roster);
 }
 
 int main(void)
@@ -155,7 +212,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(snapshot_has_the_pools),      cmocka_unit_test(snapshot_has_the_rules),
         cmocka_unit_test(snapshot_sets_reactors_up),   cmocka_unit_test(snapshot_of_the_least),
-        cmocka_unit_test(snapshot_survives_no_memory),
+        cmocka_unit_test(snapshot_survives_no_memory), cmocka_unit_test(snapshot_workers_outlive_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

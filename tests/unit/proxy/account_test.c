@@ -17,7 +17,7 @@ static void read_again(const struct account *account)
 {
     memset(&totals, 0, sizeof(totals));
     memset(sums, 0, sizeof(sums));
-    account_add_to(account, &totals, sums, scratch);
+    account_add_to(account, &totals, sums, scratch, WORKERS);
 }
 
 static void account_counts_lives(void **state)
@@ -139,7 +139,7 @@ static void account_adds_up_several(void **state)
     account_note_dispatch(&a, &workers[1]);
     account_note_dispatch(&b, &workers[1]);
     read_again(&a);
-    account_add_to(&b, &totals, sums, scratch);
+    account_add_to(&b, &totals, sums, scratch, WORKERS);
     assert_int_equal(totals.total, 4);
     assert_int_equal(sums[1].dispatches, 2);
     account_fini(&a);
@@ -182,7 +182,7 @@ static void *read_on(void *context)
     while (!atomic_load(&done)) {
         struct account_totals seen = {0};
         struct account_worker each[WORKERS] = {0}, copies[WORKERS];
-        account_add_to(&shared, &seen, each, copies);
+        account_add_to(&shared, &seen, each, copies, WORKERS);
         *broken += !is_whole(&seen, each) || seen.total < before;
         before = seen.total;
     }

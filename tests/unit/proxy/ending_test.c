@@ -25,7 +25,7 @@ static void count(struct still_life *s, struct account_totals *totals, struct ac
     struct account_worker scratch[2];
     memset(totals, 0, sizeof(*totals));
     memset(workers, 0, 2 * sizeof(*workers));
-    account_add_to(&s->account, totals, workers, scratch);
+    account_add_to(&s->account, totals, workers, scratch, 2);
 }
 
 static void ending_counts_an_answer(void **state)

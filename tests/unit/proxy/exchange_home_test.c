@@ -7,6 +7,8 @@
 
 enum { MOST = 3 };
 
+static const struct exchange_rules rules;
+static struct exchange_epoch epoch = {.rules = &rules};
 static int64_t wall_ns;
 
 static int64_t fixed_clock(enum clock_kind kind)
@@ -19,6 +21,7 @@ static void exchange_home_keeps_to_its_limit(void **state)
     struct exchange_home home;
     struct exchange *taken[MOST];
     exchange_home_init(&home, MOST);
+    exchange_home_turn(&home, &epoch);
     for (int i = 0; i < MOST; i++) {
         taken[i] = exchange_home_take(&home);
         assert_non_null(taken[i]);
@@ -38,6 +41,7 @@ static void exchange_home_gives_them_out_clean(void **state)
     static const struct exchange blank;
     struct exchange_home home;
     exchange_home_init(&home, MOST);
+    exchange_home_turn(&home, &epoch);
     for (int i = 0; i < 2 * MOST; i++) {
         struct exchange *x = exchange_home_take(&home);
         assert_memory_equal(&x->client, &blank.client, sizeof(blank.client));
@@ -49,6 +53,39 @@ static void exchange_home_gives_them_out_clean(void **state)
         memset(&x->client, 1, sizeof(x->client));
         exchange_home_give(&home, x);
     }
+    exchange_home_fini(&home);
+}
+
+static struct exchange_epoch *idle;
+
+static void on_idle(struct exchange_epoch *gone)
+{
+    assert_null(idle);
+    idle = gone;
+}
+
+/* Rules are held until the last exchange that began under them has ended, and no longer. */
+static void exchange_home_turns_to_other_rules(void **state)
+{
+    struct exchange_rules other = {.tries_max = 2};
+    struct exchange_epoch first = {.rules = &rules, .on_idle = on_idle}, second = {.rules = &other, .on_idle = on_idle};
+    struct exchange_home home;
+    exchange_home_init(&home, MOST);
+    exchange_home_turn(&home, &first);
+    struct exchange *a = exchange_home_take(&home), *b = exchange_home_take(&home);
+    exchange_home_give(&home, b);
+    exchange_home_turn(&home, &second);
+    struct exchange *c = exchange_home_take(&home);
+    assert_ptr_equal(a->rules, &rules);
+    assert_ptr_equal(c->rules, &other);
+    assert_null(idle);
+    exchange_home_give(&home, a);
+    assert_ptr_equal(idle, &first);
+    idle = NULL;
+    exchange_home_give(&home, c);
+    assert_null(idle); /* the present ones stay */
+    exchange_home_turn(&home, NULL);
+    assert_ptr_equal(idle, &second);
     exchange_home_fini(&home);
 }
 
@@ -74,6 +111,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exchange_home_keeps_to_its_limit),
         cmocka_unit_test(exchange_home_gives_them_out_clean),
+        cmocka_unit_test(exchange_home_turns_to_other_rules),
         cmocka_unit_test(exchange_home_has_the_date),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

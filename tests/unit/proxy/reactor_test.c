@@ -36,17 +36,16 @@ static void reactor_waits_at_its_limit(void **state)
     world_stop(&w);
 }
 
-_Static_assert(offsetof(struct pool, turn) % LINE_BYTES == 0, "a pool's turn begins a line");
-_Static_assert(sizeof(struct pool) == offsetof(struct pool, turn) + LINE_BYTES, "and has it for itself");
-
-/* What a request writes is its reactor's alone, on lines of its own, but for the pool's turn. */
+/* What a request writes is its reactor's alone, on lines of its own, but for the pool's turn, which
+ * the roster keeps on a line of its own. */
 static void reactor_shares_no_line(void **state)
 {
     struct world w;
     world_init(&w, 3);
     world_start(&w);
     const struct account *account = reactor_account(w.reactor);
-    const void *lines[] = {w.reactor, &account->sequence, account->workers, account->latencies};
+    const void *lines[] = {w.reactor, &account->sequence, table_at(&account->workers, 0),
+                           table_at(&account->latencies, 0)};
     for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
         assert_int_equal((uintptr_t)lines[i] % LINE_BYTES, 0);
     world_stop(&w);
@@ -200,6 +199,122 @@ static void reactor_ends_idle_clients(void **state)
     world_stop(&w);
 }
 
+static void count_call(void *context)
+{
+    ++*(int *)context;
+}
+
+/* An exchange goes on by the rules it began under, which are released when the last one has ended; what comes then goes
+ * by the new ones, over the idle connections that are there. */
+static void reactor_turns_to_other_rules(void **state)
+{
+    struct world w;
+    struct reactor_change *change;
+    int released = 0, applied = 0;
+    world_init(&w, 1);
+    w.options.on_released = count_call;
+    w.options.rules_context = &released;
+    world_start(&w);
+    struct exchange_rules rules = w.rules;
+    struct reactor_options options = w.options;
+    const struct reactor_change_options next = {.options = &options, .on_applied = count_call, .context = &applied};
+    rules.routes.count = 0;
+    rules.response_head_ms = 1;
+    options.rules = &rules;
+    options.on_released = NULL;
+    assert_begins(world_ask(&w, GET), "HTTP/1.1 200");
+    w.far[0].answer = NULL;
+    struct io_sim_peer *slow = world_client(&w);
+    world_send(slow, GET);
+    world_run(&w, 20);
+    assert_int_equal(reactor_prepare(w.reactor, &next, &change), 0);
+    reactor_publish(w.reactor, change);
+    world_run(&w, 20);
+    assert_int_equal(applied, 1);
+    assert_int_equal(released, 0);
+    assert_begins(world_ask(&w, GET), "HTTP/1.1 404");
+    world_run(&w, 100); /* longer than the new patience */
+    scripted_worker_send(&w.far[0], "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    world_run(&w, 20);
+    assert_begins(world_received(slow), "HTTP/1.1 200");
+    assert_int_equal(released, 1);
+    assert_int_equal(w.far[0].accepted, 1);
+    world_send(slow, GET);
+    world_run(&w, 20);
+    assert_holds(world_received(slow), "HTTP/1.1 404"); /* the same connection */
+    io_sim_peer_close(&slow, false);
+    world_stop(&w);
+}
+
+static void reactor_opens_and_closes_doors(void **state)
+{
+    struct world w;
+    struct reactor_change *change;
+    int applied = 0;
+    world_init(&w, 1);
+    world_start(&w);
+    struct sockaddr_storage first = w.door, second = io_sim_address(w.net);
+    const struct reactor_door door = {7, io_sim_listen(w.net, &second)};
+    static const uint32_t closed[] = {0};
+    const struct reactor_change_options next = {.options = &w.options,
+                                                .opened = &door,
+                                                .opened_count = 1,
+                                                .closed = closed,
+                                                .closed_count = 1,
+                                                .on_applied = count_call,
+                                                .context = &applied};
+    struct io_sim_peer *there = world_client(&w);
+    world_send(there, GET);
+    w.far[0].answer = NULL;
+    world_run(&w, 20);
+    assert_int_equal(reactor_prepare(w.reactor, &next, &change), 0);
+    reactor_publish(w.reactor, change);
+    world_run(&w, 20);
+    scripted_worker_send(&w.far[0], "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    world_run(&w, 20);
+    assert_begins(world_received(there), "HTTP/1.1 200"); /* the request at hand is answered, */
+    assert_holds(world_received(there), "Connection: close");
+    io_sim_peer_close(&there, false);
+    w.far[0].answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    w.door = second;
+    assert_begins(world_ask(&w, GET), "HTTP/1.1 200");
+    w.door = first;
+    assert_string_equal(world_ask(&w, GET), "");
+    world_stop(&w);
+}
+
+static void reactor_change_survives_no_memory(void **state)
+{
+    struct world w;
+    bool failed = true;
+    int applied = 0;
+    static const uint32_t closed[] = {3};
+    world_init(&w, 1);
+    world_start(&w);
+    struct reactor_options options = w.options;
+    const struct reactor_door door = {7, -1};
+    const struct reactor_change_options next = {.options = &options,
+                                                .opened = &door,
+                                                .opened_count = 1,
+                                                .closed = closed,
+                                                .closed_count = 1,
+                                                .on_applied = count_call,
+                                                .context = &applied};
+    options.workers = 500;
+    for (unsigned n = 1; failed; n++) {
+        struct reactor_change *change = NULL;
+        alloc_fail_at(n);
+        int error = reactor_prepare(w.reactor, &next, &change);
+        failed = alloc_fail_stop();
+        assert_int_equal(error, failed ? -ERR_NO_MEMORY : 0);
+        assert_int_equal(change == NULL, failed);
+        if (change)
+            reactor_change_destroy(&change);
+    }
+    assert_int_equal(applied, 0);
+    world_stop(&w);
+}
+
 static void reactor_survives_no_memory_at_start(void **state)
 {
     bool failed = true;
@@ -235,6 +350,9 @@ int main(void)
         cmocka_unit_test(reactor_drains),
         cmocka_unit_test(reactor_runs_orders),
         cmocka_unit_test(reactor_ends_idle_clients),
+        cmocka_unit_test(reactor_turns_to_other_rules),
+        cmocka_unit_test(reactor_opens_and_closes_doors),
+        cmocka_unit_test(reactor_change_survives_no_memory),
         cmocka_unit_test(reactor_survives_no_memory_at_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,7 +62,8 @@ void still_life_init(struct still_life *s)
     assert_int_equal(account_init(&s->account, 2), 0);
     exchange_home_init(&s->home, 4);
     s->home.io = s->io;
-    s->home.rules = &s->rules;
+    s->epoch.rules = &s->rules;
+    exchange_home_turn(&s->home, &s->epoch);
     s->home.account = &s->account;
     s->home.log = &s->log;
     assert_int_equal(recent_init(&s->recent), 0);
@@ -71,7 +72,6 @@ void still_life_init(struct still_life *s)
     bufq_init(&s->sent, &s->buffers);
     struct exchange *x = s->x = exchange_home_take(&s->home);
     assert_non_null(x);
-    x->home = &s->home;
     x->counted = true;
     stream_init(&x->client, on_stream, &x->arena, &s->buffers);
     stream_init(&x->worker, on_stream, &x->arena, &s->buffers);

@@ -14,6 +14,7 @@ struct still_life {
     struct io *io;
     struct helper_pool helper;
     struct exchange_rules rules;
+    struct exchange_epoch epoch;
     struct account account;
     struct access_log log; /* off */
     struct recent recent;

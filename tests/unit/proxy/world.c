@@ -80,7 +80,7 @@ void world_count(struct world *w)
     memset(&w->totals, 0, sizeof(w->totals));
     memset(w->workers, 0, sizeof(w->workers));
     struct account_worker scratch[WORLD_WORKERS];
-    account_add_to(reactor_account(w->reactor), &w->totals, w->workers, scratch);
+    account_add_to(reactor_account(w->reactor), &w->totals, w->workers, scratch, w->options.workers);
     assert_int_equal(totals->total, totals->ok + totals->failed + totals->aborted + totals->active);
     for (uint32_t i = 0; i < w->options.workers; i++)
         dispatches += w->workers[i].dispatches;

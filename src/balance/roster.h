@@ -1,0 +1,50 @@
+/* Every worker that this process has known, by identity: the name of its pool, its address, its name.
+ *
+ * What is learned of a worker (health, counters, idle connections) hangs on its object and its index, so it outlives
+ * the configuration that brought it: one that is still there after a reload is the same object, and one that was
+ * removed and comes back is too. Nothing is taken off: an index is never used twice, and counters never go backwards.
+ * Written by the control thread; any thread may read the list.
+ */
+#ifndef BALANCE_ROSTER_H
+#define BALANCE_ROSTER_H
+
+#include "balance/pool.h"
+#include "base/table.h"
+
+struct roster_pool;
+
+struct roster {
+    /* control thread only */
+    struct table buckets; /* of chains by the hash of an identity */
+    struct roster_pool *pools;
+    uint32_t known; /* workers, those of a configuration that is not yet in use included */
+    /* shared: read up to count */
+    struct table workers; /* struct worker * by index */
+    _Atomic uint32_t count;
+};
+
+/* What a configuration says of a worker; texts are copied when it is new. */
+struct roster_entry {
+    struct str pool_name;
+    struct str address;
+    struct str given_name; /* empty: it has none of its own */
+    struct str name, id;   /* it gets these when it is new, and keeps what it had when it is not */
+    const struct sock_addr *addr;
+};
+
+/* 0 or -ERR_NO_MEMORY. */
+MUST_CHECK int roster_init(struct roster *roster);
+/* Frees all workers. */
+void roster_fini(struct roster *roster);
+/* The worker of this identity, made if there is none. It is not yet seen by others: see roster_publish. 0,
+ * -ERR_NO_MEMORY, -ERR_FULL. */
+MUST_CHECK int roster_find(struct roster *roster, const struct roster_entry *entry, struct worker **ret_worker);
+/* The turn that all pools of this name share. 0 or -ERR_NO_MEMORY. */
+MUST_CHECK int roster_turn(struct roster *roster, struct str pool_name, _Atomic uint64_t **ret_turn);
+/* All that are known may be read by others from now on. */
+void roster_publish(struct roster *roster);
+/* Any thread. */
+uint32_t roster_count(const struct roster *roster);
+struct worker *roster_at(const struct roster *roster, uint32_t index);
+
+#endif
