@@ -214,7 +214,7 @@ int lease_connect(struct lease_book *book, struct worker *worker, lease_ready_fn
     lease->ready = ready;
     lease->context = context;
     lease->shelved = false;
-    int error = h1_client_start(&lease->client, book->options.io, &worker->addr.storage, &worker->transport,
+    int error = h1_client_start(&lease->client, book->options.io, &worker->addr.storage, worker_transport(worker),
                                 &book->options.limits, &book->owner);
     if (error) {
         slab_give(&book->leases, lease);

@@ -34,12 +34,13 @@ struct worker {
     struct str address;
     struct sock_addr addr;
     /* control thread only */
-    uint32_t weight;                /* as configured */
-    struct pool *pool;              /* in the newest configuration; NULL: it is not in that */
-    struct transport_use transport; /* of the connections to it, probes too */
+    uint32_t weight;   /* as configured */
+    struct pool *pool; /* in the newest configuration; NULL: it is not in that */
     /* shared: written by the control thread, but for idle_age */
-    _Atomic bool alive;             /* by probes alone */
-    _Atomic bool removed;           /* no longer in the configuration */
+    _Atomic bool alive;   /* by probes alone */
+    _Atomic bool removed; /* no longer in the configuration */
+    /* Of connections that begin, probes too; NULL: plain. Lives as long as the configuration that brought it. */
+    const struct transport_use *_Atomic transport;
     _Atomic uint8_t mode;           /* enum worker_mode */
     _Atomic uint32_t weight_change; /* instead of weight; 0: none */
     struct idle_age idle_age;       /* written by reactors */
@@ -58,6 +59,15 @@ static inline uint32_t worker_weight(const struct worker *worker)
     uint32_t change = atomic_load_explicit(&worker->weight_change, memory_order_relaxed);
 
     return change ? change : worker->weight;
+}
+
+/* What a connection to it speaks that begins now. Any thread. */
+static inline const struct transport_use *worker_transport(const struct worker *worker)
+{
+    static const struct transport_use plain = {.transport = NULL};
+    const struct transport_use *transport = atomic_load_explicit(&worker->transport, memory_order_acquire);
+
+    return transport ? transport : &plain;
 }
 
 struct pick_ops;

@@ -297,7 +297,7 @@ static int connect_session(struct probe *probe)
     session->probe = probe;
     session->prober = prober;
     int error = h1_client_start(&session->client, prober->options.io, &probe->worker->addr.storage,
-                                &probe->worker->transport, &prober->limits, &prober->owner);
+                                worker_transport(probe->worker), &prober->limits, &prober->owner);
     if (error) {
         free(session); /* not per request: see above */
         return error;

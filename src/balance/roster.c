@@ -2,7 +2,6 @@
 #include "balance/roster.h"
 
 #include "base/lines.h"
-#include "net/tls_ctx.h"
 
 enum { BUCKETS = 4096 };
 
@@ -30,11 +29,8 @@ int roster_init(struct roster *roster)
 
 void roster_fini(struct roster *roster)
 {
-    for (uint32_t i = 0; i < roster->known; i++) {
-        struct worker *worker = roster_at(roster, i);
-        tls_ctx_unref((struct tls_ctx *)(uintptr_t)worker->transport.settings);
-        lines_give(CONTAINER_OF(worker, struct roster_worker, worker));
-    }
+    for (uint32_t i = 0; i < roster->known; i++)
+        lines_give(CONTAINER_OF(roster_at(roster, i), struct roster_worker, worker));
     while (roster->pools) {
         struct roster_pool *pool = roster->pools;
         roster->pools = pool->next;

@@ -212,7 +212,6 @@ void config_destroy(struct config **config)
 {
     if (*config == NULL)
         return;
-    config_tls_release(*config);
     arena_fini(&(*config)->arena);
     free(*config); /* start-up only: and once a reload */
     *config = NULL;

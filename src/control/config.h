@@ -45,6 +45,12 @@ struct config_address {
     struct sock_addr addr;
 };
 
+/* A file that a setting names, read whole when the configuration is loaded. */
+struct config_file {
+    struct str path;  /* first; empty: none */
+    struct str bytes; /* p NULL: none, or not read */
+};
+
 struct config_status_range {
     uint16_t min;
     uint16_t max;
@@ -65,7 +71,7 @@ struct config_networks {
 
 struct config_certificate {
     struct config_place place;
-    struct str chain, key, ocsp; /* files; key and ocsp may be empty */
+    struct config_file chain, key, ocsp; /* key and ocsp may be none */
 };
 
 struct config_certificates {
@@ -79,8 +85,7 @@ struct config_tls {
     bool strict_sni;
     enum config_tls_version min_version;
     enum config_tls_verify client_verify;
-    struct str client_ca, client_crl, ticket_keys; /* files, or empty */
-    struct tls_ctx *context;                       /* what became of it; NULL: plain, or not loaded */
+    struct config_file client_ca, client_crl, ticket_keys;
 };
 
 struct config_listener {
@@ -124,9 +129,8 @@ struct config_worker_tls {
     struct config_place place;
     bool enabled;
     bool verify;
-    struct str ca, certificate, key; /* files, or empty */
-    struct str name;                 /* empty: the address' host */
-    struct tls_ctx *context;         /* what became of it; NULL: plain, or not loaded */
+    struct config_file ca, certificate, key;
+    struct str name; /* empty: the address' host */
 };
 
 struct config_pool {

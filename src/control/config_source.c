@@ -37,36 +37,6 @@ static int source_error(struct config_source *source, const struct config_place 
     return -ERR_CONFIG;
 }
 
-/* Everything the descriptor gives, with *ret_errno set on failure. Pipes have no size: the room doubles as it fills. */
-static int read_all(struct arena *arena, int fd, struct str *ret_text, int *ret_errno)
-{
-    size_t room = 1 << 16;
-    size_t used = 0;
-    char *bytes = arena_take(arena, room);
-    while (bytes != NULL) {
-        ssize_t got = read(fd, bytes + used, room - used);
-        if (got < 0 && errno == EINTR)
-            continue;
-        used += got > 0 ? (size_t)got : 0;
-        if (got < 0 || used > CONFIG_FILE_BYTES_MAX) {
-            *ret_errno = got < 0 ? errno : EFBIG;
-            return -ERR_SYSTEM;
-        }
-        if (got == 0) {
-            *ret_text = str_slice(bytes, used);
-            return 0;
-        }
-        if (used < room)
-            continue;
-        char *larger = arena_take(arena, room * 2);
-        if (larger != NULL)
-            memcpy(larger, bytes, used);
-        bytes = larger;
-        room *= 2;
-    }
-    return -ERR_NO_MEMORY;
-}
-
 static int source_merge_file(struct config_source *source, const char *path, const struct config_place *place,
                              const struct open_file *above, struct config_node **ret_root);
 
@@ -214,7 +184,7 @@ static int source_merge_file(struct config_source *source, const char *path, con
     struct str text = STR_NONE;
     int result = number == 0 ? source_check_file(source, blamed, &file) : -ERR_SYSTEM;
     if (result == 0)
-        result = read_all(source->arena, fd, &text, &number);
+        result = config_file_take(source->arena, fd, &text, &number);
     (void)close(fd);
     if (result == -ERR_SYSTEM)
         return source_error(source, blamed, named_by_file ? path : name.p, number);

@@ -3,9 +3,10 @@
 #ifndef CONTROL_CONFIG_SOURCE_H
 #define CONTROL_CONFIG_SOURCE_H
 
+#include "control/config_file.h"
 #include "control/config_node.h"
 
-enum { CONFIG_FILE_BYTES_MAX = 8 << 20, CONFIG_INCLUDE_DEPTH_MAX = 8, CONFIG_FILES_MAX = 1000 };
+enum { CONFIG_INCLUDE_DEPTH_MAX = 8, CONFIG_FILES_MAX = 1000 };
 
 struct config_source {
     struct arena *arena; /* of the trees */

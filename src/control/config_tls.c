@@ -1,108 +1,189 @@
-/* Called by config_load, last: what is wrong elsewhere is told first. The keeper loads before it forks and before the
- * server confines itself, so that private keys are read as whoever started it. */
+/* Called by config_load, last: what is wrong elsewhere is told first. The keeper loads before the server confines
+ * itself, so that private keys are read as whoever started it; whoever serves makes its own settings of the bytes. */
 #include "control/config_tls.h"
 
-#include <stdio.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
-static const char *text_of(struct str text)
+#include "control/config_file.h"
+
+#define SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt"
+
+static struct tls_file file_of(const struct config_file *file)
 {
-    return text.p ? text.p : "";
+    return (struct tls_file){file->path.p ? file->path.p : "", file->bytes};
 }
 
-/* 0, too, when the sentence was added. */
-static int told(struct config_errors *errors, const struct config_place *place, int error, const char *why)
+/* ---- files ---- */
+
+static int read_one(struct config *config, struct config_file *file, const struct config_place *place,
+                    struct config_errors *errors, const char *what)
 {
-    if (error != -ERR_CONFIG)
+    char text[128];
+    int number;
+
+    if (file->path.n == 0)
+        return 0;
+    int error = config_file_read(&config->arena, file->path.p, &file->bytes, &number);
+    if (error != -ERR_SYSTEM)
         return error;
-    config_error_add(errors, place, "%s", why);
+    config_error_add(errors, place, "%s cannot be read from %s: %s", what, file->path.p,
+                     number == EFBIG ? "it is larger than 8 MiB" : strerror_r(number, text, sizeof(text)));
     return 0;
 }
 
-static void check_ends(const struct config_tls *tls, struct config_errors *errors, int64_t now_s)
+static int read_listener(struct config *config, struct config_tls *tls, struct config_errors *errors)
 {
-    enum { DAY_S = 86400 };
+    int error = 0;
 
-    for (size_t i = 0; i < tls_ctx_certificates(tls->context); i++) {
-        const struct config_certificate *certificate = &tls->certificates.items[i];
-        int64_t left_s = tls_ctx_not_after_s(tls->context, i) - now_s;
-        if (left_s <= 0)
-            config_error_add(errors, &certificate->place, "the certificate in %s has expired",
-                             text_of(certificate->chain));
-        else if (left_s < CONFIG_TLS_WARN_DAYS * DAY_S)
-            config_warning_add(errors, &certificate->place, "the certificate in %s expires in %d days",
-                               text_of(certificate->chain), (int)(left_s / DAY_S));
+    for (size_t i = 0; i < tls->certificates.count && !error; i++) {
+        struct config_certificate *one = &tls->certificates.items[i];
+        error = read_one(config, &one->chain, &one->place, errors, "the certificate");
+        if (!error)
+            error = read_one(config, &one->key, &one->place, errors, "the private key");
+        if (!error)
+            error = read_one(config, &one->ocsp, &one->place, errors, "the OCSP answer");
     }
+    if (!error)
+        error = read_one(config, &tls->client_ca, &tls->place, errors, "the authorities");
+    if (!error)
+        error = read_one(config, &tls->client_crl, &tls->place, errors, "the list of revoked certificates");
+    return error ? error : read_one(config, &tls->ticket_keys, &tls->place, errors, "the ticket keys");
 }
 
-static int load_listener(const struct config *config, struct config_tls *tls, struct config_errors *errors,
-                         struct tls_certificate *certificates, int64_t now_s)
+static int read_pool(struct config *config, struct config_worker_tls *tls, struct config_errors *errors)
 {
+    struct config_file system = {.path = STR(SYSTEM_CA)};
+    bool own = tls->ca.path.n > 0;
+    int error = 0;
+
+    if (own || tls->verify)
+        error = read_one(config, own ? &tls->ca : &system, &tls->place, errors, "the authorities");
+    if (!own)
+        tls->ca.bytes = system.bytes;
+    if (!error)
+        error = read_one(config, &tls->certificate, &tls->place, errors, "the certificate");
+    return error ? error : read_one(config, &tls->key, &tls->place, errors, "the private key");
+}
+
+/* ---- settings of them ---- */
+
+int config_tls_listener(const struct config *config, size_t listener, struct tls_ctx **ret_ctx, char why[TLS_WHY_MAX])
+{
+    const struct config_tls *tls = &config->listeners.items[listener].tls;
+    size_t count = tls->certificates.count;
     struct tls_server_options options = {
-        .certificates = certificates,
-        .count = tls->certificates.count,
+        .count = count,
         .strict_sni = tls->strict_sni,
         .h2 = config->http2.enabled,
         .only_tls13 = tls->min_version == CONFIG_TLS_1_3,
         .verify = (enum tls_verify)tls->client_verify,
-        .ca = text_of(tls->client_ca),
-        .crl = text_of(tls->client_crl),
-        .ticket_keys = text_of(tls->ticket_keys),
+        .ca = file_of(&tls->client_ca),
+        .crl = file_of(&tls->client_crl),
+        .ticket_keys = file_of(&tls->ticket_keys),
         .handshake_ms = config->timeouts.tls_handshake_ms,
     };
-    char why[TLS_WHY_MAX];
 
-    if (tls->client_verify != CONFIG_TLS_OFF && tls->client_ca.n == 0) {
-        config_error_add(errors, &tls->place, "\"client_verify\" needs \"client_ca\": whose clients are believed");
+    *ret_ctx = NULL;
+    if (count == 0)
         return 0;
-    }
-    for (size_t i = 0; i < tls->certificates.count; i++) {
+    struct tls_certificate *certificates = calloc(count, sizeof(*certificates)); /* start-up only: and once a reload */
+    if (!certificates)
+        return -ERR_NO_MEMORY;
+    for (size_t i = 0; i < count; i++) {
         const struct config_certificate *from = &tls->certificates.items[i];
-        certificates[i] = (struct tls_certificate){text_of(from->chain), text_of(from->key), text_of(from->ocsp)};
+        certificates[i] = (struct tls_certificate){file_of(&from->chain), file_of(&from->key), file_of(&from->ocsp)};
     }
-    int error = tls_server_create(&options, &tls->context, why);
-    if (error)
-        return told(errors, &tls->place, error, why);
-    check_ends(tls, errors, now_s);
-    return 0;
+    options.certificates = certificates;
+    int error = tls_server_create(&options, ret_ctx, why);
+    free(certificates); /* start-up only: and once a reload */
+    return error;
 }
 
-static int load_pool(const struct config *config, struct config_pool *pool, struct config_errors *errors)
+int config_tls_pool(const struct config *config, size_t pool, struct tls_ctx **ret_ctx, char why[TLS_WHY_MAX])
 {
-    struct config_worker_tls *tls = &pool->worker_tls;
+    const struct config_worker_tls *tls = &config->pools.items[pool].worker_tls;
     struct tls_client_options options = {
         .verify = tls->verify,
-        .ca = text_of(tls->ca),
-        .chain = text_of(tls->certificate),
-        .key = text_of(tls->key),
+        .ca = tls->ca.path.n > 0 ? file_of(&tls->ca) : (struct tls_file){SYSTEM_CA, tls->ca.bytes},
+        .chain = file_of(&tls->certificate),
+        .key = file_of(&tls->key),
         .handshake_ms = config->timeouts.tls_handshake_ms,
     };
+
+    *ret_ctx = NULL;
+    return tls->enabled ? tls_client_create(&options, ret_ctx, why) : 0;
+}
+
+/* ---- the load ---- */
+
+static void check_ends(const struct config_tls *tls, const struct tls_ctx *ctx, struct config_errors *errors,
+                       int64_t now_s)
+{
+    enum { DAY_S = 86400 };
+
+    for (size_t i = 0; i < tls_ctx_certificates(ctx); i++) {
+        const struct config_certificate *certificate = &tls->certificates.items[i];
+        int64_t left_s = tls_ctx_not_after_s(ctx, i) - now_s;
+        if (left_s <= 0)
+            config_error_add(errors, &certificate->place, "the certificate in %s has expired",
+                             certificate->chain.path.p);
+        else if (left_s < CONFIG_TLS_WARN_DAYS * DAY_S)
+            config_warning_add(errors, &certificate->place, "the certificate in %s expires in %d days",
+                               certificate->chain.path.p, (int)(left_s / DAY_S));
+    }
+}
+
+static int load_listener(struct config *config, size_t index, struct config_errors *errors, int64_t now_s)
+{
+    struct config_tls *tls = &config->listeners.items[index].tls;
+    size_t errors_before = errors->error_count;
+    struct tls_ctx *ctx = NULL;
     char why[TLS_WHY_MAX];
 
-    return told(errors, &tls->place, tls_client_create(&options, &tls->context, why), why);
+    if (tls->certificates.count == 0)
+        return 0;
+    if (tls->client_verify != CONFIG_TLS_OFF && tls->client_ca.path.n == 0)
+        config_error_add(errors, &tls->place, "\"client_verify\" needs \"client_ca\": whose clients are believed");
+    int error = read_listener(config, tls, errors);
+    if (!error && errors->error_count == errors_before) {
+        error = config_tls_listener(config, index, &ctx, why);
+        if (error == -ERR_CONFIG)
+            config_error_add(errors, &tls->place, "%s", why);
+    }
+    if (ctx)
+        check_ends(tls, ctx, errors, now_s);
+    tls_ctx_unref(ctx);
+    return error == -ERR_CONFIG ? 0 : error; /* it was told */
+}
+
+static int load_pool(struct config *config, size_t index, struct config_errors *errors)
+{
+    struct config_worker_tls *tls = &config->pools.items[index].worker_tls;
+    size_t errors_before = errors->error_count;
+    struct tls_ctx *ctx = NULL;
+    char why[TLS_WHY_MAX];
+
+    if (!tls->enabled)
+        return 0;
+    int error = read_pool(config, tls, errors);
+    if (!error && errors->error_count == errors_before) {
+        error = config_tls_pool(config, index, &ctx, why);
+        if (error == -ERR_CONFIG)
+            config_error_add(errors, &tls->place, "%s", why);
+    }
+    tls_ctx_unref(ctx);
+    return error == -ERR_CONFIG ? 0 : error; /* it was told */
 }
 
 int config_tls_load(struct config *config, struct config_errors *errors, int64_t now_s)
 {
     int error = 0;
 
-    for (size_t i = 0; i < config->listeners.count && !error; i++) {
-        struct config_tls *tls = &config->listeners.items[i].tls;
-        if (tls->certificates.count == 0)
-            continue;
-        struct tls_certificate *certificates =
-            arena_take(&config->arena, tls->certificates.count * sizeof(*certificates));
-        error = certificates ? load_listener(config, tls, errors, certificates, now_s) : -ERR_NO_MEMORY;
-    }
+    for (size_t i = 0; i < config->listeners.count && !error; i++)
+        error = load_listener(config, i, errors, now_s);
     for (size_t i = 0; i < config->pools.count && !error; i++)
-        if (config->pools.items[i].worker_tls.enabled)
-            error = load_pool(config, &config->pools.items[i], errors);
+        error = load_pool(config, i, errors);
     return error;
-}
-
-void config_tls_release(struct config *config)
-{
-    for (size_t i = 0; i < config->listeners.count; i++)
-        tls_ctx_unref(config->listeners.items[i].tls.context);
-    for (size_t i = 0; i < config->pools.count; i++)
-        tls_ctx_unref(config->pools.items[i].worker_tls.context);
 }

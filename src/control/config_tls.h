@@ -1,5 +1,5 @@
-/* From files of certificates and keys to what TLS connections go by: at the load, so that a configuration that names a
- * wrong one does not load, and none of them is looked for later.
+/* TLS of a configuration: its files are read when it is loaded, so that one that names a wrong file does not load and
+ * none is looked for later; settings for connections are made of what they held.
  */
 #ifndef CONTROL_CONFIG_TLS_H
 #define CONTROL_CONFIG_TLS_H
@@ -8,10 +8,14 @@
 
 enum { CONFIG_TLS_WARN_DAYS = 14 };
 
-/* Fills in the contexts of a checked configuration; adds to errors what cannot be used, and warns of certificates that
- * end soon. now_s: seconds since 1970. 0 or -ERR_NO_MEMORY. */
+/* Fills in the bytes of a checked configuration's files; adds to errors what cannot be used, and warns of certificates
+ * that end soon. now_s: seconds since 1970. 0 or -ERR_NO_MEMORY. */
 MUST_CHECK int config_tls_load(struct config *config, struct config_errors *errors, int64_t now_s);
-/* Gives the contexts back. */
-void config_tls_release(struct config *config);
+/* What connections of a listener, or to the workers of a pool, go by; the caller's reference. NULL: no TLS there. 0,
+ * -ERR_NO_MEMORY, or -ERR_CONFIG with a sentence in why: never for what was loaded. */
+MUST_CHECK int config_tls_listener(const struct config *config, size_t listener, struct tls_ctx **ret_ctx,
+                                   char why[TLS_WHY_MAX]);
+MUST_CHECK int config_tls_pool(const struct config *config, size_t pool, struct tls_ctx **ret_ctx,
+                               char why[TLS_WHY_MAX]);
 
 #endif

@@ -292,7 +292,7 @@ int config_value_parse(struct config_value *value, const struct directive *direc
     case DIRECTIVE_NAME:
     case DIRECTIVE_PATH:
     case DIRECTIVE_LOG_PATH:
-    case DIRECTIVE_FILE: return parse_text(value, directive, text, field);
+    case DIRECTIVE_FILE: return parse_text(value, directive, text, &((struct config_file *)field)->path);
     case DIRECTIVE_SECRET: return parse_secret(value, text, field);
     case DIRECTIVE_HOST: return config_address_host(value, directive, text, field);
     case DIRECTIVE_ADDRESS: return config_address_parse(value, directive, text, field);

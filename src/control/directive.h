@@ -20,7 +20,7 @@ enum directive_type {
     DIRECTIVE_HOST,     /* struct str */
     DIRECTIVE_LOG_PATH, /* struct str */
     DIRECTIVE_SECRET,   /* struct str; never shown */
-    DIRECTIVE_FILE,     /* struct str */
+    DIRECTIVE_FILE,     /* struct config_file */
     DIRECTIVE_ADDRESS,  /* struct config_address; min is the host that a bare port means */
     DIRECTIVE_NETWORKS, /* struct config_networks */
     DIRECTIVE_BLOCK,    /* the block's struct */

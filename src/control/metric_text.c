@@ -234,12 +234,13 @@ static void put_tls(struct page *page)
             (ull)page->totals.handshakes[i]);
     for (size_t i = 0, seen = 0; i < listeners->count; i++) {
         const struct config_listener *listener = &listeners->items[i];
-        for (size_t k = 0; listener->tls.context && k < tls_ctx_certificates(listener->tls.context); k++) {
+        const struct tls_ctx *context = page->sources->snapshot->listeners[i];
+        for (size_t k = 0; context && k < tls_ctx_certificates(context); k++) {
             if (seen++ == 0)
                 put_head(page, METRIC_TLS_CERT_EXPIRY);
             put(page, "%s{listener=\"%s\",certificate=\"%s\"} %lld\n", metrics[METRIC_TLS_CERT_EXPIRY].name,
-                quoted(listener->address.text).text, quoted(listener->tls.certificates.items[k].chain).text,
-                (long long)tls_ctx_not_after_s(listener->tls.context, k));
+                quoted(listener->address.text).text, quoted(listener->tls.certificates.items[k].chain.path).text,
+                (long long)tls_ctx_not_after_s(context, k));
         }
     }
 }

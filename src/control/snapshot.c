@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "balance/pick.h"
+#include "control/config_tls.h"
 #include "io/io_epoll.h"
 #include "net/tls_conn.h"
 
@@ -24,18 +25,46 @@ static int copy_text(struct snapshot *snapshot, struct str from, struct str *ret
     return ret_text->p ? 0 : -ERR_NO_MEMORY;
 }
 
-/* Each worker has a name of its own to verify, and sessions of its own; the worker keeps them, as it keeps its health.
- */
-static int fill_transport(struct worker *worker, const struct config_worker *from, const struct config_pool *pool)
+/* Each worker has a name of its own to verify, and sessions of its own. */
+static int fill_transport(struct transport_use *transport, const struct config_worker *from,
+                          const struct config_pool *pool, struct tls_ctx *shared)
 {
-    const struct config_worker_tls *tls = &pool->worker_tls;
+    struct str name = pool->worker_tls.name;
     struct tls_ctx *context = NULL;
 
-    if (!tls->context || worker->transport.settings)
+    if (!shared)
         return 0;
-    int error = tls_client_for(tls->context, tls->name.n ? tls->name : from->address.host, &context);
+    int error = tls_client_for(shared, name.n ? name : from->address.host, &context);
     if (!error)
-        worker->transport = (struct transport_use){.transport = &transport_tls, .settings = context};
+        *transport = (struct transport_use){.transport = &transport_tls, .settings = context};
+    return error;
+}
+
+static int fill_transports(struct snapshot *snapshot, const struct config *config, size_t pool)
+{
+    const struct config_pool *from = &config->pools.items[pool];
+    struct tls_ctx *shared;
+    char why[TLS_WHY_MAX];
+    int error = config_tls_pool(config, pool, &shared, why);
+
+    for (size_t i = 0; i < from->workers.count && !error; i++) {
+        struct transport_use *transport = &snapshot->transports[snapshot->transport_count];
+        error = fill_transport(transport, &from->workers.items[i], from, shared);
+        snapshot->transport_count += !error;
+    }
+    tls_ctx_unref(shared);
+    return error;
+}
+
+static int fill_listeners(struct snapshot *snapshot, const struct config *config)
+{
+    char why[TLS_WHY_MAX];
+    int error = 0;
+
+    for (size_t i = 0; i < config->listeners.count && !error; i++) {
+        error = config_tls_listener(config, i, &snapshot->listeners[i], why);
+        snapshot->listener_count += !error;
+    }
     return error;
 }
 
@@ -53,8 +82,6 @@ static int find_workers(const struct config_pool *from, struct roster *roster, s
             .addr = &worker->address.addr,
         };
         int error = roster_find(roster, &entry, &workers[i]);
-        if (!error)
-            error = fill_transport(workers[i], worker, from);
         if (error)
             return error;
         weights[i] = worker->weight;
@@ -76,9 +103,10 @@ static void fill_health(struct pool *pool, const struct config_health *from)
     };
 }
 
-static int fill_pool(struct snapshot *snapshot, struct pool *pool, const struct config_pool *from,
+static int fill_pool(struct snapshot *snapshot, struct pool *pool, const struct config *config, size_t index,
                      struct roster *roster)
 {
+    const struct config_pool *from = &config->pools.items[index];
     struct worker **workers = snapshot->workers + snapshot->worker_count;
     uint32_t *weights = snapshot->weights + snapshot->worker_count;
 
@@ -93,6 +121,8 @@ static int fill_pool(struct snapshot *snapshot, struct pool *pool, const struct 
     if (!error)
         error = find_workers(from, roster, workers, weights);
     if (!error)
+        error = fill_transports(snapshot, config, index);
+    if (!error)
         error = pool_init(pool, workers, weights, (uint32_t)from->workers.count);
     if (!error)
         snapshot->worker_count += (uint32_t)from->workers.count;
@@ -106,7 +136,7 @@ static int fill_pools(struct snapshot *snapshot, const struct config *config, st
         struct pool *pool = calloc(1, sizeof(*pool));
         if (!pool)
             return -ERR_NO_MEMORY;
-        int error = fill_pool(snapshot, pool, &config->pools.items[i], roster);
+        int error = fill_pool(snapshot, pool, config, i, roster);
         if (error) {
             free(pool);
             return error;
@@ -225,11 +255,13 @@ static int make_room(struct snapshot *snapshot, const struct config *config)
     snapshot->pools = calloc(config->pools.count, sizeof(struct pool *));
     snapshot->workers = calloc(config->worker_count, sizeof(struct worker *));
     snapshot->weights = calloc(config->worker_count, sizeof(*snapshot->weights));
+    snapshot->transports = calloc(config->worker_count, sizeof(*snapshot->transports));
+    snapshot->listeners = calloc(config->listeners.count, sizeof(struct tls_ctx *));
     snapshot->routes = calloc(config->routes.count, sizeof(*snapshot->routes));
     snapshot->trusted = calloc(config->forwarded.trusted.count + 1, sizeof(*snapshot->trusted));
-    return snapshot->pools && snapshot->workers && snapshot->weights && snapshot->routes && snapshot->trusted
-               ? 0
-               : -ERR_NO_MEMORY;
+    bool made = snapshot->pools && snapshot->workers && snapshot->weights && snapshot->transports &&
+                snapshot->listeners && snapshot->routes && snapshot->trusted;
+    return made ? 0 : -ERR_NO_MEMORY;
 }
 
 /* start-up only: and once a reload. */
@@ -244,6 +276,8 @@ int snapshot_create(const struct config *config, struct roster *roster, struct s
     int error = make_room(snapshot, config);
     if (!error)
         error = fill_pools(snapshot, config, roster);
+    if (!error)
+        error = fill_listeners(snapshot, config);
     if (!error)
         error = fill_rules(snapshot, config);
     if (error) {
@@ -273,7 +307,9 @@ void snapshot_enter(struct snapshot *snapshot, struct roster *roster, struct sna
         pool->older = find_pool(*newest, pool->name);
         for (uint32_t i = 0; i < pool->count; i++) {
             pool->workers[i]->pool = pool;
-            pool->workers[i]->weight = snapshot->weights[(pool->workers - snapshot->workers) + i];
+            size_t place = (size_t)(pool->workers - snapshot->workers) + i;
+            pool->workers[i]->weight = snapshot->weights[place];
+            atomic_store(&pool->workers[i]->transport, &snapshot->transports[place]);
         }
         pool_publish(pool);
     }
@@ -331,6 +367,10 @@ void snapshot_destroy(struct snapshot **destroyed)
     struct snapshot *snapshot = *destroyed;
 
     *destroyed = NULL;
+    for (uint32_t i = 0; i < snapshot->transport_count; i++)
+        tls_ctx_unref((struct tls_ctx *)(uintptr_t)snapshot->transports[i].settings); /* only its count changes */
+    for (uint32_t i = 0; i < snapshot->listener_count; i++)
+        tls_ctx_unref(snapshot->listeners[i]);
     for (uint32_t i = 0; i < snapshot->pool_count; i++) {
         pool_fini(snapshot->pools[i]);
         free(snapshot->pools[i]);
@@ -338,6 +378,8 @@ void snapshot_destroy(struct snapshot **destroyed)
     free(snapshot->pools);
     free(snapshot->workers);
     free(snapshot->weights);
+    free(snapshot->transports);
+    free(snapshot->listeners);
     free(snapshot->routes);
     free(snapshot->trusted);
     arena_fini(&snapshot->texts);
@@ -351,7 +393,7 @@ struct reactor_options snapshot_reactor_options(const struct snapshot *snapshot)
 
 struct transport_use snapshot_transport(const struct snapshot *snapshot, uint32_t listener)
 {
-    struct tls_ctx *context = snapshot->config->listeners.items[listener].tls.context;
+    struct tls_ctx *context = snapshot->listeners[listener];
 
     return (struct transport_use){.transport = context ? &transport_tls : NULL, .settings = context};
 }

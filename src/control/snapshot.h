@@ -12,16 +12,20 @@
 #include "proxy/reactor.h"
 
 struct snapshot {
-    const struct config *config; /* borrowed: its listeners' TLS contexts */
+    const struct config *config; /* borrowed, while it is the newest */
     struct snapshot *older;      /* control thread: the one before that is still held */
     _Atomic uint32_t holders;
     struct arena texts;
     struct pool **pools;
     uint32_t pool_count;
-    struct worker **workers; /* of all pools, in their order */
-    uint32_t *weights;       /* of workers */
+    struct worker **workers;          /* of all pools, in their order */
+    uint32_t *weights;                /* of workers */
+    struct transport_use *transports; /* of workers */
+    uint32_t transport_count;
     uint32_t worker_count;
-    uint32_t index_end; /* worker->index is below it */
+    uint32_t index_end;         /* worker->index is below it */
+    struct tls_ctx **listeners; /* by their place in the configuration; NULL: plain */
+    uint32_t listener_count;
     struct route *routes;
     struct rewrite_network *trusted;
     struct exchange_rules rules;

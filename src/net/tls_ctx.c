@@ -18,7 +18,6 @@
 
 #include "net/tls_names.h"
 
-#define SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt"
 #define CIPHERS_12                                                                             \
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:" \
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
@@ -80,39 +79,111 @@ static SSL_CTX *make_context(const SSL_METHOD *method, bool only_tls13)
     return NULL;
 }
 
-static int use_certificate(SSL_CTX *context, const char *chain, const char *key, char why[TLS_WHY_MAX])
+static BIO *open_file(const struct tls_file *file)
 {
-    const char *key_file = key[0] ? key : chain;
-
     ERR_clear_error();
-    if (SSL_CTX_use_certificate_chain_file(context, chain) != 1)
-        return refuse(why, "the certificate cannot be read from", chain);
-    if (SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) != 1) {
-        unsigned long code = ERR_peek_last_error();
-        bool other =
-            ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH || ERR_GET_REASON(code) == X509_R_KEY_TYPE_MISMATCH;
-        if (!other)
-            return refuse(why, "the private key cannot be read from", key_file);
-        (void)snprintf(why, TLS_WHY_MAX, "the private key in %s does not belong to the certificate in %s", key_file,
-                       chain);
-        ERR_clear_error();
-        return -ERR_CONFIG;
-    }
-    return 0;
+    return file->bytes.p ? BIO_new_mem_buf(file->bytes.p, (int)file->bytes.n) : NULL;
 }
 
-static int believe(SSL_CTX *context, const char *ca, const char *crl, char why[TLS_WHY_MAX])
+/* A key that needs a password is refused: nobody is there to type it. */
+static int no_password(char *out, int room, int writing, void *argument)
 {
+    return -1;
+}
+
+/* After a loop that reads until there is no more: was that all, or is the rest broken? */
+static bool at_end(void)
+{
+    unsigned long code = ERR_peek_last_error();
+
+    if (ERR_GET_LIB(code) != ERR_LIB_PEM || ERR_GET_REASON(code) != PEM_R_NO_START_LINE)
+        return false;
     ERR_clear_error();
-    if (SSL_CTX_load_verify_file(context, ca) != 1)
-        return refuse(why, "the authorities cannot be read from", ca);
-    if (crl[0] == '\0')
+    return true;
+}
+
+static bool use_chain(SSL_CTX *context, BIO *in)
+{
+    X509 *own = PEM_read_bio_X509_AUX(in, NULL, no_password, NULL), *above;
+    bool used = own && SSL_CTX_use_certificate(context, own) == 1;
+
+    X509_free(own);
+    while (used && (above = PEM_read_bio_X509(in, NULL, no_password, NULL)))
+        if (SSL_CTX_add0_chain_cert(context, above) != 1) {
+            X509_free(above);
+            used = false;
+        }
+    return used && at_end();
+}
+
+static bool use_key(SSL_CTX *context, BIO *in)
+{
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(in, NULL, no_password, NULL);
+    bool used = key && SSL_CTX_use_PrivateKey(context, key) == 1;
+
+    EVP_PKEY_free(key);
+    return used;
+}
+
+static bool is_mismatch(unsigned long code)
+{
+    return ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH || ERR_GET_REASON(code) == X509_R_KEY_TYPE_MISMATCH;
+}
+
+static int use_certificate(SSL_CTX *context, const struct tls_file *chain, const struct tls_file *key,
+                           char why[TLS_WHY_MAX])
+{
+    const struct tls_file *key_file = key->bytes.p ? key : chain;
+    BIO *in = open_file(chain);
+    bool used = in && use_chain(context, in);
+
+    BIO_free(in);
+    if (!used)
+        return refuse(why, "the certificate cannot be read from", chain->name);
+    in = open_file(key_file);
+    used = in && use_key(context, in);
+    BIO_free(in);
+    if (used)
         return 0;
+    if (!is_mismatch(ERR_peek_last_error()))
+        return refuse(why, "the private key cannot be read from", key_file->name);
+    (void)snprintf(why, TLS_WHY_MAX, "the private key in %s does not belong to the certificate in %s", key_file->name,
+                   chain->name);
+    ERR_clear_error();
+    return -ERR_CONFIG;
+}
+
+/* What a file of certificates, or of lists of revoked ones, adds to those that are believed. asks: clients are told the
+ * names (RFC 8446 section 4.2.4). Returns how many, or 0. */
+static int add_to_store(SSL_CTX *context, const struct tls_file *file, bool asks)
+{
+    BIO *in = open_file(file);
+    STACK_OF(X509_INFO) *found = in ? PEM_X509_INFO_read_bio(in, NULL, no_password, NULL) : NULL;
     X509_STORE *store = SSL_CTX_get_cert_store(context);
-    X509_LOOKUP *lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
-    if (!lookup || X509_load_crl_file(lookup, crl, X509_FILETYPE_PEM) < 1)
-        return refuse(why, "the list of revoked certificates cannot be read from", crl);
-    X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+    int count = 0;
+
+    for (int i = 0; found && i < (int)sk_X509_INFO_num(found); i++) {
+        const X509_INFO *one = sk_X509_INFO_value(found, i);
+        count += one->x509 && X509_STORE_add_cert(store, one->x509) == 1;
+        count += one->crl && X509_STORE_add_crl(store, one->crl) == 1;
+        if (asks && one->x509 && SSL_CTX_add_client_CA(context, one->x509) != 1)
+            count = 0;
+    }
+    sk_X509_INFO_pop_free(found, X509_INFO_free);
+    BIO_free(in);
+    return count;
+}
+
+static int believe(SSL_CTX *context, const struct tls_file *ca, bool asks, const struct tls_file *crl,
+                   char why[TLS_WHY_MAX])
+{
+    if (add_to_store(context, ca, asks) == 0)
+        return refuse(why, "the authorities cannot be read from", ca->name);
+    if (!crl->bytes.p)
+        return 0;
+    if (add_to_store(context, crl, false) == 0)
+        return refuse(why, "the list of revoked certificates cannot be read from", crl->name);
+    X509_STORE_set_flags(SSL_CTX_get_cert_store(context), X509_V_FLAG_CRL_CHECK);
     return 0;
 }
 
@@ -214,64 +285,51 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     return i == 0 && SSL_version(ssl) < TLS1_3_VERSION ? 1 : 2;
 }
 
-/* start-up only: a small file whole. Returns its bytes, or a negative code. */
-static int read_file(const char *path, unsigned char *out, size_t room)
+static int read_ticket_keys(struct tls_ctx *ctx, const struct tls_file *file, char why[TLS_WHY_MAX])
 {
-    FILE *file = fopen(path, "rb");
+    size_t n = file->bytes.n;
 
-    if (!file)
-        return err_from_errno(errno);
-    size_t n = fread(out, 1, room, file);
-    bool whole = feof(file) || fgetc(file) == EOF;
-    fclose(file);
-    return whole ? (int)n : -ERR_FULL;
-}
-
-static int read_ticket_keys(struct tls_ctx *ctx, const char *path, char why[TLS_WHY_MAX])
-{
-    int n = (int)sizeof(ctx->ticket_keys);
-
-    if (path[0] != '\0') {
-        n = read_file(path, ctx->ticket_keys[0], sizeof(ctx->ticket_keys));
-        if (n <= 0 || n % TLS_TICKET_KEY_BYTES != 0) {
-            (void)snprintf(why, TLS_WHY_MAX, "%s must be readable and hold 1 to %d keys of %d bytes each", path,
-                           TLS_TICKET_KEYS_MAX, TLS_TICKET_KEY_BYTES);
-            return -ERR_CONFIG;
-        }
-    } else if (RAND_bytes(ctx->ticket_keys[0], n = TLS_TICKET_KEY_BYTES) != 1) {
-        return refuse(why, "there are no random numbers for", "ticket keys");
+    if (!file->bytes.p) {
+        n = TLS_TICKET_KEY_BYTES;
+        if (RAND_bytes(ctx->ticket_keys[0], TLS_TICKET_KEY_BYTES) != 1)
+            return refuse(why, "there are no random numbers for", "ticket keys");
+    } else if (n > 0 && n <= sizeof(ctx->ticket_keys) && n % TLS_TICKET_KEY_BYTES == 0) {
+        memcpy(ctx->ticket_keys, file->bytes.p, n);
+    } else {
+        (void)snprintf(why, TLS_WHY_MAX, "%s must hold 1 to %d keys of %d bytes each", file->name, TLS_TICKET_KEYS_MAX,
+                       TLS_TICKET_KEY_BYTES);
+        return -ERR_CONFIG;
     }
-    ctx->ticket_key_count = (size_t)n / TLS_TICKET_KEY_BYTES;
+    ctx->ticket_key_count = n / TLS_TICKET_KEY_BYTES;
     return 0;
 }
 
 /* start-up only: an answer lives as long as its certificate. */
-static int read_staple(struct tls_ctx *ctx, size_t index, const char *path, char why[TLS_WHY_MAX])
+static int keep_staple(struct tls_ctx *ctx, size_t index, const struct tls_file *file, char why[TLS_WHY_MAX])
 {
-    if (path[0] == '\0')
+    if (!file->bytes.p)
         return 0;
-    ctx->staples[index] = malloc(OCSP_BYTES_MAX);
+    if (file->bytes.n == 0 || file->bytes.n > OCSP_BYTES_MAX) {
+        (void)snprintf(why, TLS_WHY_MAX, "the OCSP answer cannot be read from %s: it has %zu bytes, not 1 to %d",
+                       file->name, file->bytes.n, OCSP_BYTES_MAX);
+        return -ERR_CONFIG;
+    }
+    ctx->staples[index] = malloc(file->bytes.n);
     if (!ctx->staples[index])
         return -ERR_NO_MEMORY;
-    ctx->staple_bytes[index] = read_file(path, ctx->staples[index], OCSP_BYTES_MAX);
-    if (ctx->staple_bytes[index] > 0)
-        return 0;
-    (void)snprintf(why, TLS_WHY_MAX, "the OCSP answer cannot be read from %s", path);
-    return -ERR_CONFIG;
+    memcpy(ctx->staples[index], file->bytes.p, file->bytes.n);
+    ctx->staple_bytes[index] = (int)file->bytes.n;
+    return 0;
 }
 
 static int set_verify(SSL_CTX *context, const struct tls_server_options *options, char why[TLS_WHY_MAX])
 {
     if (options->verify == TLS_VERIFY_OFF)
         return 0;
-    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(options->ca);
-    if (!names)
-        return refuse(why, "the authorities cannot be read from", options->ca);
-    SSL_CTX_set_client_CA_list(context, names);
     SSL_CTX_set_verify(context,
                        SSL_VERIFY_PEER | (options->verify == TLS_VERIFY_REQUIRED ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
                        NULL);
-    return believe(context, options->ca, options->crl, why);
+    return believe(context, &options->ca, true, &options->crl, why);
 }
 
 static int add_certificate(struct tls_ctx *ctx, const struct tls_server_options *options, size_t index,
@@ -293,9 +351,9 @@ static int add_certificate(struct tls_ctx *ctx, const struct tls_server_options 
     SSL_CTX_set_tlsext_status_cb(context, on_status);
     SSL_CTX_set_tlsext_status_arg(context, ctx);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(context, on_ticket);
-    int error = use_certificate(context, from->chain, from->key, why);
+    int error = use_certificate(context, &from->chain, &from->key, why);
     if (!error)
-        error = read_staple(ctx, index, from->ocsp, why);
+        error = keep_staple(ctx, index, &from->ocsp, why);
     if (!error)
         error = set_verify(context, options, why);
     return error ? error : tls_names_add(ctx->names, SSL_CTX_get0_certificate(context), index);
@@ -318,7 +376,7 @@ int tls_server_create(const struct tls_server_options *options, struct tls_ctx *
     if (ctx->contexts && ctx->staples && ctx->staple_bytes)
         error = tls_names_create(&ctx->names);
     if (!error)
-        error = read_ticket_keys(ctx, options->ticket_keys, why);
+        error = read_ticket_keys(ctx, &options->ticket_keys, why);
     for (size_t i = 0; i < options->count && !error; i++)
         error = add_certificate(ctx, options, i, why);
     if (error) {
@@ -356,10 +414,10 @@ int tls_client_create(const struct tls_client_options *options, struct tls_ctx *
     }
     if (!error && options->verify) {
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-        error = believe(context, options->ca[0] ? options->ca : SYSTEM_CA, "", why);
+        error = believe(context, &options->ca, false, &(struct tls_file){""}, why);
     }
-    if (!error && options->chain[0])
-        error = use_certificate(context, options->chain, options->key, why);
+    if (!error && options->chain.bytes.p)
+        error = use_certificate(context, &options->chain, &options->key, why);
     if (error) {
         tls_ctx_unref(ctx);
         return error;

@@ -1,5 +1,5 @@
-/* What TLS connections go by: certificates, keys, whom to believe. Made while a configuration is loaded, immutable
- * afterwards, shared by all threads and kept by reference: a connection holds the one that it began under.
+/* What TLS connections go by: certificates, keys, whom to believe. Made of a configuration, immutable afterwards,
+ * shared by all threads and kept by reference: a connection holds the one that it began under.
  *
  * OpenSSL 3.0; its types stay in net/tls_*. Built with -Dtls=none, both ways to make one fail and say so.
  */
@@ -16,11 +16,18 @@
 
 struct tls_ctx;
 
-/* Files in PEM. */
+/* What a file holds, borrowed while something is made of it, and the name that it is spoken of by. bytes.p NULL: there
+ * is no such file. */
+struct tls_file {
+    const char *name;
+    struct str bytes;
+};
+
+/* PEM, but for the last. */
 struct tls_certificate {
-    const char *chain; /* the certificate, then those that lead to its root */
-    const char *key;   /* "": stands in the chain's file */
-    const char *ocsp;  /* an answer in DER that is stapled; "": none */
+    struct tls_file chain; /* the certificate, then those that lead to its root */
+    struct tls_file key;   /* none: stands in the chain's file */
+    struct tls_file ocsp;  /* an answer in DER that is stapled */
 };
 
 enum tls_verify { TLS_VERIFY_OFF, TLS_VERIFY_OPTIONAL, TLS_VERIFY_REQUIRED };
@@ -32,23 +39,23 @@ struct tls_server_options {
     bool only_tls13;
     bool h2; /* offered by ALPN before http/1.1 */
     enum tls_verify verify;
-    const char *ca;          /* whose clients are believed; needed unless verify is off */
-    const char *crl;         /* "": none */
-    const char *ticket_keys; /* TLS_TICKET_KEY_BYTES for each key, the newest first; "": made here */
+    struct tls_file ca; /* whose clients are believed; needed unless verify is off */
+    struct tls_file crl;
+    struct tls_file ticket_keys; /* TLS_TICKET_KEY_BYTES for each key, the newest first; none: made here */
     uint32_t handshake_ms;
 };
 
 struct tls_client_options {
     bool verify;
-    const char *ca;    /* "": what this system believes */
-    const char *chain; /* "": no certificate of our own */
-    const char *key;
+    struct tls_file ca;    /* needed to verify */
+    struct tls_file chain; /* none: no certificate of our own */
+    struct tls_file key;
     uint32_t handshake_ms;
 };
 
 enum { TLS_WHY_MAX = 512, TLS_TICKET_KEY_BYTES = 80, TLS_TICKET_KEYS_MAX = 8 };
 
-/* 0, or -ERR_CONFIG with a sentence in why, or -ERR_NO_MEMORY. Reads the files: blocks. */
+/* 0, or -ERR_CONFIG with a sentence in why, or -ERR_NO_MEMORY. */
 MUST_CHECK int tls_server_create(const struct tls_server_options *options, struct tls_ctx **ret_ctx,
                                  char why[TLS_WHY_MAX]);
 MUST_CHECK int tls_client_create(const struct tls_client_options *options, struct tls_ctx **ret_ctx,

@@ -98,16 +98,9 @@ static int make_files(void **state)
     return 0;
 }
 
-static int remove_files(void **state)
-{
-    tls_files_destroy(&files);
-    return 0;
-}
-
 static struct tls_ctx *make_client(const char *name)
 {
-    struct tls_client_options options = {
-        .verify = true, .ca = files.chain, .chain = "", .key = "", .handshake_ms = 1000};
+    struct tls_client_options options = {.verify = true, .ca = files.chain, .handshake_ms = 1000};
     struct tls_ctx *shared = NULL, *ctx = NULL;
     char why[TLS_WHY_MAX];
     assert_int_equal(tls_client_create(&options, &shared, why), 0);
@@ -118,9 +111,8 @@ static struct tls_ctx *make_client(const char *name)
 
 static int setup(void **state)
 {
-    struct tls_certificate certificate = {files.chain, files.key, ""};
-    struct tls_server_options options = {
-        .certificates = &certificate, .count = 1, .ticket_keys = "", .handshake_ms = 1000};
+    struct tls_certificate certificate = {files.chain, files.key, {""}};
+    struct tls_server_options options = {.certificates = &certificate, .count = 1, .handshake_ms = 1000};
     char why[TLS_WHY_MAX];
     world_create(&world, 64);
     tls_room_init(&room, world.io, 4);
@@ -313,5 +305,5 @@ int main(void)
         TEST(test_plain_http_is_told_so),
         TEST(test_silence_ends_the_handshake),
     };
-    return cmocka_run_group_tests_name("tls_conn", tests, make_files, remove_files);
+    return cmocka_run_group_tests_name("tls_conn", tests, make_files, NULL);
 }

@@ -1,14 +1,17 @@
 /* What can be made of files, and what is said of those that are wrong. */
 #include "net/tls_ctx.h"
 
+#include <stdio.h>
 #include <time.h>
 
 #include "tests/unit/net/net_cmocka.h"
 #include "tests/unit/net/tls_files.h"
 
-static void refuses(const struct tls_certificate *certificate, const char *ticket_keys, const char *says)
+static void refuses(struct tls_file chain, struct tls_file key, struct tls_file ocsp, struct tls_file ticket_keys,
+                    const char *says)
 {
-    struct tls_server_options options = {.certificates = certificate, .count = 1, .ticket_keys = ticket_keys};
+    struct tls_certificate certificate = {chain, key, ocsp};
+    struct tls_server_options options = {.certificates = &certificate, .count = 1, .ticket_keys = ticket_keys};
     struct tls_ctx *ctx = NULL;
     char why[TLS_WHY_MAX];
     assert_int_equal(tls_server_create(&options, &ctx, why), -ERR_CONFIG);
@@ -17,18 +20,37 @@ static void refuses(const struct tls_certificate *certificate, const char *ticke
         fail_msg("%s", why);
 }
 
+static void refuses_authorities(struct tls_file ca, struct tls_file crl, const char *says)
+{
+    struct tls_files files;
+    struct tls_ctx *ctx = NULL;
+    char why[TLS_WHY_MAX];
+    tls_files_create(&files, "DNS:one.example", 30);
+    struct tls_certificate certificate = {files.chain, files.key, {""}};
+    struct tls_server_options options = {
+        .certificates = &certificate, .count = 1, .verify = TLS_VERIFY_REQUIRED, .ca = ca, .crl = crl};
+    assert_int_equal(tls_server_create(&options, &ctx, why), -ERR_CONFIG);
+    if (!strstr(why, says))
+        fail_msg("%s", why);
+}
+
 static void test_wrong_files_are_named(void **state)
 {
+    struct tls_file none = {.name = ""}, junk = {"junk.pem", STR("-----BEGIN CERTIFICATE-----\njunk\n")};
+    struct tls_file empty = {"empty.der", STR("")};
     struct tls_files one, other;
     tls_files_create(&one, "DNS:one.example", 30);
     tls_files_create(&other, "DNS:other.example", 30);
-    refuses(&(struct tls_certificate){"/nowhere", "", ""}, "", "cannot be read from /nowhere: No such file");
-    refuses(&(struct tls_certificate){one.chain, "", ""}, "", "the private key cannot be read from");
-    refuses(&(struct tls_certificate){one.chain, other.key, ""}, "", "does not belong to the certificate in");
-    refuses(&(struct tls_certificate){one.chain, one.key, "/nowhere"}, "", "the OCSP answer cannot be read");
-    refuses(&(struct tls_certificate){one.chain, one.key, ""}, one.key, "1 to 8 keys of 80 bytes each");
-    tls_files_destroy(&one);
-    tls_files_destroy(&other);
+    char twice[sizeof(one.chain_text) + 64];
+    (void)snprintf(twice, sizeof(twice), "%s%s", one.chain_text, junk.bytes.p);
+    refuses(junk, none, none, none, "the certificate cannot be read from junk.pem");
+    refuses((struct tls_file){"cut.pem", str_of(twice)}, one.key, none, none, "cannot be read from cut.pem");
+    refuses(one.chain, none, none, none, "the private key cannot be read from chain.pem");
+    refuses(one.chain, other.key, none, none, "does not belong to the certificate in chain.pem");
+    refuses(one.chain, one.key, empty, none, "the OCSP answer cannot be read from empty.der");
+    refuses(one.chain, one.key, none, one.key, "1 to 8 keys of 80 bytes each");
+    refuses_authorities(junk, none, "the authorities cannot be read from junk.pem");
+    refuses_authorities(one.chain, one.key, "the list of revoked certificates cannot be read from key.pem");
 }
 
 static void test_end_and_references(void **state)
@@ -37,9 +59,8 @@ static void test_end_and_references(void **state)
     struct tls_ctx *ctx = NULL;
     char why[TLS_WHY_MAX];
     tls_files_create(&files, "DNS:one.example", 30);
-    struct tls_certificate certificate = {files.chain, files.key, ""};
-    struct tls_server_options options = {
-        .certificates = &certificate, .count = 1, .ticket_keys = "", .handshake_ms = 70};
+    struct tls_certificate certificate = {files.chain, files.key, {""}};
+    struct tls_server_options options = {.certificates = &certificate, .count = 1, .handshake_ms = 70};
     assert_int_equal(tls_server_create(&options, &ctx, why), 0);
     assert_int_equal(tls_ctx_certificates(ctx), 1);
     assert_int_equal((tls_ctx_not_after_s(ctx, 0) - time(NULL) + 3600) / 86400, 30);
@@ -49,7 +70,6 @@ static void test_end_and_references(void **state)
     tls_ctx_unref(ctx);
     tls_ctx_unref(ctx);
     tls_ctx_unref(NULL);
-    tls_files_destroy(&files);
 }
 
 int main(void)

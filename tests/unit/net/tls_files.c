@@ -5,8 +5,6 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "base/assert.h"
 
@@ -36,21 +34,12 @@ void tls_files_create(struct tls_files *files, const char *names, int days)
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *certificate = sign(key, names, days);
 
-    (void)snprintf(files->directory, sizeof(files->directory), "/tmp/ballast-unit-XXXXXX");
-    ASSERT(mkdtemp(files->directory));
-    (void)snprintf(files->chain, sizeof(files->chain), "%s/chain.pem", files->directory);
-    (void)snprintf(files->key, sizeof(files->key), "%s/key.pem", files->directory);
-    FILE *out = fopen(files->chain, "w");
+    FILE *out = fmemopen(files->chain_text, sizeof(files->chain_text), "w");
     ASSERT(out && PEM_write_X509(out, certificate) == 1 && fclose(out) == 0);
-    out = fopen(files->key, "w");
+    out = fmemopen(files->key_text, sizeof(files->key_text), "w");
     ASSERT(out && PEM_write_PrivateKey(out, key, NULL, NULL, 0, NULL, NULL) == 1 && fclose(out) == 0);
+    files->chain = (struct tls_file){"chain.pem", str_of(files->chain_text)};
+    files->key = (struct tls_file){"key.pem", str_of(files->key_text)};
     X509_free(certificate);
     EVP_PKEY_free(key);
-}
-
-void tls_files_destroy(struct tls_files *files)
-{
-    unlink(files->chain);
-    unlink(files->key);
-    rmdir(files->directory);
 }
