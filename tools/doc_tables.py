@@ -25,6 +25,13 @@ def reasons():
         yield f"| `{reason}` | {status} | {fault.lower()} | {sentence} |"
 
 
+def access_fields():
+    yield "| field | means |"
+    yield "|---|---|"
+    for _, name, _, _, text in rows("src/proxy/access_field.def", "FIELD", 5):
+        yield f"| `{name}` | {text} |"
+
+
 def series():
     yield "| series | type | means |"
     yield "|---|---|---|"
@@ -90,8 +97,9 @@ def admin_objects():
 
 
 TABLES = {("docs/admin-api.md", "routes"): admin_routes, ("docs/admin-api.md", "objects"): admin_objects,
-          ("docs/access-log.md", "reasons"): reasons, ("docs/metrics.md", "series"): series,
-          ("docs/fuzzing.md", "differences"): differences, ("docs/install.md", "hazards"): hazards}
+          ("docs/access-log.md", "fields"): access_fields, ("docs/access-log.md", "reasons"): reasons,
+          ("docs/metrics.md", "series"): series, ("docs/fuzzing.md", "differences"): differences,
+          ("docs/install.md", "hazards"): hazards}
 
 
 def current(text, marker, lines):

@@ -92,7 +92,8 @@ static json_t *setting_json(const struct directive *directive, const void *field
     case DIRECTIVE_NAME:
     case DIRECTIVE_PATH:
     case DIRECTIVE_HOST:
-    case DIRECTIVE_LOG_PATH: return admin_str(*(const struct str *)field);
+    case DIRECTIVE_LOG_PATH:
+    case DIRECTIVE_LOG_FORMAT: return admin_str(*(const struct str *)field);
     case DIRECTIVE_FILE: return admin_str(((const struct config_file *)field)->path);
     case DIRECTIVE_SECRET: return json_string(((const struct str *)field)->n ? "(hidden)" : "");
     case DIRECTIVE_ADDRESS: return admin_str(((const struct config_address *)field)->text);

@@ -28,7 +28,6 @@ enum config_balance { CONFIG_BALANCE_ROUND_ROBIN };
 enum config_upgrade { CONFIG_UPGRADE_OFF, CONFIG_UPGRADE_WEBSOCKET, CONFIG_UPGRADE_ANY }; /* as rewrite_upgrade */
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
 enum config_tls_verify { CONFIG_TLS_OFF, CONFIG_TLS_OPTIONAL, CONFIG_TLS_REQUIRED }; /* as tls_verify */
-enum config_format { CONFIG_FORMAT_TEXT, CONFIG_FORMAT_JSON };
 enum config_sandbox { CONFIG_SANDBOX_AUTO, CONFIG_SANDBOX_OFF };
 
 /* The shape of every list below: items in the order of the file. */
@@ -168,8 +167,8 @@ struct config_metrics {
 
 struct config_access_log {
     struct config_place place;
-    struct str path; /* "off", "-", or a file */
-    enum config_format format;
+    struct str path;   /* "off", "-", or a file */
+    struct str format; /* text, json, or a template */
     uint32_t sample_percent;
 };
 

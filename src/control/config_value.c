@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "control/config_address.h"
 #include "control/config_node.h"
+#include "proxy/access_format.h"
 
 struct unit {
     struct str name;
@@ -257,6 +258,22 @@ static int parse_secret(struct config_value *value, struct str text, struct str 
     return 0;
 }
 
+/* Taken apart to see that it can be; a snapshot does it again for itself. */
+static int parse_log_format(struct config_value *value, struct str text, struct str *ret_format)
+{
+    struct access_format format;
+    struct access_format_error wrong;
+    int error = access_format_init(&format, text, value->arena, &wrong);
+    if (error == -ERR_CONFIG)
+        return config_value_refuse(value, "\"%.*s\" is no format, at its character %zu: %s",
+                                   STR_ARG(config_shown(text)), wrong.at + 1, wrong.why);
+    struct str copy = config_text_copy(value->arena, text);
+    if (error != 0 || copy.p == NULL)
+        return -ERR_NO_MEMORY;
+    *ret_format = copy;
+    return 0;
+}
+
 static int parse_text(struct config_value *value, const struct directive *directive, struct str text, void *field)
 {
     bool valid;
@@ -293,6 +310,7 @@ int config_value_parse(struct config_value *value, const struct directive *direc
     case DIRECTIVE_PATH:
     case DIRECTIVE_LOG_PATH:
     case DIRECTIVE_FILE: return parse_text(value, directive, text, &((struct config_file *)field)->path);
+    case DIRECTIVE_LOG_FORMAT: return parse_log_format(value, text, field);
     case DIRECTIVE_SECRET: return parse_secret(value, text, field);
     case DIRECTIVE_HOST: return config_address_host(value, directive, text, field);
     case DIRECTIVE_ADDRESS: return config_address_parse(value, directive, text, field);

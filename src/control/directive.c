@@ -28,27 +28,28 @@
 #define STRUCT_ADMIN       struct config_admin
 
 /* Bytes of the C type that each setting type is stored in; the child structs of BLOCK and INCLUDE vary. */
-#define BYTES_BOOLEAN(field)   sizeof(bool)
-#define BYTES_INTEGER(field)   sizeof(uint32_t)
-#define BYTES_PERCENT(field)   sizeof(uint32_t)
-#define BYTES_SIZE(field)      sizeof(uint64_t)
-#define BYTES_DURATION(field)  sizeof(uint32_t)
-#define BYTES_WORD(field)      sizeof(enum config_balance)
-#define BYTES_STATUS(field)    sizeof(struct config_status_range)
-#define BYTES_NAME(field)      sizeof(struct str)
-#define BYTES_PATH(field)      sizeof(struct str)
-#define BYTES_HOST(field)      sizeof(struct str)
-#define BYTES_LOG_PATH(field)  sizeof(struct str)
-#define BYTES_SECRET(field)    sizeof(struct str)
-#define BYTES_FILE(field)      sizeof(struct config_file)
-#define BYTES_ADDRESS(field)   sizeof(struct config_address)
-#define BYTES_NETWORKS(field)  sizeof(struct config_networks)
-#define BYTES_LIST(field)      sizeof(struct config_array)
-#define BYTES_MAP(field)       sizeof(struct config_array)
-#define BYTES_BLOCK(field)     sizeof(field)
-#define BYTES_INCLUDE(field)   sizeof(field)
+#define BYTES_BOOLEAN(field)    sizeof(bool)
+#define BYTES_INTEGER(field)    sizeof(uint32_t)
+#define BYTES_PERCENT(field)    sizeof(uint32_t)
+#define BYTES_SIZE(field)       sizeof(uint64_t)
+#define BYTES_DURATION(field)   sizeof(uint32_t)
+#define BYTES_WORD(field)       sizeof(enum config_balance)
+#define BYTES_STATUS(field)     sizeof(struct config_status_range)
+#define BYTES_NAME(field)       sizeof(struct str)
+#define BYTES_PATH(field)       sizeof(struct str)
+#define BYTES_HOST(field)       sizeof(struct str)
+#define BYTES_LOG_PATH(field)   sizeof(struct str)
+#define BYTES_LOG_FORMAT(field) sizeof(struct str)
+#define BYTES_SECRET(field)     sizeof(struct str)
+#define BYTES_FILE(field)       sizeof(struct config_file)
+#define BYTES_ADDRESS(field)    sizeof(struct config_address)
+#define BYTES_NETWORKS(field)   sizeof(struct config_networks)
+#define BYTES_LIST(field)       sizeof(struct config_array)
+#define BYTES_MAP(field)        sizeof(struct config_array)
+#define BYTES_BLOCK(field)      sizeof(field)
+#define BYTES_INCLUDE(field)    sizeof(field)
 
-#define FIELD_OF(block, field) (((STRUCT_##block *)0)->field)
+#define FIELD_OF(block, field)  (((STRUCT_##block *)0)->field)
 
 #define BLOCK(id, key, where, type, short_form, sentence) \
     _Static_assert(sizeof(struct type) == sizeof(STRUCT_##id), "the block's struct");
@@ -183,6 +184,7 @@ void directive_describe(const struct directive *directive, char *out, size_t n)
     case DIRECTIVE_PATH: plain = "a path that begins with /"; break;
     case DIRECTIVE_HOST: plain = "a host name, or *. and a host name"; break;
     case DIRECTIVE_LOG_PATH: plain = "a file, - or off"; break;
+    case DIRECTIVE_LOG_FORMAT: plain = "text, json, or a template with fields such as {time}"; break;
     case DIRECTIVE_SECRET: plain = "16 to 256 visible characters"; break;
     case DIRECTIVE_FILE: plain = "a file"; break;
     case DIRECTIVE_ADDRESS: plain = "an address such as 127.0.0.1:3001"; break;

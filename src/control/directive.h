@@ -8,25 +8,26 @@
 #include "base/str.h"
 
 enum directive_type {
-    DIRECTIVE_BOOLEAN,  /* bool */
-    DIRECTIVE_INTEGER,  /* uint32_t */
-    DIRECTIVE_PERCENT,  /* uint32_t */
-    DIRECTIVE_SIZE,     /* uint64_t, bytes */
-    DIRECTIVE_DURATION, /* uint32_t, milliseconds */
-    DIRECTIVE_WORD,     /* an enum */
-    DIRECTIVE_STATUS,   /* struct config_status_range */
-    DIRECTIVE_NAME,     /* struct str */
-    DIRECTIVE_PATH,     /* struct str */
-    DIRECTIVE_HOST,     /* struct str */
-    DIRECTIVE_LOG_PATH, /* struct str */
-    DIRECTIVE_SECRET,   /* struct str; never shown */
-    DIRECTIVE_FILE,     /* struct config_file */
-    DIRECTIVE_ADDRESS,  /* struct config_address; min is the host that a bare port means */
-    DIRECTIVE_NETWORKS, /* struct config_networks */
-    DIRECTIVE_BLOCK,    /* the block's struct */
-    DIRECTIVE_LIST,     /* struct config_array of blocks; min and max bound their number */
-    DIRECTIVE_MAP,      /* the same, named */
-    DIRECTIVE_INCLUDE,  /* no field: resolved while files are read */
+    DIRECTIVE_BOOLEAN,    /* bool */
+    DIRECTIVE_INTEGER,    /* uint32_t */
+    DIRECTIVE_PERCENT,    /* uint32_t */
+    DIRECTIVE_SIZE,       /* uint64_t, bytes */
+    DIRECTIVE_DURATION,   /* uint32_t, milliseconds */
+    DIRECTIVE_WORD,       /* an enum */
+    DIRECTIVE_STATUS,     /* struct config_status_range */
+    DIRECTIVE_NAME,       /* struct str */
+    DIRECTIVE_PATH,       /* struct str */
+    DIRECTIVE_HOST,       /* struct str */
+    DIRECTIVE_LOG_PATH,   /* struct str */
+    DIRECTIVE_LOG_FORMAT, /* struct str */
+    DIRECTIVE_SECRET,     /* struct str; never shown */
+    DIRECTIVE_FILE,       /* struct config_file */
+    DIRECTIVE_ADDRESS,    /* struct config_address; min is the host that a bare port means */
+    DIRECTIVE_NETWORKS,   /* struct config_networks */
+    DIRECTIVE_BLOCK,      /* the block's struct */
+    DIRECTIVE_LIST,       /* struct config_array of blocks; min and max bound their number */
+    DIRECTIVE_MAP,        /* the same, named */
+    DIRECTIVE_INCLUDE,    /* no field: resolved while files are read */
 };
 
 enum directive_block {

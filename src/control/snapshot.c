@@ -208,7 +208,10 @@ static int fill_rules(struct snapshot *snapshot, const struct config *config)
     int error = fill_routes(snapshot, config);
     if (!error && config->metrics.enabled)
         error = copy_text(snapshot, config->metrics.path, &snapshot->rules.metrics_path);
-    return error;
+    if (error)
+        return error;
+    struct access_format_error wrong; /* nothing is: it was checked */
+    return access_format_init(&snapshot->access_format, config->access_log.format, &snapshot->texts, &wrong);
 }
 
 static void fill_reactor(struct snapshot *snapshot, const struct config *config)
@@ -244,7 +247,7 @@ static void fill_reactor(struct snapshot *snapshot, const struct config *config)
         .worker_idle_ms = config->timeouts.worker_idle_ms,
         .idle_per_worker = config->limits.idle_per_worker,
         .workers = snapshot->index_end,
-        .access_format = config->access_log.format == CONFIG_FORMAT_JSON ? ACCESS_LOG_JSON : ACCESS_LOG_TEXT,
+        .access_format = &snapshot->access_format,
         .access_sample = config->access_log.sample_percent,
     };
 }

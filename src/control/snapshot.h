@@ -29,6 +29,7 @@ struct snapshot {
     struct route *routes;
     struct rewrite_network *trusted;
     struct exchange_rules rules;
+    struct access_format access_format;
     struct reactor_options reactor; /* what every reactor of this snapshot has in common */
 };
 

@@ -2,11 +2,10 @@
  * request costs no system call and no lock here. */
 #include "proxy/access_log.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/err.h"
 #include "base/escape.h"
 
 struct line {
@@ -15,14 +14,14 @@ struct line {
     size_t room;
 };
 
-int access_log_init(struct access_log *log, struct sink *sink, enum access_log_format format, uint32_t sample)
+int access_log_init(struct access_log *log, struct sink *sink, const struct access_format *format, uint32_t sample)
 {
     *log = (struct access_log){.sink = sink, .format = format, .sample = sample};
     log->batch = malloc(ACCESS_LOG_BATCH_BYTES + ACCESS_LOG_LINE_MAX); /* start-up only: one for each reactor */
     return log->batch ? 0 : -ERR_NO_MEMORY;
 }
 
-void access_log_turn(struct access_log *log, struct sink *sink, enum access_log_format format, uint32_t sample)
+void access_log_turn(struct access_log *log, struct sink *sink, const struct access_format *format, uint32_t sample)
 {
     access_log_flush(log);
     log->sink = sink;
@@ -47,17 +46,18 @@ void access_log_flush(struct access_log *log)
     log->lines = 0;
 }
 
+/* What is known to fit. */
 static void put(struct line *line, struct str text)
 {
-    size_t n = text.n < line->room - line->n ? text.n : line->room - line->n;
-
-    memcpy(line->p + line->n, text.p, n);
-    line->n += n;
+    ASSERT(text.n <= line->room - line->n);
+    if (text.n > 0)
+        memcpy(line->p + line->n, text.p, text.n);
+    line->n += text.n;
 }
 
 static void put_number(struct line *line, int64_t value)
 {
-    char digits[20];
+    char digits[ACCESS_NUMBER_MAX];
 
     if (value < 0)
         put(line, STR("-1"));
@@ -73,77 +73,35 @@ static void put_stamp(struct line *line, int64_t wall_ns)
     put(line, str_slice(stamp, sizeof(stamp)));
 }
 
-/* Names and values of a line, in the one order both formats keep. */
-struct column {
-    const char *name;
-    struct str text; /* p NULL: the number counts */
-    int64_t number;
-};
-
-static size_t columns_of(const struct access_log_facts *facts, struct column *columns)
+/* Half of the room that is left: the longest leaves as much to all that follow, and what is fixed has its own. */
+static void put_text(struct line *line, const struct access_piece *piece, bool json, struct str text)
 {
-    size_t n = 0;
+    char *at = line->p + line->n;
+    size_t room = (line->room - line->n - piece->after) / 2;
 
-#define TEXT(label, value) columns[n++] = (struct column){label, value, 0}
-#define NUMBER(label, value)              \
-    columns[n++] = (struct column)        \
-    {                                     \
-        label, STR_NONE, (int64_t)(value) \
-    }
-    TEXT("id", facts->id);
-    TEXT("client", facts->client);
-    TEXT("method", facts->method);
-    TEXT("host", facts->host);
-    TEXT("target", facts->target);
-    TEXT("protocol", facts->protocol);
-    NUMBER("status", facts->status);
-    TEXT("by", facts->own ? STR("ballast") : STR("worker"));
-    TEXT("reason", str_of(facts->reason));
-    TEXT("pool", facts->pool);
-    TEXT("worker", facts->worker);
-    NUMBER("tries", facts->tries);
-    NUMBER("bytes_in", facts->bytes_in);
-    NUMBER("bytes_out", facts->bytes_out);
-    NUMBER("connect_us", facts->connect_us);
-    NUMBER("first_byte_us", facts->first_byte_us);
-    NUMBER("total_us", facts->total_us);
-    NUMBER("reused", facts->reused);
-#undef TEXT
-#undef NUMBER
-    return n;
+    if (text.n == 0 && !json)
+        put(line, STR("-"));
+    else if (piece->quoted)
+        line->n += escape_json(at, room, text);
+    else
+        line->n += escape_text(at, room, text);
 }
 
-enum { COLUMNS_MAX = 24 };
-
-static void write_json(struct line *line, const struct column *columns, size_t count)
+static void put_field(struct line *line, const struct access_piece *piece, bool json,
+                      const struct access_log_facts *facts)
 {
-    for (size_t i = 0; i < count; i++) {
-        put(line, STR(",\""));
-        put(line, str_of(columns[i].name));
-        put(line, STR("\":"));
-        if (!columns[i].text.p) {
-            put_number(line, columns[i].number);
-            continue;
-        }
-        /* Room is left for what must still come: the rest are short, and a cut target is still valid JSON. */
-        put(line, STR("\""));
-        line->n += escape_json(line->p + line->n, (line->room - line->n) / 2, columns[i].text);
-        put(line, STR("\""));
-    }
-}
-
-static void write_text(struct line *line, const struct column *columns, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        put(line, STR(" "));
-        put(line, str_of(columns[i].name));
-        put(line, STR("="));
-        if (!columns[i].text.p)
-            put_number(line, columns[i].number);
-        else if (columns[i].text.n == 0)
-            put(line, STR("-"));
-        else
-            line->n += escape_text(line->p + line->n, (line->room - line->n) / 2, columns[i].text);
+    switch ((enum access_field)piece->field) {
+#define PUT_STAMP(member)  put_stamp(line, facts->member)
+#define PUT_NUMBER(member) put_number(line, facts->member)
+#define PUT_TEXT(member)   put_text(line, piece, json, facts->member)
+#define PUT_TAKEN(member)  PUT_TEXT(member)
+#define FIELD(id, name, kind, member, sentence) \
+    case ACCESS_FIELD_##id:                     \
+        PUT_##kind(member);                     \
+        break;
+#include "proxy/access_field.def"
+#undef FIELD
+    case ACCESS_FIELDS: break;
     }
 }
 
@@ -159,23 +117,15 @@ static bool is_sampled(struct access_log *log)
 
 void access_log_write(struct access_log *log, const struct access_log_facts *facts)
 {
-    struct column columns[COLUMNS_MAX];
-
     if (!log->sink || (!facts->notable && !is_sampled(log)))
         return;
-    size_t count = columns_of(facts, columns);
-    struct line line = {.p = log->batch + log->used, .room = ACCESS_LOG_LINE_MAX};
-    if (log->format == ACCESS_LOG_JSON) {
-        put(&line, STR("{\"time\":\""));
-        put_stamp(&line, facts->wall_ns);
-        put(&line, STR("\""));
-        write_json(&line, columns, count);
-        put(&line, STR("}\n"));
-    } else {
-        put_stamp(&line, facts->wall_ns);
-        write_text(&line, columns, count);
-        put(&line, STR("\n"));
+    const struct access_format *format = log->format;
+    struct line line = {.p = log->batch + log->used, .room = ACCESS_LOG_LINE_MAX - 1};
+    for (uint32_t i = 0; i < format->count; i++) {
+        put(&line, format->pieces[i].before);
+        put_field(&line, &format->pieces[i], format->json, facts);
     }
+    line.p[line.n++] = '\n';
     log->used += line.n;
     log->lines++;
     if (log->used >= ACCESS_LOG_BATCH_BYTES)

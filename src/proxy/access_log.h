@@ -1,49 +1,42 @@
-/* The access log: one line for each ended exchange, as text or JSON, gathered and handed to the writer in batches.
+/* The access log: one line for each ended exchange, gathered and handed to the writer in batches.
  *
- * One for each reactor, on its thread; the sink is shared. Fields are documented in docs/access-log.md.
+ * One for each reactor, on its thread; the sink is shared. How a line is laid out is proxy/access_format's; what its
+ * fields mean stands in access_field.def.
  */
 #ifndef PROXY_ACCESS_LOG_H
 #define PROXY_ACCESS_LOG_H
 
 #include "base/sink.h"
-#include "proxy/account.h"
-
-enum access_log_format { ACCESS_LOG_TEXT, ACCESS_LOG_JSON };
+#include "proxy/access_format.h"
 
 enum { ACCESS_LOG_BATCH_BYTES = 32768, ACCESS_LOG_LINE_MAX = 8192 };
 
 struct access_log {
-    struct sink *sink; /* NULL: off */
-    enum access_log_format format;
-    uint32_t sample; /* percent of the lines that may be left out */
-    uint32_t owed;   /* of them, in percent: a line is written when it comes to 100 */
+    struct sink *sink;                  /* NULL: off */
+    const struct access_format *format; /* NULL with the sink */
+    uint32_t sample;                    /* percent of the lines that may be left out */
+    uint32_t owed;                      /* of them, in percent: a line is written when it comes to 100 */
     char *batch;
     size_t used;
     uint32_t lines;
 };
 
+/* What the fields are made of, by the names in access_field.def. */
 struct access_log_facts {
     int64_t wall_ns; /* when the exchange ended */
-    struct str id;
-    struct str client;
-    struct str method, host, target;
-    struct str protocol;
-    struct str pool, worker; /* empty: none */
-    uint32_t tries;
-    int status; /* as the client saw it, or 499 */
-    bool own;   /* the answer was made by Ballast */
-    bool reused;
-    uint64_t bytes_in, bytes_out;
-    int64_t connect_us, first_byte_us, total_us; /* since the request's first byte; -1: not reached */
-    const char *reason;                          /* "ok", or a name of err.def */
-    bool notable;                                /* written whatever the sampling */
+    struct str id, client, method, host, target, path, protocol, by, reason, pool, worker;
+    struct str referer, user_agent; /* needed where the format has them */
+    int64_t status, tries, bytes_in, bytes_out, reused;
+    int64_t queue_us, connect_us, first_byte_us, total_us; /* since the request's first byte; -1: not reached */
+    bool notable;                                          /* written whatever the sampling */
 };
 
-/* sink NULL: nothing is ever written. sample: 0 to 100, percent of the lines that are not notable. */
-MUST_CHECK int access_log_init(struct access_log *log, struct sink *sink, enum access_log_format format,
+/* sink NULL: nothing is ever written, and format may be NULL. sample: 0 to 100, percent of the lines that are not
+ * notable. */
+MUST_CHECK int access_log_init(struct access_log *log, struct sink *sink, const struct access_format *format,
                                uint32_t sample);
 /* Lines go elsewhere from now on; what was handed to it before is written out first. sink NULL: nowhere. */
-void access_log_turn(struct access_log *log, struct sink *sink, enum access_log_format format, uint32_t sample);
+void access_log_turn(struct access_log *log, struct sink *sink, const struct access_format *format, uint32_t sample);
 /* Flushes. */
 void access_log_fini(struct access_log *log);
 void access_log_write(struct access_log *log, const struct access_log_facts *facts);

@@ -16,6 +16,16 @@ static int64_t since_start_us(const struct exchange *x, int64_t at_ns)
     return at_ns ? (at_ns - x->client.began_ns) / 1000 : -1;
 }
 
+/* Only what the format has: a request has many fields to look through. */
+static struct str asked_of(const struct exchange *x, enum access_field field, enum field_id id)
+{
+    const struct msg *head = &x->client.head;
+    bool wanted = access_format_has(x->home->log->format, field);
+    const struct field *found = wanted ? fields_find(head->fields, head->count, id) : NULL;
+
+    return found ? found->value : STR_NONE;
+}
+
 static void write_access_line(struct exchange *x, int64_t total_us)
 {
     const struct msg *head = &x->client.head;
@@ -26,19 +36,23 @@ static void write_access_line(struct exchange *x, int64_t total_us)
         .method = head->method_text,
         .host = head->authority,
         .target = head->target,
+        .path = head->path,
         .protocol = msg_protocol(head),
-        .pool = x->pool ? x->pool->name : STR(""),
-        .worker = x->target ? x->target->name : STR(""),
+        .pool = x->pool ? x->pool->name : STR_NONE,
+        .worker = x->target ? x->target->name : STR_NONE,
         .tries = x->tries,
         .status = ending_outcome(x) == ACCOUNT_ABORTED ? 499 : x->status,
-        .own = x->own_answer,
+        .by = x->own_answer ? STR("ballast") : STR("worker"),
         .reused = x->reused,
-        .bytes_in = x->up.bytes,
-        .bytes_out = x->down.bytes,
+        .bytes_in = (int64_t)x->up.bytes,
+        .bytes_out = (int64_t)x->down.bytes,
+        .queue_us = x->tries ? (int64_t)x->attempts[x->tries - 1].picked_us : -1,
         .connect_us = since_start_us(x, x->connected_ns),
         .first_byte_us = since_start_us(x, x->first_byte_ns),
         .total_us = total_us,
-        .reason = err_reason(x->error),
+        .reason = str_of(err_reason(x->error)),
+        .referer = asked_of(x, ACCESS_FIELD_REFERER, FIELD_REFERER),
+        .user_agent = asked_of(x, ACCESS_FIELD_USER_AGENT, FIELD_USER_AGENT),
         .notable = ending_outcome(x) != ACCOUNT_OK || x->status >= 500,
     };
 

@@ -38,10 +38,10 @@ struct reactor_options {
     struct gate *gate;                /* shared by all reactors; NULL: no limit for one client */
     const struct reactor_door *doors; /* needed until reactor_create has returned */
     uint32_t door_count;
-    uint32_t handshakes;      /* of TLS with clients, at the same time */
-    struct sink *access_sink; /* NULL: no access log */
-    enum access_log_format access_format;
-    uint32_t access_sample; /* percent */
+    uint32_t handshakes;                       /* of TLS with clients, at the same time */
+    struct sink *access_sink;                  /* NULL: no access log */
+    const struct access_format *access_format; /* as long as the rules */
+    uint32_t access_sample;                    /* percent */
     /* Told on the reactor's thread when nothing goes by the rules any more. NULL: nobody asks. */
     void (*on_released)(void *rules_context);
     void *rules_context;

@@ -12,9 +12,9 @@ from harness.programs import Program, Steadily
 from harness.waiting import free_port, wait_for
 from harness.worker import Script
 
-NAMES = ["id", "client", "method", "host", "target", "protocol", "status", "by", "reason", "pool", "worker", "tries",
-         "bytes_in", "bytes_out", "connect_us", "first_byte_us", "total_us", "reused"]
-NUMBERS = {"status", "tries", "bytes_in", "bytes_out", "connect_us", "first_byte_us", "total_us", "reused"}
+NAMES = ["id", "client", "method", "host", "target", "path", "protocol", "status", "by", "reason", "pool", "worker",
+         "tries", "bytes_in", "bytes_out", "queue_us", "connect_us", "first_byte_us", "total_us", "reused"]
+NUMBERS = {"status", "tries", "bytes_in", "bytes_out", "queue_us", "connect_us", "first_byte_us", "total_us", "reused"}
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 POST = (b"POST /path?q=1 HTTP/1.1\r\nHost: shop.example\r\nX-Request-ID: abc-123\r\nContent-Length: 5\r\n\r\nhello")
 
@@ -55,10 +55,11 @@ def test_a_line_says_all_of_a_request(logged, form):
     assert list(line) == ["time", *NAMES]
     assert re.fullmatch(STAMP, line["time"])
     known = {"id": "abc-123", "client": "127.0.0.1", "method": "POST", "host": "shop.example", "target": "/path?q=1",
-             "protocol": "HTTP/1.1", "status": 200, "by": "worker", "reason": "ok", "pool": "web", "worker": "blue",
-             "tries": 1, "bytes_in": 5, "bytes_out": len(answer.body), "reused": 0}
+             "path": "/path", "protocol": "HTTP/1.1", "status": 200, "by": "worker", "reason": "ok", "pool": "web",
+             "worker": "blue", "tries": 1, "bytes_in": 5, "bytes_out": len(answer.body), "reused": 0}
     assert {name: line[name] for name in known} == known
-    assert 0 <= line["connect_us"] <= line["first_byte_us"] <= line["total_us"] < 10_000_000
+    times = [line[name] for name in ("queue_us", "connect_us", "first_byte_us", "total_us")]
+    assert times == sorted(times) and times[0] >= 0 and times[-1] < 10_000_000
 
 
 @pytest.mark.parametrize("form", PARSERS)
@@ -182,3 +183,32 @@ def test_sampled_lines_and_all_that_is_notable(balance, scripted, tmp_path):
             client.read_answer()
     ballast.access_path = tmp_path / "log"
     assert sorted(line["status"] for line in ballast.wait_access(8)) == [200] * 5 + [503] * 3
+
+
+def test_a_template_of_ones_own(logged):
+    """What stands between quotes stays there, whatever clients send; the rest is one word or quoted."""
+    ballast, path = logged('{client} - - [{time}] "{method} {target} {protocol}" {status} {bytes_out} "{referer}" '
+                           '"{user_agent}" {worker} {{{total_us}}}')
+    with ballast.connect() as client:
+        client.send(b'GET /a?b HTTP/1.1\r\nHost: h\r\nReferer: http://r/"x\r\nUser-Agent: a" 500 "b\xff\r\n\r\n')
+        answer = client.read_answer()
+        client.send(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        client.read_answer()
+    first, second = lines_of(path, 2)
+    begins = rf"127\.0\.0\.1 - - \[{STAMP}\] "
+    assert re.fullmatch(begins + rf'"GET /a\?b HTTP/1\.1" 200 {len(answer.body)} '
+                        r'"http://r/\\"x" "a\\" 500 \\"b\\ufffd" blue \{\d+\}', first), first
+    assert re.fullmatch(begins + r'"GET / HTTP/1\.1" 200 \d+ "-" "-" blue \{\d+\}', second), second
+
+
+@pytest.mark.parametrize("form, said", [
+    ("{time} {stauts}", 'at its character 9: there is no field "stauts"; did you mean "status"?'),
+    ('{time} "{method}', "at its character 8: this quote is never closed"),
+    ("jsn", 'neither "text" nor "json"'),
+])
+def test_a_template_that_is_wrong_is_pointed_at(ballast_path, tmp_path, form, said):
+    config = tmp_path / "ballast.yaml"
+    config.write_text(f"pools: {{ web: {{ workers: [3001] }} }}\naccess_log:\n  path: log\n  format: '{form}'\n")
+    done = subprocess.run([ballast_path, "check", "-c", config], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, timeout=20, check=False)
+    assert done.returncode == 1 and f"{config}:4:11: access_log.format: " in done.stdout and said in done.stdout

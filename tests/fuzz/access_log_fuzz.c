@@ -1,7 +1,8 @@
 /* Access log lines: whatever client and worker say, one exchange is one line, and a JSON line is one valid object.
  *
- * The first byte: odd for JSON, else text. The rest are the texts of the line, each ended by a line feed; a byte 0x01
- * to 0x0f in front of a text repeats it up to 32768 bytes, so that lines grow past what they may.
+ * The first byte: odd for JSON, 2 and 6 of eight for a template, else text. The rest are the texts of the line, each
+ * ended by a line feed; a byte 0x01 to 0x0f in front of a text repeats it up to 32768 bytes, so that lines grow past
+ * what they may.
  */
 #include "fuzz.h"
 
@@ -9,6 +10,9 @@
 #include "proxy/access_log.h"
 
 enum { TEXTS = 5, GROWN_MAX = 32768 };
+#define TEMPLATE                                                                                                     \
+    "{client} [{time}] \"{method} {target} {protocol}\" {status} \"{user_agent}\" {user_agent} {pool} \"{worker}\" " \
+    "{total_us}"
 
 static char grown[TEXTS][GROWN_MAX];
 
@@ -53,7 +57,7 @@ static void check_batch(const struct access_log *log)
     ASSERT(log->lines == 1 && line.n > 1 && line.n <= ACCESS_LOG_LINE_MAX);
     line.n--;
     ASSERT(line.p[line.n] == '\n' && str_find(line, '\n') == line.n);
-    if (log->format == ACCESS_LOG_JSON)
+    if (log->format->json)
         json_check_object(line);
     else
         check_text_line(line);
@@ -67,23 +71,35 @@ static void try_line(struct sink *sink, uint8_t flags, struct str rest)
                                      .id = STR("0123456789abcdef0123456789abcdef"),
                                      .client = STR("2001:db8:1111:2222:3333:4444:5555:6666"),
                                      .protocol = STR("HTTP/1.1"),
-                                     .tries = UINT32_MAX,
+                                     .tries = INT64_MAX,
                                      .status = 499,
-                                     .bytes_in = UINT64_MAX / 2,
-                                     .bytes_out = UINT64_MAX / 2,
+                                     .bytes_in = INT64_MAX,
+                                     .bytes_out = INT64_MAX,
                                      .connect_us = INT64_MAX,
                                      .first_byte_us = INT64_MAX,
                                      .total_us = INT64_MAX,
-                                     .reason = "unknown_transfer_coding"};
+                                     .queue_us = INT64_MAX,
+                                     .by = STR("ballast"),
+                                     .reason = STR("unknown_transfer_coding")};
     struct str *texts[TEXTS] = {&facts.target, &facts.host, &facts.method, &facts.pool, &facts.worker};
+    struct str format = flags % 2 == 1 ? STR("json") : flags % 4 == 2 ? STR(TEMPLATE) : STR("text");
     for (size_t i = 0; i < TEXTS; i++)
         *texts[i] = take_text(&rest, i);
-    int error = access_log_init(&log, sink, flags % 2 == 1 ? ACCESS_LOG_JSON : ACCESS_LOG_TEXT, 100);
+    facts.path = facts.target;
+    facts.user_agent = facts.host;
+    struct arena arena;
+    struct access_format made;
+    struct access_format_error wrong;
+    arena_init(&arena, 1 << 20);
+    int error = access_format_init(&made, format, &arena, &wrong);
+    ASSERT(error == 0);
+    error = access_log_init(&log, sink, &made, 100);
     ASSERT(error == 0);
     access_log_write(&log, &facts);
     check_batch(&log);
     log.used = 0; /* looked at; nothing needs to be written */
     access_log_fini(&log);
+    arena_fini(&arena);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)

@@ -90,7 +90,7 @@ static void print_defaults(void **state)
     assert_int_equal(printed->worker_count, built_in->worker_count);
     assert_str(printed->listeners.items[0].address.text, built_in->listeners.items[0].address.text.p);
     assert_str(printed->access_log.path, built_in->access_log.path.p);
-    assert_int_equal(printed->access_log.format, built_in->access_log.format);
+    assert_str(printed->access_log.format, built_in->access_log.format.p);
     assert_int_equal(printed->threads, built_in->threads);
     /* Places aside, the plain structs are the same byte for byte. */
     size_t skip = sizeof(struct config_place);

@@ -107,7 +107,7 @@ static void read_fills_in_defaults(void **state)
         assert_true(config->metrics.enabled);
         assert_str(config->metrics.path, "/metrics");
         assert_str(config->access_log.path, "off");
-        assert_int_equal(config->access_log.format, CONFIG_FORMAT_TEXT);
+        assert_true(str_eq(config->access_log.format, STR("text")));
         assert_int_equal(config->log.level, LOG_INFO);
         assert_int_equal(config->log.format, LOG_TEXT);
         check_default_limits(config);
@@ -191,7 +191,7 @@ static void read_sets_everything(void **state)
     assert_false(config->metrics.enabled);
     assert_str(config->metrics.path, "/numbers");
     assert_str(config->access_log.path, "/tmp/a.log");
-    assert_int_equal(config->access_log.format, CONFIG_FORMAT_JSON);
+    assert_true(str_eq(config->access_log.format, STR("json")));
     assert_int_equal(config->log.level, LOG_DEBUG);
     assert_int_equal(config->log.format, LOG_JSON);
     assert_int_equal(config->limits.header_bytes, 65536);

@@ -19,7 +19,9 @@ static const struct access_log_facts usual = {
     .method = {"GET", 3},
     .host = {"example.com", 11},
     .target = {"/a?b=c", 6},
+    .path = {"/a", 2},
     .protocol = {"HTTP/1.1", 8},
+    .by = {"worker", 6},
     .pool = {"web", 3},
     .worker = {"blue", 4},
     .tries = 2,
@@ -27,33 +29,40 @@ static const struct access_log_facts usual = {
     .reused = true,
     .bytes_in = 5,
     .bytes_out = UINT64_C(5368709120),
+    .queue_us = 8,
     .connect_us = 10,
     .first_byte_us = 20,
     .total_us = 30,
-    .reason = "ok",
+    .reason = {"ok", 2},
 };
 
 struct fixture {
     char path[64];
     struct sink *sink;
+    struct arena arena;
+    struct access_format format;
     struct access_log log;
     char *text;
 };
 
-static void setup(struct fixture *f, enum access_log_format format)
+static void setup(struct fixture *f, const char *format)
 {
     (void)snprintf(f->path, sizeof(f->path), "/tmp/ballast-access-XXXXXX");
     int fd = mkstemp(f->path);
     assert_true(fd >= 0);
     close(fd);
     assert_int_equal(sink_create(f->path, &f->sink), 0);
-    assert_int_equal(access_log_init(&f->log, f->sink, format, 100), 0);
+    struct access_format_error wrong;
+    arena_init(&f->arena, 1 << 20);
+    assert_int_equal(access_format_init(&f->format, str_of(format), &f->arena, &wrong), 0);
+    assert_int_equal(access_log_init(&f->log, f->sink, &f->format, 100), 0);
 }
 
 /* All that was written, as a C string in f->text. */
 static void finish(struct fixture *f)
 {
     access_log_fini(&f->log);
+    arena_fini(&f->arena);
     assert_int_equal(sink_dropped(f->sink), 0);
     sink_destroy(&f->sink);
     f->text = calloc(1, FILE_MAX);
@@ -68,40 +77,43 @@ static void finish(struct fixture *f)
 static void access_log_writes_text(void **state)
 {
     struct fixture f;
-    setup(&f, ACCESS_LOG_TEXT);
+    setup(&f, "text");
     access_log_write(&f.log, &usual);
-    struct access_log_facts bare = {.method = STR(""), .pool = STR(""), .worker = STR(""), .status = 400, .own = true};
+    struct access_log_facts bare = {.status = 400, .by = STR("ballast")};
     bare.id = STR("i");
     bare.client = STR("::1");
     bare.host = STR("a b");
     bare.target = STR("/\"");
     bare.protocol = STR("HTTP/1.0");
-    bare.connect_us = bare.first_byte_us = bare.total_us = -1;
-    bare.reason = "bad_request_line";
+    bare.queue_us = bare.connect_us = bare.first_byte_us = bare.total_us = -1;
+    bare.reason = STR("bad_request_line");
     access_log_write(&f.log, &bare);
     finish(&f);
     assert_string_equal(f.text,
                         "2026-01-01T00:00:00.123Z id=the-id client=192.0.2.1 method=GET host=example.com target=/a?b=c "
-                        "protocol=HTTP/1.1 status=200 by=worker reason=ok pool=web worker=blue tries=2 bytes_in=5 "
-                        "bytes_out=5368709120 connect_us=10 first_byte_us=20 total_us=30 reused=1\n"
-                        "1970-01-01T00:00:00.000Z id=i client=::1 method=- host=\"a b\" target=\"/\\\"\" "
+                        "path=/a protocol=HTTP/1.1 status=200 by=worker reason=ok pool=web worker=blue tries=2 "
+                        "bytes_in=5 bytes_out=5368709120 queue_us=8 connect_us=10 first_byte_us=20 total_us=30 "
+                        "reused=1\n"
+                        "1970-01-01T00:00:00.000Z id=i client=::1 method=- host=\"a b\" target=\"/\\\"\" path=- "
                         "protocol=HTTP/1.0 status=400 by=ballast reason=bad_request_line pool=- worker=- tries=0 "
-                        "bytes_in=0 bytes_out=0 connect_us=-1 first_byte_us=-1 total_us=-1 reused=0\n");
+                        "bytes_in=0 bytes_out=0 queue_us=-1 connect_us=-1 first_byte_us=-1 total_us=-1 reused=0\n");
     free(f.text);
 }
 
 static void access_log_writes_json(void **state)
 {
     struct fixture f;
-    setup(&f, ACCESS_LOG_JSON);
+    setup(&f, "json");
     access_log_write(&f.log, &usual);
     finish(&f);
-    assert_string_equal(f.text,
-                        "{\"time\":\"2026-01-01T00:00:00.123Z\",\"id\":\"the-id\",\"client\":\"192.0.2.1\","
-                        "\"method\":\"GET\",\"host\":\"example.com\",\"target\":\"/a?b=c\",\"protocol\":\"HTTP/1.1\","
-                        "\"status\":200,\"by\":\"worker\",\"reason\":\"ok\",\"pool\":\"web\",\"worker\":\"blue\","
-                        "\"tries\":2,\"bytes_in\":5,\"bytes_out\":5368709120,\"connect_us\":10,\"first_byte_us\":20,"
-                        "\"total_us\":30,\"reused\":1}\n");
+    assert_string_equal(
+        f.text,
+        "{\"time\":\"2026-01-01T00:00:00.123Z\",\"id\":\"the-id\",\"client\":\"192.0.2.1\","
+        "\"method\":\"GET\",\"host\":\"example.com\",\"target\":\"/a?b=c\",\"path\":\"/a\","
+        "\"protocol\":\"HTTP/1.1\","
+        "\"status\":200,\"by\":\"worker\",\"reason\":\"ok\",\"pool\":\"web\",\"worker\":\"blue\","
+        "\"tries\":2,\"bytes_in\":5,\"bytes_out\":5368709120,\"queue_us\":8,\"connect_us\":10,\"first_byte_us\":20,"
+        "\"total_us\":30,\"reused\":1}\n");
     free(f.text);
 }
 
@@ -197,11 +209,11 @@ static void access_log_survives_hostile_bytes(void **state)
 {
     enum { LINES = 400, MOST = 40000 };
     static char id[MOST], method[MOST], host[MOST], target[MOST], name[MOST];
-    for (int format = ACCESS_LOG_TEXT; format <= ACCESS_LOG_JSON; format++) {
+    for (int json = 0; json <= 1; json++) {
         struct fixture f;
         struct rand_gen rand;
         rand_seed(&rand, 5);
-        setup(&f, (enum access_log_format)format);
+        setup(&f, json ? "json" : "text");
         for (int i = 0; i < LINES; i++) {
             struct access_log_facts facts = usual;
             facts.id = noise(&rand, id, MOST);
@@ -209,18 +221,46 @@ static void access_log_survives_hostile_bytes(void **state)
             facts.host = noise(&rand, host, MOST);
             facts.target = noise(&rand, target, MOST);
             facts.worker = noise(&rand, name, MOST);
-            facts.bytes_in = rand_u64(&rand) >> 1;
+            facts.path = facts.target;
+            facts.bytes_in = (int64_t)(rand_u64(&rand) >> 1);
             access_log_write(&f.log, &facts);
             assert_true(f.log.used <= ACCESS_LOG_BATCH_BYTES + ACCESS_LOG_LINE_MAX);
         }
         finish(&f);
         const char *p = f.text;
         for (int i = 0; i < LINES; i++)
-            assert_int_equal(format == ACCESS_LOG_JSON ? check_json_line(&p) : check_text_line(&p), 19);
+            assert_int_equal(json ? check_json_line(&p) : check_text_line(&p), 21);
         assert_int_equal(*p, '\0');
         assert_true(is_utf8(f.text));
         free(f.text);
     }
+}
+
+/* As many quoted and bare values as there are fields, in a line of somebody's own: each field stays where it is. */
+static void access_log_keeps_a_template(void **state)
+{
+    static char target[40000];
+    struct fixture f;
+    struct access_log_facts facts = usual;
+
+    memset(target, '"', sizeof(target));
+    facts.target = str_slice(target, sizeof(target));
+    facts.user_agent = STR("x\" 200 \"\r\nevil]");
+    setup(&f,
+          "{status} [{time}] \"{method} {target}\" {host} \"{referer}\" {referer} {user_agent} \"{user_agent}\" {{}}");
+    access_log_write(&f.log, &facts);
+    facts.target = STR("/");
+    access_log_write(&f.log, &facts);
+    finish(&f);
+    const char *second = strchr(f.text, '\n') + 1;
+    static const char rest[] =
+        "\" example.com \"-\" - \"x\\\" 200 \\\"\\r\\nevil]\" \"x\\\" 200 \\\"\\r\\nevil]\" {}\n";
+    assert_int_equal(strncmp(f.text, "200 [2026-01-01T00:00:00.123Z] \"GET \\\"\\\"", 40), 0);
+    assert_true(second - f.text > 3000 && second - f.text <= ACCESS_LOG_LINE_MAX);
+    assert_int_equal(strncmp(second - strlen(rest), rest, strlen(rest)), 0);
+    assert_int_equal(strncmp(second, "200 [2026-01-01T00:00:00.123Z] \"GET /", 37), 0);
+    assert_string_equal(second + 37, rest);
+    free(f.text);
 }
 
 /* ---- batches ---- */
@@ -228,7 +268,7 @@ static void access_log_survives_hostile_bytes(void **state)
 static void access_log_gathers(void **state)
 {
     struct fixture f;
-    setup(&f, ACCESS_LOG_TEXT);
+    setup(&f, "text");
     access_log_write(&f.log, &usual);
     assert_int_equal(f.log.lines, 1);
     size_t line = f.log.used;
@@ -251,7 +291,7 @@ static void access_log_gathers(void **state)
 static void access_log_may_be_off(void **state)
 {
     struct access_log log;
-    assert_int_equal(access_log_init(&log, NULL, ACCESS_LOG_JSON, 100), 0);
+    assert_int_equal(access_log_init(&log, NULL, NULL, 100), 0);
     access_log_write(&log, &usual);
     assert_int_equal(log.used, 0);
     access_log_flush(&log);
@@ -262,9 +302,9 @@ static void access_log_survives_no_memory(void **state)
 {
     struct fixture f;
     struct access_log log;
-    setup(&f, ACCESS_LOG_TEXT);
+    setup(&f, "text");
     alloc_fail_at(1);
-    assert_int_equal(access_log_init(&log, f.sink, ACCESS_LOG_JSON, 100), -ERR_NO_MEMORY);
+    assert_int_equal(access_log_init(&log, f.sink, &f.format, 100), -ERR_NO_MEMORY);
     assert_true(alloc_fail_stop());
     access_log_fini(&log);
     finish(&f);
@@ -281,13 +321,13 @@ static void access_log_samples(void **state)
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct fixture f;
-        setup(&f, ACCESS_LOG_TEXT);
+        setup(&f, "text");
         f.log.sample = cases[i].sample;
         struct access_log_facts facts = usual;
         for (int n = 0; n < 200; n++)
             access_log_write(&f.log, &facts);
         facts.notable = true;
-        facts.reason = "notable";
+        facts.reason = STR("notable");
         access_log_write(&f.log, &facts);
         finish(&f);
         int lines = 0;
@@ -305,6 +345,7 @@ int main(void)
         cmocka_unit_test(access_log_writes_text),
         cmocka_unit_test(access_log_writes_json),
         cmocka_unit_test(access_log_survives_hostile_bytes),
+        cmocka_unit_test(access_log_keeps_a_template),
         cmocka_unit_test(access_log_gathers),
         cmocka_unit_test(access_log_samples),
         cmocka_unit_test(access_log_may_be_off),

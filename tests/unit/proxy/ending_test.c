@@ -105,7 +105,10 @@ static void ending_writes_the_line(void **state)
     assert_true(fd >= 0);
     still_life_init(&s);
     assert_int_equal(sink_create(path, &s.log.sink), 0);
-    assert_int_equal(access_log_init(&s.log, s.log.sink, ACCESS_LOG_JSON, 100), 0);
+    struct access_format format;
+    struct access_format_error wrong;
+    assert_int_equal(access_format_init(&format, STR("json"), &s.x->arena, &wrong), 0);
+    assert_int_equal(access_log_init(&s.log, s.log.sink, &format, 100), 0);
     s.x->id = STR("an-id");
     s.x->client_host = STR("192.0.2.1");
     s.x->client.head.method_text = STR("GET");
