@@ -130,7 +130,7 @@ static int parse_head(struct h1_client *client, size_t bytes)
     stream->head = head.msg;
     client->keep_alive = head.keep_alive;
     h1_body_in_init(&client->in, &head);
-    client->held = plain_left(client) >= SESSION_SPLICE_MIN;
+    client->held = conn_splices(&client->session.conn) && plain_left(client) >= SESSION_SPLICE_MIN;
     bufq_consume(in, bytes);
     memset(&client->scan, 0, sizeof(client->scan));
     return 0;
@@ -251,14 +251,18 @@ static void on_send_failed(struct conn *conn, int error)
 static void on_sent(struct conn *conn)
 {
     struct h1_client *client = of_conn(conn);
+    struct stream *stream = client->stream;
 
-    if (!client->stream)
+    if (!stream)
         return;
-    client->stream->sent_bytes = true;
+    unsigned events = stream->tell_sent && !stream->sent_bytes ? STREAM_SENT : 0;
+    stream->sent_bytes = true;
     if (client->wants_room && bufq_bytes(&conn->out) <= SESSION_OUT_LOW) {
         client->wants_room = conn->out_pipe; /* each step of a pipe is told: whoever loses patience sees it go on */
-        client->stream->notify(client->stream, STREAM_ROOM);
+        events |= STREAM_ROOM;
     }
+    if (events)
+        stream->notify(stream, events);
 }
 
 static void on_ready(struct conn *conn)

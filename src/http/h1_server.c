@@ -84,6 +84,7 @@ static int parse_head(struct h1_server *server, struct stream *stream, size_t by
         return -ERR_REQUEST_BODY_SIZE;
     h1_body_in_init(&server->in, &head);
     server->body_seen = 0;
+    server->held = conn_splices(&server->session.conn) && h1_body_in_plain(&server->in) >= SESSION_SPLICE_MIN;
     bufq_consume(in, bytes);
     return 0;
 }
@@ -185,7 +186,7 @@ static void take_body(struct h1_server *server)
         fail_stream(server, done);
         return;
     }
-    conn_read(conn, done == 1 || bufq_bytes(&stream->body) < STREAM_BODY_HIGH);
+    conn_read(conn, done == 1 || (!server->held && bufq_bytes(&stream->body) < STREAM_BODY_HIGH));
     unsigned events = grown ? STREAM_BODY : 0;
     if (done == 1) {
         server->state = STATE_WHOLE;
@@ -497,6 +498,7 @@ static void server_consumed(struct stream *stream)
 {
     struct h1_server *server = of_stream(stream);
 
+    server->held = false;
     if (server->state == STATE_BODY)
         take_body(server);
 }

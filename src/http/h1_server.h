@@ -31,6 +31,7 @@ struct h1_server {
     bool must_close; /* after the present answer, whatever the client wants */
     bool out_ended;
     bool wants_room;
+    bool held;   /* a long body waits for whoever says where it shall go */
     bool tunnel; /* this was answered by 101 */
 };
 

@@ -168,6 +168,7 @@ static enum exchange_step forward(struct exchange *x)
     struct session *session = x->leased;
 
     x->leased = NULL;
+    x->up.once = !msg_method_repeatable(x->client.head.method);
     int error = session_open(session, &x->worker);
     if (!error)
         error = rewrite_once(x);

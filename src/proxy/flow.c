@@ -43,20 +43,35 @@ static int send_some(struct flow *flow, size_t n)
     if (error)
         return error;
     flow->bytes += n;
-    if (!flow->from->ended)
+    if (!flow->from->ended && !flow->holding)
         session_consumed(flow->from);
     return 0;
+}
+
+/* A body that is kept only until a byte has left is not worth receiving before that. False: one has, and nothing is
+ * kept any more. */
+static bool holds(struct flow *flow)
+{
+    flow->holding = !flow->to->sent_bytes;
+    flow->to->tell_sent = flow->holding;
+    if (!flow->holding)
+        flow_forget(flow);
+    return flow->holding;
 }
 
 /* Long bodies go around this process from here on, where both sides can and there is a pipe. Before bytes are taken, so
  * that no receive is on its way for what the pipe is to get. */
 static void try_pipe(struct flow *flow)
 {
-    if (flow->pipe || flow->keeping || flow->from->ended || flow->from->failed)
+    flow->holding = false;
+    if (flow->pipe || flow->from->ended || flow->from->failed)
         return;
     if (session_splice_left(flow->from) < SESSION_SPLICE_MIN)
         return;
-    if (session_splice_takes(flow->to))
+    bool takes = session_splice_takes(flow->to);
+    if (takes && flow->keeping && flow->once && holds(flow))
+        return;
+    if (takes && !flow->keeping)
         flow->pipe = io_pipe_take(flow->from->session->conn.io);
     if (flow->pipe)
         session_splice_from(flow->from, flow->pipe);
@@ -100,6 +115,7 @@ int flow_step(struct flow *flow)
         if (error)
             return error;
     }
+    flow->blocked = flow->holding;
     int error = flow->pipe ? step_pipe(flow) : 0;
     if (error || !from->ended || flow->done)
         return error;

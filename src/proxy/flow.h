@@ -14,8 +14,10 @@ struct flow {
     struct stream *to;
     uint64_t bytes;       /* moved so far */
     bool done;            /* the end was passed on too */
-    bool blocked;         /* `to` has no room */
+    bool blocked;         /* only `to` is waited for */
     bool keeping;         /* what is moved is also kept for a replay */
+    bool once;            /* ... until a byte has left: after that the request is not sent again */
+    bool holding;         /* the rest is not received yet: once a byte has left, a pipe may take it */
     bool handed;          /* what the pipe holds is the other side's to send */
     struct io_pipe *pipe; /* the rest of the body goes through it; NULL: is copied */
     struct bufq replay;

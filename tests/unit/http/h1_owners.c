@@ -113,6 +113,8 @@ static int echo_step(struct echo_request *request)
         error = echo_head(request);
     if (!error)
         error = echo_body(request);
+    if (!error && !stream->ended)
+        session_consumed(stream); /* a long body waits for it behind the head */
     if (!error && stream->ended && bufq_bytes(&stream->body) == 0 && !request->out_ended) {
         request->out_ended = true;
         error = session_send_end(stream, stream->trailers, stream->trailer_count);

@@ -5,9 +5,10 @@
 
 #include "world.h"
 
-enum { BODY = 1 << 20, HEAD_CHUNKS = 4 };
+enum { BODY = 1 << 20, HEAD_CHUNKS = 4, POST = 100000 };
 
-#define GET "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+#define GET   "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+#define EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 static char *make_body(void)
 {
@@ -143,6 +144,74 @@ static void a_long_request_goes_through_a_pipe(void **state)
     stop(&w, client);
 }
 
+/* A request whose head comes alone, then `first` bytes of its body, then the rest of POST: its worker gets each once.
+ * Returns the most chunks that were in use. */
+static size_t posts_with(uint32_t pipes, const char *method, size_t first)
+{
+    struct world w;
+    char *body = make_body(), head[100];
+    start(&w, pipes);
+    struct io_sim_peer *client = world_client(&w);
+    (void)snprintf(head, sizeof(head), "%s / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n", method, POST);
+    world_send(client, head);
+    world_run(&w, 10);
+    io_sim_peer_send(client, body, first);
+    world_run(&w, 10);
+    io_sim_peer_send(client, body + first, POST - first);
+    world_run(&w, 100);
+    assert_int_equal(w.far[0].requests, 1);
+    size_t n = strlen(w.far[0].last);
+    assert_int_equal(n, strlen(head) + POST);
+    assert_memory_equal(w.far[0].last + n - POST, body, POST);
+    scripted_worker_send(&w.far[0], EMPTY);
+    world_run(&w, 10);
+    assert_begins(world_received(client), "HTTP/1.1 200 ");
+    world_count(&w);
+    assert_int_equal(w.totals.ok, 1);
+    assert_int_equal(w.totals.bytes_from_clients, POST);
+    size_t chunks = use_of(&w).chunks_max;
+    free(body);
+    stop(&w, client);
+    return chunks;
+}
+
+/* Once a byte of it has left it is not sent again: nothing of it is worth keeping. */
+static void a_post_goes_through_a_pipe_from_the_start(void **state)
+{
+    for (size_t first = 0; first < POST; first += 9999)
+        assert_in_range(posts_with(1, "POST", first), 1, HEAD_CHUNKS);
+    assert_true(posts_with(0, "POST", 5) > HEAD_CHUNKS);
+}
+
+static void a_put_is_kept_before_it_does(void **state)
+{
+    assert_true(posts_with(1, "PUT", 0) > HEAD_CHUNKS);
+    assert_true(posts_with(1, "PUT", 5) > HEAD_CHUNKS);
+    assert_true(posts_with(0, "PUT", 5) > HEAD_CHUNKS);
+}
+
+/* Until then it is whole: here, or where it waits to be received. */
+static void a_post_whose_first_worker_is_gone_goes_to_the_next(void **state)
+{
+    struct world w;
+    world_init(&w, 2);
+    w.options.pipes = 1;
+    world_start(&w);
+    scripted_worker_refuse(&w.far[0]);
+    char *body = make_body();
+    struct io_sim_peer *client = world_client(&w);
+    world_send(client, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n");
+    io_sim_peer_send(client, body, POST);
+    world_run(&w, 100);
+    world_count(&w);
+    assert_int_equal(w.totals.ok, 1);
+    assert_int_equal(w.totals.retries[ERR_CONNECT_REFUSED], 1);
+    assert_int_equal(w.far[1].requests, 1);
+    assert_memory_equal(w.far[1].last + strlen(w.far[1].last) - POST, body, POST);
+    free(body);
+    stop(&w, client);
+}
+
 /* The worker is not read beyond a window, and the client's silence is what it ends by. */
 static void a_client_that_does_not_read_stops_the_worker(void **state)
 {
@@ -239,6 +308,9 @@ int main(void)
         cmocka_unit_test(an_answer_that_ends_with_the_connection),
         cmocka_unit_test(the_connections_go_on_behind_it),
         cmocka_unit_test(a_long_request_goes_through_a_pipe),
+        cmocka_unit_test(a_post_goes_through_a_pipe_from_the_start),
+        cmocka_unit_test(a_put_is_kept_before_it_does),
+        cmocka_unit_test(a_post_whose_first_worker_is_gone_goes_to_the_next),
         cmocka_unit_test(a_client_that_does_not_read_stops_the_worker),
         cmocka_unit_test(a_slow_reader_is_waited_for),
         cmocka_unit_test(an_answer_cut_inside_a_pipe_is_never_whole),
