@@ -28,6 +28,7 @@ enum config_balance { CONFIG_BALANCE_ROUND_ROBIN };
 enum config_upgrade { CONFIG_UPGRADE_OFF, CONFIG_UPGRADE_WEBSOCKET, CONFIG_UPGRADE_ANY }; /* as rewrite_upgrade */
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
 enum config_tls_verify { CONFIG_TLS_OFF, CONFIG_TLS_OPTIONAL, CONFIG_TLS_REQUIRED }; /* as tls_verify */
+enum config_others { CONFIG_OTHERS_REFUSE, CONFIG_OTHERS_PLAIN };
 enum config_sandbox { CONFIG_SANDBOX_AUTO, CONFIG_SANDBOX_OFF };
 
 /* The shape of every list below: items in the order of the file. */
@@ -87,10 +88,18 @@ struct config_tls {
     struct config_file client_ca, client_crl, ticket_keys;
 };
 
+struct config_proxy_protocol {
+    struct config_place place;
+    struct config_networks from; /* none: the header is not spoken */
+    enum config_others others;
+    uint32_t timeout_ms;
+};
+
 struct config_listener {
     struct config_place place;
     struct config_address address;
     struct config_tls tls;
+    struct config_proxy_protocol proxy_protocol;
 };
 
 struct config_listeners {

@@ -304,6 +304,17 @@ static int check_routes(struct checker *checker)
 
 /* ---- The rest ---- */
 
+static void check_proxied(struct checker *checker)
+{
+    const struct config_listeners *listeners = &checker->config->listeners;
+    for (size_t i = 0; i < listeners->count; i++) {
+        const struct config_proxy_protocol *proxied = &listeners->items[i].proxy_protocol;
+        if (proxied->place.file != NULL && proxied->from.count == 0 && checker->whole)
+            config_error_add(checker->errors, &proxied->place,
+                             "proxy_protocol: \"from\" names no network: whose headers are to be believed?");
+    }
+}
+
 static void check_listeners(struct checker *checker)
 {
     const struct config_listeners *listeners = &checker->config->listeners;
@@ -360,6 +371,7 @@ int config_check(struct config *config, struct config_errors *errors, struct are
 {
     struct checker checker = {config, errors, scratch, errors->error_count == 0};
     check_listeners(&checker);
+    check_proxied(&checker);
     check_admin(&checker);
     check_limits(&checker);
     check_health(&checker);

@@ -9,23 +9,24 @@
 
 #include "control/config.h"
 
-#define STRUCT_ROOT        struct config
-#define STRUCT_LISTENER    struct config_listener
-#define STRUCT_TLS         struct config_tls
-#define STRUCT_CERTIFICATE struct config_certificate
-#define STRUCT_POOL        struct config_pool
-#define STRUCT_WORKER_TLS  struct config_worker_tls
-#define STRUCT_WORKER      struct config_worker
-#define STRUCT_HEALTH      struct config_health
-#define STRUCT_ROUTE       struct config_route
-#define STRUCT_METRICS     struct config_metrics
-#define STRUCT_ACCESS_LOG  struct config_access_log
-#define STRUCT_LOG         struct config_log
-#define STRUCT_LIMITS      struct config_limits
-#define STRUCT_TIMEOUTS    struct config_timeouts
-#define STRUCT_HTTP2       struct config_http2
-#define STRUCT_FORWARDED   struct config_forwarded
-#define STRUCT_ADMIN       struct config_admin
+#define STRUCT_ROOT           struct config
+#define STRUCT_LISTENER       struct config_listener
+#define STRUCT_TLS            struct config_tls
+#define STRUCT_PROXY_PROTOCOL struct config_proxy_protocol
+#define STRUCT_CERTIFICATE    struct config_certificate
+#define STRUCT_POOL           struct config_pool
+#define STRUCT_WORKER_TLS     struct config_worker_tls
+#define STRUCT_WORKER         struct config_worker
+#define STRUCT_HEALTH         struct config_health
+#define STRUCT_ROUTE          struct config_route
+#define STRUCT_METRICS        struct config_metrics
+#define STRUCT_ACCESS_LOG     struct config_access_log
+#define STRUCT_LOG            struct config_log
+#define STRUCT_LIMITS         struct config_limits
+#define STRUCT_TIMEOUTS       struct config_timeouts
+#define STRUCT_HTTP2          struct config_http2
+#define STRUCT_FORWARDED      struct config_forwarded
+#define STRUCT_ADMIN          struct config_admin
 
 /* Bytes of the C type that each setting type is stored in; the child structs of BLOCK and INCLUDE vary. */
 #define BYTES_BOOLEAN(field)    sizeof(bool)

@@ -223,6 +223,17 @@ static void put_refused(struct page *page)
     put(page, "%s{reason=\"client_limit\"} %llu\n", name, (ull)page->totals.clients_turned_away);
 }
 
+static void put_proxied(struct page *page)
+{
+    static const char *const results[PROXIED_NOTES] = {"taken",   "local",     "plain",     "untrusted",
+                                                       "missing", "malformed", "too_large", "timeout"};
+
+    put_head(page, METRIC_PROXY_HEADERS);
+    for (int i = 0; i < PROXIED_NOTES; i++)
+        put(page, "%s{result=\"%s\"} %llu\n", metrics[METRIC_PROXY_HEADERS].name, results[i],
+            (ull)page->totals.proxied[i]);
+}
+
 static void put_tls(struct page *page)
 {
     static const char *const results[TLS_NOTES] = {"full", "resumed", "failed", "refused"};
@@ -321,6 +332,7 @@ static void put_page(struct page *page)
     put_connections(page);
     put_single(page, METRIC_ACCEPTED, totals->clients_accepted);
     put_refused(page);
+    put_proxied(page);
     put_tls(page);
     put_single(page, METRIC_HEADS_LOST, totals->heads_lost);
     put_idle_close(page);

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 
 #include "balance/pick.h"
+#include "control/config_proxied.h"
 #include "control/config_tls.h"
 #include "io/io_epoll.h"
+#include "net/proxied.h"
 #include "net/tls_conn.h"
 
 enum { TEXT_BYTES_MAX = 1 << 30 };
@@ -63,7 +65,10 @@ static int fill_listeners(struct snapshot *snapshot, const struct config *config
 
     for (size_t i = 0; i < config->listeners.count && !error; i++) {
         error = config_tls_listener(config, i, &snapshot->listeners[i], why);
-        snapshot->listener_count += !error;
+        if (error)
+            break;
+        snapshot->listener_count++;
+        error = config_proxied_listener(config, i, snapshot->listeners[i], &snapshot->proxied[i]);
     }
     return error;
 }
@@ -147,20 +152,6 @@ static int fill_pools(struct snapshot *snapshot, const struct config *config, st
     return 0;
 }
 
-static void fill_network(struct rewrite_network *network, const struct config_network *from)
-{
-    memset(network, 0, sizeof(*network));
-    if (from->v6) {
-        memcpy(network->address, from->bytes, 16);
-        network->bits = from->bits;
-        return;
-    }
-    network->address[10] = 0xff;
-    network->address[11] = 0xff;
-    memcpy(network->address + 12, from->bytes, 4);
-    network->bits = (uint8_t)(96 + from->bits);
-}
-
 static int fill_routes(struct snapshot *snapshot, const struct config *config)
 {
     int error = 0;
@@ -181,7 +172,7 @@ static int fill_rules(struct snapshot *snapshot, const struct config *config)
     const struct config_timeouts *timeouts = &config->timeouts;
 
     for (size_t i = 0; i < config->forwarded.trusted.count; i++)
-        fill_network(&snapshot->trusted[i], &config->forwarded.trusted.items[i]);
+        snapshot->trusted[i] = config_network_of(&config->forwarded.trusted.items[i]);
     snapshot->rules = (struct exchange_rules){
         .routes = {snapshot->routes, (uint32_t)config->routes.count},
         .rewrite =
@@ -260,10 +251,11 @@ static int make_room(struct snapshot *snapshot, const struct config *config)
     snapshot->weights = calloc(config->worker_count, sizeof(*snapshot->weights));
     snapshot->transports = calloc(config->worker_count, sizeof(*snapshot->transports));
     snapshot->listeners = calloc(config->listeners.count, sizeof(struct tls_ctx *));
+    snapshot->proxied = calloc(config->listeners.count, sizeof(struct proxied_rules *));
     snapshot->routes = calloc(config->routes.count, sizeof(*snapshot->routes));
     snapshot->trusted = calloc(config->forwarded.trusted.count + 1, sizeof(*snapshot->trusted));
     bool made = snapshot->pools && snapshot->workers && snapshot->weights && snapshot->transports &&
-                snapshot->listeners && snapshot->routes && snapshot->trusted;
+                snapshot->listeners && snapshot->proxied && snapshot->routes && snapshot->trusted;
     return made ? 0 : -ERR_NO_MEMORY;
 }
 
@@ -374,6 +366,8 @@ void snapshot_destroy(struct snapshot **destroyed)
         tls_ctx_unref((struct tls_ctx *)(uintptr_t)snapshot->transports[i].settings); /* only its count changes */
     for (uint32_t i = 0; i < snapshot->listener_count; i++)
         tls_ctx_unref(snapshot->listeners[i]);
+    for (uint32_t i = 0; i < snapshot->listener_count; i++)
+        proxied_unref(snapshot->proxied[i]);
     for (uint32_t i = 0; i < snapshot->pool_count; i++) {
         pool_fini(snapshot->pools[i]);
         free(snapshot->pools[i]);
@@ -383,6 +377,7 @@ void snapshot_destroy(struct snapshot **destroyed)
     free(snapshot->weights);
     free(snapshot->transports);
     free(snapshot->listeners);
+    free(snapshot->proxied);
     free(snapshot->routes);
     free(snapshot->trusted);
     arena_fini(&snapshot->texts);
@@ -397,6 +392,9 @@ struct reactor_options snapshot_reactor_options(const struct snapshot *snapshot)
 struct transport_use snapshot_transport(const struct snapshot *snapshot, uint32_t listener)
 {
     struct tls_ctx *context = snapshot->listeners[listener];
+    struct proxied_rules *proxied = snapshot->proxied[listener];
 
+    if (proxied)
+        return (struct transport_use){.transport = &transport_proxied, .settings = proxied};
     return (struct transport_use){.transport = context ? &transport_tls : NULL, .settings = context};
 }

@@ -23,11 +23,12 @@ struct snapshot {
     struct transport_use *transports; /* of workers */
     uint32_t transport_count;
     uint32_t worker_count;
-    uint32_t index_end;         /* worker->index is below it */
-    struct tls_ctx **listeners; /* by their place in the configuration; NULL: plain */
+    uint32_t index_end;             /* worker->index is below it */
+    struct tls_ctx **listeners;     /* by their place in the configuration; NULL: plain */
+    struct proxied_rules **proxied; /* the same; NULL: no PROXY protocol */
     uint32_t listener_count;
     struct route *routes;
-    struct rewrite_network *trusted;
+    struct network *trusted;
     struct exchange_rules rules;
     struct access_format access_format;
     struct reactor_options reactor; /* what every reactor of this snapshot has in common */

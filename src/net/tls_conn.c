@@ -446,12 +446,17 @@ static void on_timer(struct timer *timer)
     fail_now(tls, -ERR_TLS_TIMEOUT);
 }
 
+/* What was read before the conn came to TLS (behind a PROXY header) is its beginning. */
 static void tls_start(struct conn *conn)
 {
     struct tls_conn *tls = of_conn(conn);
 
     io_timer_set(conn->io, &tls->timer, io_now_ms(conn->io) + tls_ctx_handshake_ms(tls->ctx));
-    if (tls_ctx_is_server(tls->ctx))
+    if (bufq_bytes(&conn->in) > 0 && bufq_move(&tls->cipher_in, &conn->in, bufq_bytes(&conn->in)) != 0)
+        fail_now(tls, -ERR_NO_MEMORY);
+    else if (bufq_bytes(&tls->cipher_in) > 0)
+        queue_step(tls);
+    else if (tls_ctx_is_server(tls->ctx))
         receive_cipher(tls);
     else
         io_task_queue(conn->io, &tls->task);

@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "base/table.h"
 #include "http/h2_room.h"
+#include "net/proxied.h"
 #include "net/tls_room.h"
 
 struct worker;
@@ -51,6 +52,7 @@ struct account_totals {
     struct h2_counts h2;
     uint64_t clients_open;
     uint64_t handshakes[TLS_NOTES];      /* of TLS, with clients */
+    uint64_t proxied[PROXIED_NOTES];     /* PROXY headers of clients' connections */
     uint64_t workers_open, workers_idle; /* connections */
 };
 

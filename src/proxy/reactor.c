@@ -8,6 +8,7 @@
 #include "base/lines.h"
 #include "base/mailbox.h"
 #include "net/listener.h"
+#include "net/proxied.h"
 #include "net/tls_room.h"
 
 enum {
@@ -30,6 +31,7 @@ struct door {
     struct list link;
     uint32_t id;
     struct transport_use transport; /* of what is accepted */
+    bool proxied;                   /* its clients are told of by other proxies, later than they are accepted */
 };
 
 /* The rules of one configuration, for as long as exchanges here go by them. */
@@ -61,6 +63,7 @@ struct reactor {
     struct access_log log;
     struct recent recent;
     struct tls_room handshakes;
+    struct proxied_room proxied;
     struct list doors;
     uint32_t doors_open; /* those being closed included */
     struct slab sessions;
@@ -80,6 +83,7 @@ struct client_session {
     union client_door door; /* first */
     struct reactor *reactor;
     uint32_t door_id; /* the one it came through */
+    bool inside;      /* counted by the gate */
     struct io_reap reap;
 };
 
@@ -140,7 +144,7 @@ static void on_session_closed(struct session_owner *owner, struct session *sessi
     struct client_session *client = CONTAINER_OF(session, struct client_session, door.session);
 
     list_remove(&session->link);
-    if (client->reactor->options.gate)
+    if (client->inside)
         gate_leave(client->reactor->options.gate, &session->conn.peer.any);
     client->reap.reap = free_session;
     io_reap_queue(client->reactor->io, &client->reap);
@@ -171,6 +175,35 @@ static void note_handshake(void *context, enum tls_note note)
     count_one(reactor, &reactor->account.totals.handshakes[note]);
 }
 
+static void note_proxied(void *context, enum proxied_note note)
+{
+    struct reactor *reactor = context;
+
+    count_one(reactor, &reactor->account.totals.proxied[note]);
+}
+
+/* Who the client is must be settled. False, counted: it has too many connections. */
+static bool enter_gate(struct reactor *reactor, const struct sockaddr *client)
+{
+    struct gate *gate = reactor->options.gate;
+
+    if (!gate || gate_enter(gate, client))
+        return true;
+    count_one(reactor, &reactor->account.totals.clients_turned_away);
+    return false;
+}
+
+static bool admit_proxied(void *context, struct conn *conn)
+{
+    struct client_session *client = CONTAINER_OF(conn, struct client_session, door.session.conn);
+    struct reactor *reactor = context;
+
+    if (!enter_gate(reactor, &conn->peer.any))
+        return false;
+    client->inside = reactor->options.gate != NULL;
+    return true;
+}
+
 static int start_client(struct reactor *reactor, const struct door *door, int fd, const struct sockaddr_storage *peer)
 {
     struct client_session *client = reactor->draining ? NULL : slab_take(&reactor->sessions);
@@ -179,6 +212,7 @@ static int start_client(struct reactor *reactor, const struct door *door, int fd
         return -ERR_FULL;
     client->reactor = reactor;
     client->door_id = door->id;
+    client->inside = reactor->options.gate && !door->proxied;
     int error =
         client_door_open(&client->door, reactor->io, fd, peer, &door->transport, &reactor->entry, &reactor->owner);
     if (error) {
@@ -194,18 +228,17 @@ static void on_accepted(struct listener *listener, int fd, const struct sockaddr
 {
     struct reactor *reactor = listener->owner;
     struct account_totals *totals = &reactor->account.totals;
-    struct gate *gate = reactor->options.gate;
+    const struct door *door = CONTAINER_OF(listener, struct door, listener);
     const struct sockaddr *client = (const struct sockaddr *)peer;
 
-    if (gate && !gate_enter(gate, client)) {
-        count_one(reactor, &totals->clients_turned_away);
+    if (!door->proxied && !enter_gate(reactor, client)) {
         io_discard(reactor->io, fd);
         return;
     }
-    int error = start_client(reactor, CONTAINER_OF(listener, struct door, listener), fd, peer);
+    int error = start_client(reactor, door, fd, peer);
     if (error) {
-        if (gate)
-            gate_leave(gate, client);
+        if (reactor->options.gate && !door->proxied)
+            gate_leave(reactor->options.gate, client);
         io_discard(reactor->io, fd);
     }
     count_one(reactor, error ? &totals->accepts_refused : &totals->clients_accepted);
@@ -269,7 +302,8 @@ static int open_door(struct reactor *reactor, struct door *door, int fd)
 
     if (error)
         return error;
-    door->transport.room = &reactor->handshakes;
+    door->proxied = door->transport.transport == &transport_proxied;
+    door->transport.room = door->proxied ? (void *)&reactor->proxied : &reactor->handshakes;
     list_append(&reactor->doors, &door->link);
     reactor->doors_open++;
     return 0;
@@ -558,6 +592,7 @@ int reactor_create(const struct reactor_options *options, struct reactor **ret_r
     slab_init(&reactor->sessions, sizeof(struct client_session), most, most / 4);
     h2_room_init(&reactor->h2, options->streams,
                  LIBRARY_SESSION_BYTES * most + LIBRARY_STREAM_BYTES * options->streams);
+    reactor->proxied = (struct proxied_room){&reactor->handshakes, admit_proxied, note_proxied, reactor};
     reactor->entry = (struct client_door_options){&reactor->options.client, &reactor->options.client_h2, &reactor->h2};
     /* While one exchange ends, a pipelined request may begin the next. Streams of HTTP/2 take nothing from HTTP/1. */
     exchange_home_init(&reactor->home, most + 1 + options->streams);

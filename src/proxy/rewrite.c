@@ -8,40 +8,9 @@
 
 /* ---- who is believed ---- */
 
-static bool address_bytes(const struct conn *conn, uint8_t out[16])
-{
-    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-
-    if (conn->peer.any.sa_family == AF_INET6) {
-        memcpy(out, &conn->peer.in6.sin6_addr, 16);
-        return true;
-    }
-    if (conn->peer.any.sa_family != AF_INET)
-        return false;
-    memcpy(out, mapped, sizeof(mapped));
-    memcpy(out + sizeof(mapped), &conn->peer.in4.sin_addr, 4);
-    return true;
-}
-
-static bool in_network(const uint8_t address[16], const struct rewrite_network *network)
-{
-    uint32_t whole = network->bits / 8, rest = network->bits % 8;
-
-    if (memcmp(address, network->address, whole) != 0)
-        return false;
-    return rest == 0 || ((address[whole] ^ network->address[whole]) >> (8 - rest)) == 0;
-}
-
 static bool is_trusted(const struct conn *conn, const struct rewrite_options *options)
 {
-    uint8_t address[16];
-
-    if (options->trusted_count == 0 || !address_bytes(conn, address))
-        return false;
-    for (uint32_t i = 0; i < options->trusted_count; i++)
-        if (in_network(address, &options->trusted[i]))
-            return true;
-    return false;
+    return network_has(options->trusted, options->trusted_count, &conn->peer.any);
 }
 
 /* ---- request ids ---- */

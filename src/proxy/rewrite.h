@@ -8,12 +8,7 @@
 #include "base/rand.h"
 #include "http/msg.h"
 #include "net/conn.h"
-
-/* A network whose forwarding fields are believed. */
-struct rewrite_network {
-    uint8_t address[16]; /* IPv4 as ::ffff:a.b.c.d */
-    uint8_t bits;        /* 0 to 128 */
-};
+#include "net/network.h"
 
 enum rewrite_upgrade { REWRITE_UPGRADE_OFF, REWRITE_UPGRADE_WEBSOCKET, REWRITE_UPGRADE_ANY };
 
@@ -23,7 +18,7 @@ struct rewrite_options {
     bool x_forwarded;
     bool forwarded;
     bool request_id;
-    const struct rewrite_network *trusted;
+    const struct network *trusted; /* whose forwarding fields are believed */
     uint32_t trusted_count;
 };
 

@@ -28,7 +28,7 @@ enum { FIELDS = 32, ADDED = REWRITE_REQUEST_FIELDS + 4 };
 
 static const struct h1_limits limits = {.head_bytes = 4096, .fields = FIELDS, .target_bytes = 1024};
 static const struct h1_limits limits_again = {.head_bytes = 32768, .fields = FIELDS + ADDED, .target_bytes = 1024};
-static const struct rewrite_network everyone = {.bits = 0};
+static const struct network everyone = {.bits = 0};
 
 struct scene {
     uint8_t flags;

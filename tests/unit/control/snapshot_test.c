@@ -97,8 +97,8 @@ static void snapshot_has_the_rules(void **state)
     assert_false(rules->rewrite.via);
     assert_true(rules->rewrite.x_forwarded && rules->rewrite.forwarded && rules->rewrite.request_id);
     assert_int_equal(rules->rewrite.trusted_count, 2);
-    static const struct rewrite_network ten = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10}, 104};
-    static const struct rewrite_network six = {{0x20, 0x01, 0x0d, 0xb8}, 32};
+    static const struct network ten = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10}, 104};
+    static const struct network six = {{0x20, 0x01, 0x0d, 0xb8}, 32};
     assert_memory_equal(&rules->rewrite.trusted[0], &ten, sizeof(ten));
     assert_memory_equal(&rules->rewrite.trusted[1], &six, sizeof(six));
     destroy(snapshot, config);

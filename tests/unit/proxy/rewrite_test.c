@@ -11,7 +11,7 @@
 enum { FIELDS = 32 };
 
 static const struct h1_limits limits = {16384, 20, 8192};
-static const struct rewrite_network trusted[] = {
+static const struct network trusted[] = {
     {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 0}, 96 + 8},
     {{0x20, 0x01, 0x0d, 0xb8}, 33},
 };
