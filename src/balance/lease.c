@@ -1,16 +1,30 @@
-/* A reactor's worker-side sessions. A lease is a session with the worker it leads to; it lives from connect to close
- * and is on its worker's shelf exactly while it idles. */
+/* A reactor's worker-side sessions. A lease is a connection with the worker it leads to; it lives from connect to close
+ * and is on its worker's shelf exactly while it idles. Its session may rest meanwhile (http/rest). */
 #include "balance/lease.h"
 
 struct lease {
-    struct h1_client client; /* first: found from its session */
+    struct seat seat; /* first */
     struct lease_book *book;
     struct worker *worker;
-    lease_ready_fn ready; /* NULL once told or cancelled */
-    void *context;
+    struct list link; /* of its shelf, while it idles */
+    union {
+        struct {                  /* until it is connected */
+            lease_ready_fn ready; /* NULL once told or cancelled */
+            void *context;
+        };
+        struct {                   /* from its first return on */
+            int64_t idle_since_ms; /* when its last answer was whole */
+            int64_t taken_ms;      /* when it was leased last */
+        };
+    };
     bool shelved;
-    int64_t idle_since_ms; /* when its last answer was whole */
-    int64_t taken_ms;      /* when it was leased last */
+    struct io_reap reap;
+};
+
+/* What a lease needs while a request is under way. */
+struct lease_session {
+    struct h1_client client; /* first */
+    struct lease_book *book;
     struct io_reap reap;
 };
 
@@ -19,9 +33,40 @@ static struct lease_book *of_owner(struct h1_client_owner *owner)
     return CONTAINER_OF(owner, struct lease_book, owner);
 }
 
-static struct lease *of_client(struct h1_client *client)
+static struct lease *of_seat(struct seat *seat)
 {
-    return CONTAINER_OF(client, struct lease, client);
+    return CONTAINER_OF(seat, struct lease, seat);
+}
+
+static struct lease *of_session(struct session *session)
+{
+    return of_seat(session->conn.seat);
+}
+
+/* NULL while it rests. */
+static struct session *session_on(const struct lease *lease)
+{
+    return lease->seat.conn ? CONTAINER_OF(lease->seat.conn, struct session, conn) : NULL;
+}
+
+static void close_lease(struct lease *lease)
+{
+    struct session *session = session_on(lease);
+
+    if (session)
+        h1_client_close(CONTAINER_OF(session, struct h1_client, session));
+    else
+        seat_close(&lease->seat);
+}
+
+static bool is_quiet(const struct lease *lease)
+{
+    return lease->seat.conn ? conn_quiet(lease->seat.conn) : seat_quiet(&lease->seat);
+}
+
+static bool peer_ended(const struct lease *lease)
+{
+    return lease->seat.conn ? conn_peer_ended(lease->seat.conn) : seat_peer_ended(&lease->seat);
 }
 
 static struct lease_shelf *shelf_at(const struct lease_book *book, const struct worker *worker)
@@ -43,14 +88,14 @@ static void unshelve(struct lease *lease)
     if (!lease->shelved)
         return;
     lease->shelved = false;
-    list_remove(&lease->client.session.link);
+    list_remove(&lease->link);
     shelf_of(lease)->count--;
     lease->book->idle--;
 }
 
 static void on_ready(struct h1_client_owner *owner, struct h1_client *client, int error)
 {
-    struct lease *lease = of_client(client);
+    struct lease *lease = of_session(&client->session);
     lease_ready_fn ready = lease->ready;
 
     lease->ready = NULL;
@@ -75,7 +120,7 @@ static void take_down(struct lease *lease)
 
 static void set_idle_deadline(struct lease *lease, int64_t ms)
 {
-    conn_set_deadline(&lease->client.session.conn, lease->idle_since_ms + ms);
+    io_timer_set(lease->book->options.io, &lease->seat.timer, lease->idle_since_ms + ms);
 }
 
 /* It is too old to be used: one for each worker stays, to be closed by it. */
@@ -90,28 +135,46 @@ static bool becomes_scout(struct lease *lease)
 }
 
 /* What the end of an idle session says about how long its worker keeps them. */
-static void learn(struct lease *lease)
+static void learn(struct lease *lease, bool ended)
 {
-    if (conn_peer_ended(&lease->client.session.conn))
+    if (ended)
         idle_age_note_closed(&lease->worker->idle_age, idle_ms(lease), io_now_ms(lease->book->options.io));
     else if (shelf_of(lease)->scout == lease && idle_ms(lease) >= lease->book->options.worker_idle_ms)
         idle_age_note_kept(&lease->worker->idle_age);
 }
 
-static void on_lost(struct h1_client_owner *owner, struct h1_client *client)
+/* It has ended, or has bytes that nobody asked for. */
+static void lose(struct lease *lease, bool ended)
 {
-    struct lease *lease = of_client(client);
-    bool ended = conn_peer_ended(&client->session.conn) || !conn_quiet(&client->session.conn);
-
-    if (!ended && becomes_scout(lease))
-        return;
     if (lease->shelved || shelf_of(lease)->scout == lease)
-        learn(lease);
+        learn(lease, ended);
     take_down(lease);
-    h1_client_close(client);
+    close_lease(lease);
 }
 
-static void give_back(struct io_reap *reap)
+static void on_lost(struct h1_client_owner *owner, struct h1_client *client)
+{
+    struct lease *lease = of_session(&client->session);
+
+    if (!is_quiet(lease) || !becomes_scout(lease))
+        lose(lease, peer_ended(lease));
+}
+
+static struct conn *on_stir(struct seat *seat, int result)
+{
+    lose(of_seat(seat), result <= 0);
+    return NULL;
+}
+
+static void on_timeout(struct seat *seat)
+{
+    struct lease *lease = of_seat(seat);
+
+    if (!is_quiet(lease) || !becomes_scout(lease))
+        lose(lease, peer_ended(lease));
+}
+
+static void free_lease(struct io_reap *reap)
 {
     struct lease *lease = CONTAINER_OF(reap, struct lease, reap);
     struct lease_book *book = lease->book;
@@ -120,20 +183,47 @@ static void give_back(struct io_reap *reap)
     book->open--;
 }
 
-static void on_closed(struct h1_client_owner *owner, struct h1_client *client)
+static void on_seat_closed(struct seat *seat)
 {
-    struct lease *lease = of_client(client);
+    struct lease *lease = of_seat(seat);
 
     take_down(lease);
-    lease->reap.reap = give_back;
-    io_reap_queue(of_owner(owner)->options.io, &lease->reap);
+    lease->reap.reap = free_lease;
+    io_reap_queue(lease->book->options.io, &lease->reap);
+}
+
+static const struct seat_events seat_events = {on_stir, on_timeout, on_seat_closed};
+
+static void free_session(struct io_reap *reap)
+{
+    struct lease_session *session = CONTAINER_OF(reap, struct lease_session, reap);
+
+    slab_give(&session->book->sessions, session);
+}
+
+static void drop_session(struct session *dropped)
+{
+    struct lease_session *session = CONTAINER_OF(dropped, struct lease_session, client.session);
+
+    session->reap.reap = free_session;
+    io_reap_queue(session->book->options.io, &session->reap);
+}
+
+static void on_closed(struct h1_client_owner *owner, struct h1_client *client)
+{
+    rest_remove(&of_owner(owner)->rest, &client->session);
+    on_seat_closed(client->session.conn.seat);
+    drop_session(&client->session);
 }
 
 int lease_book_init(struct lease_book *book, const struct lease_options *options)
 {
     *book = (struct lease_book){.owner = {on_ready, on_lost, on_closed}, .options = *options};
     table_init(&book->shelves, sizeof(struct lease_shelf));
+    rest_init(&book->rest, drop_session);
     slab_init(&book->leases, sizeof(struct lease), options->max_sessions, options->max_sessions / 4);
+    /* Twice: what has rested is still there when the next request makes another. */
+    slab_init(&book->sessions, sizeof(struct lease_session), 2 * options->max_sessions, REST_WHOLE);
     return lease_book_grow(book, options->workers);
 }
 
@@ -146,6 +236,7 @@ void lease_book_fini(struct lease_book *book)
 {
     ASSERT(book->open == 0);
     slab_fini(&book->leases);
+    slab_fini(&book->sessions);
     table_fini(&book->shelves);
 }
 
@@ -156,14 +247,14 @@ static void close_idle(struct lease_book *book, bool all)
         struct lease_shelf *shelf = table_at(&book->shelves, i);
         if (shelf->count > 0)
             LIST_FOREACH_SAFE (link, &shelf->idle) {
-                struct lease *lease = CONTAINER_OF(link, struct lease, client.session.link);
+                struct lease *lease = CONTAINER_OF(link, struct lease, link);
                 if (!all && !atomic_load(&lease->worker->removed))
                     break;
                 unshelve(lease);
-                h1_client_close(&lease->client);
+                close_lease(lease);
             }
         if (shelf->scout && (all || atomic_load(&shelf->scout->worker->removed)))
-            h1_client_close(&shelf->scout->client); /* closed takes it down */
+            close_lease(shelf->scout); /* closed takes it down */
     }
 }
 
@@ -175,6 +266,7 @@ void lease_book_adopt(struct lease_book *book, const struct lease_options *optio
     book->options.io = io;
     book->leases.max_objects = options->max_sessions;
     book->leases.keep = options->max_sessions / 4;
+    book->sessions.max_objects = 2 * options->max_sessions;
     close_idle(book, false);
 }
 
@@ -184,21 +276,51 @@ void lease_book_drain(struct lease_book *book)
     close_idle(book, true);
 }
 
+void lease_book_rest(struct lease_book *book)
+{
+    rest_run(&book->rest, io_now_ms(book->options.io));
+}
+
+static struct lease_session *take_session(struct lease_book *book)
+{
+    struct lease_session *session = slab_take(&book->sessions);
+
+    if (session)
+        session->book = book;
+    return session;
+}
+
+/* Off its shelf, and whole again if it has rested. NULL without memory: it stays. */
+static struct session *take_lease(struct lease_book *book, struct lease *lease)
+{
+    struct session *session = session_on(lease);
+    struct lease_session *fresh = session ? NULL : take_session(book);
+
+    if (!session && !fresh)
+        return NULL;
+    unshelve(lease);
+    lease->taken_ms = io_now_ms(book->options.io);
+    if (session) {
+        rest_remove(&book->rest, session);
+        return session;
+    }
+    h1_client_resume(&fresh->client, &lease->seat, &book->options.limits, &book->owner);
+    return &fresh->client.session;
+}
+
 struct session *lease_take(struct lease_book *book, const struct worker *worker)
 {
     int64_t retire_ms = idle_age_retire_ms(&worker->idle_age);
 
     LIST_FOREACH_SAFE (link, &shelf_at(book, worker)->idle) {
-        struct lease *lease = CONTAINER_OF(link, struct lease, client.session.link);
+        struct lease *lease = CONTAINER_OF(link, struct lease, link);
         if (idle_ms(lease) >= retire_ms)
             continue; /* it has its deadline */
-        if (!conn_quiet(&lease->client.session.conn))
-            learn(lease);
+        if (is_quiet(lease))
+            return take_lease(book, lease);
+        learn(lease, peer_ended(lease));
         unshelve(lease);
-        lease->taken_ms = io_now_ms(book->options.io);
-        if (conn_quiet(&lease->client.session.conn))
-            return &lease->client.session;
-        h1_client_close(&lease->client);
+        close_lease(lease);
     }
     return NULL;
 }
@@ -207,34 +329,42 @@ int lease_connect(struct lease_book *book, struct worker *worker, lease_ready_fn
                   struct lease **ret_lease)
 {
     struct lease *lease = slab_take(&book->leases);
-    if (!lease)
-        return -ERR_FULL;
-    lease->book = book;
-    lease->worker = worker;
-    lease->ready = ready;
-    lease->context = context;
-    lease->shelved = false;
-    int error = h1_client_start(&lease->client, book->options.io, &worker->addr.storage, worker_transport(worker),
-                                &book->options.limits, &book->owner);
-    if (error) {
-        slab_give(&book->leases, lease);
-        return error;
+    struct lease_session *session = lease ? take_session(book) : NULL;
+    int error = session ? 0 : -ERR_FULL;
+
+    if (session) {
+        lease->book = book;
+        lease->worker = worker;
+        lease->ready = ready;
+        lease->context = context;
+        lease->shelved = false;
+        list_init(&lease->link);
+        seat_init(&lease->seat, &seat_events);
+        error = h1_client_start(&session->client, &lease->seat, book->options.io, &worker->addr.storage,
+                                worker_transport(worker), &book->options.limits, &book->owner);
     }
-    book->open++;
-    *ret_lease = lease;
-    return 0;
+    if (!error) {
+        book->open++;
+        *ret_lease = lease;
+        return 0;
+    }
+    if (session)
+        slab_give(&book->sessions, session);
+    if (lease)
+        slab_give(&book->leases, lease);
+    return error;
 }
 
 void lease_cancel(struct lease *lease)
 {
     ASSERT(lease->ready);
     lease->ready = NULL;
-    h1_client_close(&lease->client);
+    close_lease(lease);
 }
 
 void lease_note_stale(struct session *session)
 {
-    struct lease *lease = CONTAINER_OF(session, struct lease, client.session);
+    struct lease *lease = of_session(session);
 
     ASSERT(!lease->shelved);
     idle_age_note_closed(&lease->worker->idle_age, lease->taken_ms - lease->idle_since_ms,
@@ -243,19 +373,20 @@ void lease_note_stale(struct session *session)
 
 void lease_return(struct lease_book *book, struct session *session, int64_t whole_ms)
 {
-    struct lease *lease = CONTAINER_OF(session, struct lease, client.session);
+    struct lease *lease = of_session(session);
     struct lease_shelf *shelf = shelf_of(lease);
 
     ASSERT(!lease->shelved && session_idle(session));
     if (book->draining || atomic_load(&lease->worker->removed) || shelf->count >= book->options.idle_max) {
-        h1_client_close(&lease->client);
+        close_lease(lease);
         return;
     }
     lease->shelved = true;
     lease->idle_since_ms = whole_ms;
-    list_prepend(&shelf->idle, &session->link);
+    list_prepend(&shelf->idle, &lease->link);
     shelf->count++;
     book->idle++;
     int64_t retire_ms = idle_age_retire_ms(&lease->worker->idle_age);
     set_idle_deadline(lease, retire_ms < book->options.worker_idle_ms ? retire_ms : book->options.worker_idle_ms);
+    rest_add(&book->rest, session);
 }

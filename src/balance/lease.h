@@ -11,6 +11,7 @@
 #include "balance/pool.h"
 #include "base/table.h"
 #include "http/h1_client.h"
+#include "http/rest.h"
 
 struct lease_options {
     struct io *io;
@@ -24,7 +25,7 @@ struct lease_options {
 struct lease;
 
 struct lease_shelf {
-    struct list idle; /* session.link, most recently used first */
+    struct list idle; /* most recently used first */
     uint32_t count;
     struct lease *scout; /* too old to be used, kept to be closed; NULL: none */
 };
@@ -33,7 +34,8 @@ struct lease_book {
     struct h1_client_owner owner; /* first */
     struct lease_options options;
     struct table shelves; /* struct lease_shelf by worker index; never used ones are all zero */
-    struct slab leases;
+    struct slab leases, sessions;
+    struct rest rest;
     uint32_t open; /* sessions that exist */
     uint32_t idle;
     bool draining;
@@ -53,6 +55,9 @@ void lease_book_adopt(struct lease_book *book, const struct lease_options *optio
 void lease_book_fini(struct lease_book *book);
 /* Closes idle sessions now and others as they are returned. */
 void lease_book_drain(struct lease_book *book);
+
+/* Those that have idled for long enough rest. Called now and then. */
+void lease_book_rest(struct lease_book *book);
 
 /* An idle session to this worker, or NULL: then lease_connect. */
 struct session *lease_take(struct lease_book *book, const struct worker *worker);

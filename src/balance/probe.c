@@ -46,7 +46,8 @@ struct publisher {
 /* A session outlives the probe that gave it up, until its close is done. */
 struct probe_session {
     struct h1_client client; /* first */
-    struct probe *probe;     /* NULL once given up */
+    struct seat seat;
+    struct probe *probe; /* NULL once given up */
     struct prober *prober;
     struct io_reap reap;
 };
@@ -296,7 +297,8 @@ static int connect_session(struct probe *probe)
         return -ERR_NO_MEMORY;
     session->probe = probe;
     session->prober = prober;
-    int error = h1_client_start(&session->client, prober->options.io, &probe->worker->addr.storage,
+    seat_init(&session->seat, NULL);
+    int error = h1_client_start(&session->client, &session->seat, prober->options.io, &probe->worker->addr.storage,
                                 worker_transport(probe->worker), &prober->limits, &prober->owner);
     if (error) {
         free(session); /* not per request: see above */

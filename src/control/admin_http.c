@@ -39,6 +39,7 @@ struct admin_call {
 
 struct admin_client {
     struct h1_server server; /* first */
+    struct seat seat;
     struct admin_http *http;
     struct io_reap reap;
 };
@@ -362,7 +363,10 @@ static void on_accepted(struct listener *listener, int fd, const struct sockaddr
     struct admin_http *http = listener->owner;
     struct admin_client *client = calloc(1, sizeof(*client)); /* not per request: a connection of an operator */
 
-    if (!client || h1_server_start(&client->server, http->options.io, fd, peer, NULL, &http->server, &http->owner)) {
+    if (client)
+        seat_init(&client->seat, NULL);
+    if (!client || h1_server_start(&client->server, &client->seat, http->options.io, fd, peer, NULL, &http->server,
+                                   &http->owner)) {
         free(client); /* not per request: see above */
         io_discard(http->options.io, fd);
         return;

@@ -99,7 +99,7 @@ static void take_exchange(void *context, const struct exchange_view *view)
     copy_text(row->worker, sizeof(row->worker), view->worker ? view->worker->name : STR(""));
 }
 
-static void take_client(void *context, struct session *session)
+static void take_client(void *context, const struct seat *seat, bool busy)
 {
     struct part *part = context;
     char host[SOCK_TEXT_MAX];
@@ -108,9 +108,9 @@ static void take_client(void *context, struct session *session)
     if (part->count == part->limit)
         return;
     struct client_row *row = &part->clients[part->count++];
-    row->sent = session->conn.sent;
-    row->busy = !session_idle(session);
-    copy_text(row->client, sizeof(row->client), conn_peer_host(&session->conn, host));
+    row->sent = seat->sent;
+    row->busy = busy;
+    copy_text(row->client, sizeof(row->client), seat_peer_host(seat, host));
 }
 
 static void take_exchanges(struct part *part, struct reactor *reactor)

@@ -140,23 +140,41 @@ static const struct session_ops undecided_ops = {
     .idle = undecided_idle,
 };
 
-int client_door_open(union client_door *door, struct io *io, int fd, const struct sockaddr_storage *peer,
-                     const struct transport_use *transport, const struct client_door_options *options,
+static void init_undecided(struct client_undecided *undecided, const struct client_door_options *options,
+                           struct session_owner *owner)
+{
+    memset(undecided, 0, sizeof(*undecided));
+    undecided->session.magic = SESSION_MAGIC;
+    undecided->session.ops = &undecided_ops;
+    list_init(&undecided->session.link);
+    undecided->options = options;
+    undecided->owner = owner;
+}
+
+int client_door_open(union client_door *door, struct seat *seat, struct io *io, int fd,
+                     const struct sockaddr_storage *peer, const struct transport_use *transport,
+                     const struct client_door_options *options, struct session_owner *owner)
+{
+    struct conn *conn = &door->session.conn;
+
+    init_undecided(&door->undecided, options, owner);
+    conn_init(conn, seat, io, &undecided_events);
+    int error = transport ? conn_use(conn, transport) : 0;
+    if (!error)
+        error = conn_accept(conn, fd, peer);
+    if (!error)
+        conn_set_deadline(conn, io_now_ms(io) + options->h1->client_idle_ms);
+    return error;
+}
+
+/* Whoever was answered before has spoken HTTP/1: nothing else rests. */
+void client_door_sit(union client_door *door, struct seat *seat, const struct client_door_options *options,
                      struct session_owner *owner)
 {
-    struct session *session = &door->session;
-
-    memset(&door->undecided, 0, sizeof(door->undecided));
-    session->magic = SESSION_MAGIC;
-    session->ops = &undecided_ops;
-    list_init(&session->link);
-    door->undecided.options = options;
-    door->undecided.owner = owner;
-    conn_init(&session->conn, io, &undecided_events);
-    int error = transport ? conn_use(&session->conn, transport) : 0;
-    if (!error)
-        error = conn_accept(&session->conn, fd, peer);
-    if (!error)
-        conn_set_deadline(&session->conn, io_now_ms(io) + options->h1->client_idle_ms);
-    return error;
+    if (seat->sent > 0 || !options->h2->enabled) {
+        h1_server_resume(&door->h1, seat, options->h1, owner);
+        return;
+    }
+    init_undecided(&door->undecided, options, owner);
+    conn_sit(&door->session.conn, seat, &undecided_events);
 }

@@ -30,10 +30,13 @@ union client_door {
     struct h2_server h2;
 };
 
-/* For an accepted descriptor, over the listener's transport (NULL: plain). 0, or a negative code: the descriptor stays
- * the caller's and the session holds nothing. */
-MUST_CHECK int client_door_open(union client_door *door, struct io *io, int fd, const struct sockaddr_storage *peer,
-                                const struct transport_use *transport, const struct client_door_options *options,
-                                struct session_owner *owner);
+/* For an accepted descriptor, on a new seat, over the listener's transport (NULL: plain). 0, or a negative code: the
+ * descriptor stays the caller's and the session holds nothing. */
+MUST_CHECK int client_door_open(union client_door *door, struct seat *seat, struct io *io, int fd,
+                                const struct sockaddr_storage *peer, const struct transport_use *transport,
+                                const struct client_door_options *options, struct session_owner *owner);
+/* On an open seat that has bytes: the first ones, or those behind a session that has rested. */
+void client_door_sit(union client_door *door, struct seat *seat, const struct client_door_options *options,
+                     struct session_owner *owner);
 
 #endif

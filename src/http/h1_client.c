@@ -490,6 +490,13 @@ static void client_drain(struct session *session)
         h1_client_close(client);
 }
 
+static bool client_rest(struct session *session)
+{
+    struct h1_client *client = CONTAINER_OF(session, struct h1_client, session);
+
+    return client_idle(session) && !client->draining && client->served > 0 && conn_rise(&session->conn);
+}
+
 static const struct session_ops client_ops = {
     .name = "HTTP/1.1",
     .via = {"1.1", 3},
@@ -504,12 +511,11 @@ static const struct session_ops client_ops = {
     .abort = client_abort,
     .drain = client_drain,
     .idle = client_idle,
+    .rest = client_rest,
     .splice = &client_splice,
 };
 
-int h1_client_start(struct h1_client *client, struct io *io, struct sockaddr_storage *to,
-                    const struct transport_use *transport, const struct h1_limits *limits,
-                    struct h1_client_owner *owner)
+static void init_session(struct h1_client *client, const struct h1_limits *limits, struct h1_client_owner *owner)
 {
     memset(client, 0, sizeof(*client));
     client->session.magic = SESSION_MAGIC;
@@ -517,9 +523,25 @@ int h1_client_start(struct h1_client *client, struct io *io, struct sockaddr_sto
     list_init(&client->session.link);
     client->owner = owner;
     client->limits = limits;
-    conn_init(&client->session.conn, io, &client_events);
+}
+
+int h1_client_start(struct h1_client *client, struct seat *seat, struct io *io, struct sockaddr_storage *to,
+                    const struct transport_use *transport, const struct h1_limits *limits,
+                    struct h1_client_owner *owner)
+{
+    init_session(client, limits, owner);
+    conn_init(&client->session.conn, seat, io, &client_events);
     int error = transport ? conn_use(&client->session.conn, transport) : 0;
     return error ? error : conn_connect(&client->session.conn, to);
+}
+
+void h1_client_resume(struct h1_client *client, struct seat *seat, const struct h1_limits *limits,
+                      struct h1_client_owner *owner)
+{
+    init_session(client, limits, owner);
+    conn_sit(&client->session.conn, seat, &client_events);
+    client->state = STATE_IDLE;
+    client->served = 1;
 }
 
 void h1_client_close(struct h1_client *client)

@@ -40,11 +40,14 @@ struct h1_client {
     bool wants_room;
 };
 
-/* Starts to connect, over the worker's transport (NULL: plain); *to is kept by the caller until ready. A negative code:
- * nothing was started. limits outlive it. */
-MUST_CHECK int h1_client_start(struct h1_client *client, struct io *io, struct sockaddr_storage *to,
+/* Starts to connect, on a new seat, over the worker's transport (NULL: plain); *to is kept by the caller until ready. A
+ * negative code: nothing was started. limits outlive it. */
+MUST_CHECK int h1_client_start(struct h1_client *client, struct seat *seat, struct io *io, struct sockaddr_storage *to,
                                const struct transport_use *transport, const struct h1_limits *limits,
                                struct h1_client_owner *owner);
+/* An idle session once more, on the seat from which one has risen. */
+void h1_client_resume(struct h1_client *client, struct seat *seat, const struct h1_limits *limits,
+                      struct h1_client_owner *owner);
 /* Ends a session that has no stream; closed follows. Harmless while closing. */
 void h1_client_close(struct h1_client *client);
 

@@ -277,7 +277,7 @@ static void on_broken(struct conn *conn)
     struct h1_server *server = of_conn(conn);
     bool over = server->tunnel && server->out_ended;
 
-    if (server->stream && !conn->sock.rx && !over)
+    if (server->stream && !conn->seat->sock.rx && !over)
         client_is_gone(server);
 }
 
@@ -522,6 +522,8 @@ static void next_request(struct h1_server *server)
     take_head(server);
     if (!server->stream && conn->ended && !conn_closing(conn))
         on_ended(conn, 0);
+    if (server->owner->idles && !server->stream && !conn_closing(conn))
+        server->owner->idles(server->owner, &server->session);
 }
 
 static bool server_finish(struct stream *stream)
@@ -566,6 +568,13 @@ static void server_drain(struct session *session)
         server->stream->notify(server->stream, STREAM_DRAIN);
 }
 
+static bool server_rest(struct session *session)
+{
+    struct h1_server *server = CONTAINER_OF(session, struct h1_server, session);
+
+    return server_idle(session) && !server->head_begun && !server->must_close && conn_rise(&session->conn);
+}
+
 static const struct session_ops server_ops = {
     .name = "HTTP/1.1",
     .via = {"1.1", 3},
@@ -579,6 +588,7 @@ static const struct session_ops server_ops = {
     .abort = server_abort,
     .drain = server_drain,
     .idle = server_idle,
+    .rest = server_rest,
     .splice = &server_splice,
 };
 
@@ -598,18 +608,31 @@ void h1_server_begin(struct h1_server *server, const struct h1_server_options *o
     conn_set_deadline(&server->session.conn, began_ns / 1000000 + options->request_head_ms);
 }
 
-int h1_server_start(struct h1_server *server, struct io *io, int fd, const struct sockaddr_storage *peer,
-                    const struct transport_use *transport, const struct h1_server_options *options,
-                    struct session_owner *owner)
+static void init_session(struct h1_server *server)
 {
     memset(&server->session, 0, sizeof(server->session));
     server->session.magic = SESSION_MAGIC;
     list_init(&server->session.link);
-    conn_init(&server->session.conn, io, &server_events);
+}
+
+int h1_server_start(struct h1_server *server, struct seat *seat, struct io *io, int fd,
+                    const struct sockaddr_storage *peer, const struct transport_use *transport,
+                    const struct h1_server_options *options, struct session_owner *owner)
+{
+    init_session(server);
+    conn_init(&server->session.conn, seat, io, &server_events);
     int error = transport ? conn_use(&server->session.conn, transport) : 0;
     if (!error)
         error = conn_accept(&server->session.conn, fd, peer);
     if (!error)
         h1_server_begin(server, options, owner, 0);
     return error;
+}
+
+void h1_server_resume(struct h1_server *server, struct seat *seat, const struct h1_server_options *options,
+                      struct session_owner *owner)
+{
+    init_session(server);
+    conn_sit(&server->session.conn, seat, &server_events);
+    h1_server_begin(server, options, owner, 0);
 }

@@ -35,12 +35,14 @@ struct h1_server {
     bool tunnel; /* this was answered by 101 */
 };
 
-/* For an accepted descriptor, over the listener's transport (NULL: plain). 0, or a negative code: the descriptor stays
- * the caller's and the session holds nothing.
- */
-MUST_CHECK int h1_server_start(struct h1_server *server, struct io *io, int fd, const struct sockaddr_storage *peer,
-                               const struct transport_use *transport, const struct h1_server_options *options,
-                               struct session_owner *owner);
+/* For an accepted descriptor, on a new seat, over the listener's transport (NULL: plain). 0, or a negative code: the
+ * descriptor stays the caller's and the session holds nothing. */
+MUST_CHECK int h1_server_start(struct h1_server *server, struct seat *seat, struct io *io, int fd,
+                               const struct sockaddr_storage *peer, const struct transport_use *transport,
+                               const struct h1_server_options *options, struct session_owner *owner);
+/* Goes on where a session has rested: on its seat, which has bytes. */
+void h1_server_resume(struct h1_server *server, struct seat *seat, const struct h1_server_options *options,
+                      struct session_owner *owner);
 /* Takes over a session whose conn is open; what it has received waits in conn->in and is looked at with the next event.
  * began_ns: when the first byte of a head came, if one has, in io_now_ns; else 0. */
 void h1_server_begin(struct h1_server *server, const struct h1_server_options *options, struct session_owner *owner,

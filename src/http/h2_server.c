@@ -133,7 +133,7 @@ static void on_send_failed(struct conn *conn, int error)
 
 static void on_broken(struct conn *conn)
 {
-    if (!conn->sock.rx)
+    if (!conn->seat->sock.rx)
         h2_session_die(&of_conn(conn)->h2);
 }
 

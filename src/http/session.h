@@ -75,6 +75,9 @@ struct session_owner {
     void (*closed)(struct session_owner *owner, struct session *session);
     /* A connection ended or was refused without a whole head: told for the counters. code < 0. */
     void (*head_lost)(struct session_owner *owner, int code);
+    /* A request is over and the next has not begun: from now on, but not from inside, session_rest may be tried. NULL:
+     * not told. */
+    void (*idles)(struct session_owner *owner, struct session *session);
 };
 
 /* A body may go around this process, from the sender's session into a pipe and from there to the other's session. The
@@ -101,6 +104,7 @@ struct session_ops {
     void (*abort)(struct stream *stream);
     void (*drain)(struct session *session);
     bool (*idle)(struct session *session);
+    bool (*rest)(struct session *session);
     const struct session_splice *splice; /* NULL: bodies are copied */
 };
 
@@ -108,7 +112,8 @@ struct session {
     uint32_t magic;
     const struct session_ops *ops;
     struct conn conn;
-    struct list link; /* the owner's: a reactor's sessions, a worker's idle ones */
+    struct list link; /* of those that idle (http/rest), or the owner's */
+    int64_t idle_since_ms;
 };
 
 enum { STREAM_MAGIC = 0x7374726d, SESSION_MAGIC = 0x73657373 };
@@ -221,6 +226,13 @@ static inline void session_drain(struct session *session)
 static inline bool session_idle(struct session *session)
 {
     return session->ops->idle(session);
+}
+
+/* The session's conn rises from its seat, if nothing would be forgotten: its memory may go, and the seat's owner makes
+ * the next session when a byte comes. */
+static inline bool session_rest(struct session *session)
+{
+    return session->ops->rest && session->ops->rest(session);
 }
 
 #endif

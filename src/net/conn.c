@@ -19,7 +19,7 @@ enum conn_state {
 
 static void receive_more(struct conn *conn)
 {
-    if (conn->sock.rx || conn->ended || !conn->ready)
+    if (conn->seat->sock.rx || conn->ended || !conn->ready)
         return;
     bool lingering = conn->state == CONN_FLUSHING || conn->state == CONN_LINGERING;
     if (!lingering && !conn->reading)
@@ -54,6 +54,7 @@ static void on_io_closed(struct io_op *op)
 
     ASSERT(conn->state == CONN_CLOSING);
     conn->state = CONN_CLOSED;
+    conn->seat->conn = NULL;
     bufq_clear(&conn->in);
     bufq_clear(&conn->out);
     drop_pipe(&conn->in_pipe);
@@ -65,10 +66,10 @@ static void on_io_closed(struct io_op *op)
 static void start_closing(struct conn *conn, bool reset)
 {
     conn->state = CONN_CLOSING;
-    io_timer_fini(conn->io, &conn->timer);
+    io_timer_fini(conn->io, &conn->seat->timer);
     io_task_cancel(&conn->flush);
     conn->closer.done = on_io_closed;
-    io_close(&conn->sock, &conn->closer, reset);
+    io_close(&conn->seat->sock, &conn->closer, reset);
 }
 
 static void say_end(struct conn *conn)
@@ -84,7 +85,7 @@ static void part(struct conn *conn)
 {
     conn->state = CONN_PARTING;
     conn->reading = false;
-    io_timer_set(conn->io, &conn->timer, io_now_ms(conn->io) + CONN_LINGER_MS);
+    io_timer_set(conn->io, &conn->seat->timer, io_now_ms(conn->io) + CONN_LINGER_MS);
     say_end(conn);
 }
 
@@ -114,9 +115,9 @@ static void on_flush(struct io_task *task)
 {
     struct conn *conn = CONTAINER_OF(task, struct conn, flush);
 
-    if (conn->sock.broken && conn->state == CONN_OPEN && conn->events->on_broken)
+    if (conn->seat->sock.broken && conn->state == CONN_OPEN && conn->events->on_broken)
         conn->events->on_broken(conn);
-    if (conn->sock.tx || !conn->ready || conn->state > CONN_FLUSHING)
+    if (conn->seat->sock.tx || !conn->ready || conn->state > CONN_FLUSHING)
         return;
     if (send_more(conn))
         return;
@@ -126,28 +127,66 @@ static void on_flush(struct io_task *task)
         say_end(conn);
 }
 
-static void on_timer(struct timer *timer)
+void conn_note_timeout(struct conn *conn)
 {
-    struct conn *conn = CONTAINER_OF(timer, struct conn, timer);
-
     if (conn->state >= CONN_FLUSHING && conn->state <= CONN_PARTING)
         start_closing(conn, false);
     else if (conn->state < CONN_FLUSHING)
         conn->events->on_timeout(conn);
 }
 
-void conn_init(struct conn *conn, struct io *io, const struct conn_events *events)
+static void take_seat(struct conn *conn, struct seat *seat, struct io *io, const struct conn_events *events)
 {
+    ASSERT(!seat->conn && !seat->closing);
     memset(conn, 0, sizeof(*conn));
     conn->magic = CONN_MAGIC;
     conn->io = io;
     conn->events = events;
     conn->transport = &transport_plain;
-    conn->sock.fd = -1;
+    conn->seat = seat;
+    seat->conn = conn;
     bufq_init(&conn->in, io_buffers(io));
     bufq_init(&conn->out, io_buffers(io));
     io_task_init(&conn->flush, on_flush);
-    timer_init(&conn->timer, on_timer);
+}
+
+void conn_init(struct conn *conn, struct seat *seat, struct io *io, const struct conn_events *events)
+{
+    ASSERT(seat->sock.fd < 0);
+    take_seat(conn, seat, io, events);
+}
+
+void conn_sit(struct conn *conn, struct seat *seat, const struct conn_events *events)
+{
+    ASSERT(seat->sock.fd >= 0);
+    take_seat(conn, seat, seat->sock.io, events);
+    seat->sock.on_broken = &conn->flush;
+    conn->state = CONN_OPEN;
+    conn->ready = true;
+    conn->reading = true;
+}
+
+/* What waits is a receive like that of a free seat, and neither its bytes nor its end are there yet. */
+static bool awaits_bytes(const struct conn *conn)
+{
+    const struct io_op *rx = conn->seat->sock.rx;
+
+    return rx && rx->kind == IO_OP_RECV && !rx->completed && !rx->cancelled && !conn->lent;
+}
+
+bool conn_rise(struct conn *conn)
+{
+    struct seat *seat = conn->seat;
+    bool settled = conn->transport->rises && conn->state == CONN_OPEN && conn->reading && !conn->end_when_sent &&
+                   !conn->send_failed && !list_linked(&conn->flush.link);
+
+    if (!settled || !awaits_bytes(conn) || seat->sock.tx || seat->sock.broken || !conn_quiet(conn) ||
+        conn_unsent(conn) > 0 || conn->in_pipe)
+        return false;
+    seat->sock.on_broken = NULL;
+    seat->conn = NULL;
+    conn->magic = 0;
+    return true;
 }
 
 int conn_use(struct conn *conn, const struct transport_use *use)
@@ -159,24 +198,16 @@ int conn_use(struct conn *conn, const struct transport_use *use)
     return use->transport->init(conn, use->settings, use->room);
 }
 
-static void keep_peer(struct conn *conn, const struct sockaddr_storage *peer)
-{
-    if (peer->ss_family == AF_INET)
-        memcpy(&conn->peer.in4, peer, sizeof(conn->peer.in4));
-    else if (peer->ss_family == AF_INET6)
-        memcpy(&conn->peer.in6, peer, sizeof(conn->peer.in6));
-}
-
 int conn_accept(struct conn *conn, int fd, const struct sockaddr_storage *peer)
 {
     ASSERT_MAGIC(conn, CONN_MAGIC);
-    int error = io_adopt(conn->io, &conn->sock, fd);
+    int error = io_adopt(conn->io, &conn->seat->sock, fd);
     if (error) {
         conn->transport->fini(conn);
         return error;
     }
-    conn->sock.on_broken = &conn->flush;
-    keep_peer(conn, peer);
+    conn->seat->sock.on_broken = &conn->flush;
+    seat_keep_peer(conn->seat, peer);
     conn->state = CONN_OPEN;
     conn->transport->start(conn);
     return 0;
@@ -199,15 +230,15 @@ static void on_connected(struct io_op *op)
 int conn_connect(struct conn *conn, struct sockaddr_storage *to)
 {
     ASSERT_MAGIC(conn, CONN_MAGIC);
-    int error = io_open(conn->io, &conn->sock, to->ss_family);
+    int error = io_open(conn->io, &conn->seat->sock, to->ss_family);
     if (error) {
         conn->transport->fini(conn);
         return error;
     }
-    keep_peer(conn, to);
+    seat_keep_peer(conn->seat, to);
     conn->state = CONN_CONNECTING;
     conn->tx.done = on_connected;
-    io_connect(&conn->sock, &conn->tx, to);
+    io_connect(&conn->seat->sock, &conn->tx, to);
     return 0;
 }
 
@@ -300,7 +331,7 @@ void conn_note_sent(struct conn *conn, int result)
         start_closing(conn, false);
         return;
     }
-    conn->sent += (uint32_t)result;
+    conn->seat->sent += (uint32_t)result;
     if (conn->out_pipe && conn->out_pipe->held == 0)
         drop_pipe(&conn->out_pipe);
     if (!send_more(conn) && conn->end_when_sent && conn->state == CONN_OPEN)
@@ -345,8 +376,8 @@ void conn_splice_in(struct conn *conn, struct io_pipe *pipe, uint64_t n)
     conn->in_pipe = pipe ? io_pipe_ref(pipe) : NULL;
     conn->in_left = n;
     io_pipe_unref(before);
-    if (before != pipe && conn->state == CONN_OPEN && conn->sock.rx)
-        io_cancel(conn->sock.rx);
+    if (before != pipe && conn->state == CONN_OPEN && conn->seat->sock.rx)
+        io_cancel(conn->seat->sock.rx);
 }
 
 void conn_splice_out(struct conn *conn, struct io_pipe *pipe)
@@ -368,16 +399,16 @@ void conn_set_deadline(struct conn *conn, int64_t due_ms)
     if (conn->state > CONN_OPEN)
         return;
     if (due_ms == TIMER_NEVER)
-        timer_stop(&conn->timer);
+        timer_stop(&conn->seat->timer);
     else
-        io_timer_set(conn->io, &conn->timer, due_ms);
+        io_timer_set(conn->io, &conn->seat->timer, due_ms);
 }
 
 /* Nothing is cut off by the close, and the peer would take silence for a cut. */
 static bool may_part(const struct conn *conn)
 {
     return conn->transport->says_end && conn->state == CONN_OPEN && conn->ready && !conn->end_said &&
-           !conn->send_failed && !conn->sock.broken && conn_unsent(conn) == 0;
+           !conn->send_failed && !conn->seat->sock.broken && conn_unsent(conn) == 0;
 }
 
 void conn_close(struct conn *conn, enum conn_close_how how)
@@ -399,7 +430,7 @@ void conn_close(struct conn *conn, enum conn_close_how how)
     conn->state = CONN_FLUSHING;
     drop_pipe(&conn->in_pipe);
     bufq_clear(&conn->in);
-    io_timer_set(conn->io, &conn->timer, io_now_ms(conn->io) + CONN_LINGER_MS);
+    io_timer_set(conn->io, &conn->seat->timer, io_now_ms(conn->io) + CONN_LINGER_MS);
     /* From a task: the owner may be in the middle of its own end, and events never come from inside a call. */
     io_task_queue(conn->io, &conn->flush);
     receive_more(conn);
@@ -412,19 +443,17 @@ bool conn_closing(const struct conn *conn)
 
 uint64_t conn_taken(const struct conn *conn, bool settled)
 {
-    return conn->sent - (settled || conn->sock.tx ? io_untaken(&conn->sock) : 0);
+    return conn->seat->sent - (settled || conn->seat->sock.tx ? io_untaken(&conn->seat->sock) : 0);
 }
 
 bool conn_peer_ended(const struct conn *conn)
 {
-    return conn->ended || conn->sock.peer_ended;
+    return conn->ended || seat_peer_ended(conn->seat);
 }
 
 bool conn_quiet(const struct conn *conn)
 {
-    bool news = conn->sock.rx && conn->sock.rx->completed;
-
-    return !conn_peer_ended(conn) && !news && bufq_bytes(&conn->in) == 0;
+    return !conn->ended && seat_quiet(conn->seat) && bufq_bytes(&conn->in) == 0;
 }
 
 struct str conn_alpn(const struct conn *conn)
@@ -439,10 +468,5 @@ struct str conn_scheme(const struct conn *conn)
 
 struct str conn_peer_host(const struct conn *conn, char *out)
 {
-    struct sockaddr_storage storage = {0};
-
-    memcpy(&storage, &conn->peer, sizeof(conn->peer));
-    if (conn->peer.any.sa_family == AF_UNSPEC)
-        storage.ss_family = AF_UNIX;
-    return sock_host_text(out, &storage);
+    return seat_peer_host(conn->seat, out);
 }

@@ -10,6 +10,7 @@
 #include "io/io.h"
 #include "io/io_pipe.h"
 #include "io/sock.h"
+#include "net/seat.h"
 #include "net/transport.h"
 
 struct conn;
@@ -53,26 +54,26 @@ struct conn {
     const struct conn_events *events;
     const struct transport *transport;
     void *transport_state; /* the transport's */
-    struct io_sock sock;
-    struct io_op rx, tx, closer;
+    struct seat *seat;     /* the socket and what else stays when this goes */
+    struct io_op tx, closer;
     struct buf *lent; /* kept while a receive goes into its tail */
     struct bufq in, out;
     struct io_pipe *in_pipe;  /* what comes goes there, behind what is in `in`, as long as in_left is not 0 */
     struct io_pipe *out_pipe; /* what it holds leaves behind what is in `out`; dropped when it is empty */
     uint64_t in_left;
     struct io_task flush;
-    struct timer timer;
     uint32_t lingered; /* bytes read and dropped while lingering */
-    uint64_t sent;     /* bytes that left: progress, for whoever is about to lose patience */
-    union {
-        struct sockaddr any;
-        struct sockaddr_in in4;
-        struct sockaddr_in6 in6;
-    } peer; /* AF_UNSPEC when it has no address worth keeping (Unix sockets) */
 };
 
-/* Fills in; no socket yet. The transport is plain unless conn_use says otherwise. */
-void conn_init(struct conn *conn, struct io *io, const struct conn_events *events);
+/* Sits down on a seat that was just initialised; no socket yet. The transport is plain unless conn_use says otherwise.
+ */
+void conn_init(struct conn *conn, struct seat *seat, struct io *io, const struct conn_events *events);
+/* Sits down on a free seat that is open, from inside on_stir or out of it: bytes are wanted, the deadline is as it was.
+ */
+void conn_sit(struct conn *conn, struct seat *seat, const struct conn_events *events);
+/* Rises, if nothing is left to do until bytes come: its memory may go, and the seat's owner is told of what comes. Not
+ * where the transport keeps something of its own. Not from inside an event. */
+MUST_CHECK bool conn_rise(struct conn *conn);
 /* Before conn_accept or conn_connect. 0, or a negative code and the conn holds nothing. */
 MUST_CHECK int conn_use(struct conn *conn, const struct transport_use *use);
 /* Takes over an accepted descriptor; on_ready follows. On failure (a negative code) the descriptor stays the caller's
@@ -116,6 +117,9 @@ struct str conn_alpn(const struct conn *conn);
 struct str conn_scheme(const struct conn *conn);
 /* The peer's address for people, without the port. out has room for SOCK_TEXT_MAX. */
 struct str conn_peer_host(const struct conn *conn, char *out);
+
+/* For seats. */
+void conn_note_timeout(struct conn *conn);
 
 /* For transports. */
 void conn_note_ready(struct conn *conn, int error);

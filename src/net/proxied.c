@@ -130,7 +130,7 @@ static void take_told(struct proxied *proxied, const struct proxy_told *told)
 
     proxied->room->note(proxied->room->context, told->local ? PROXIED_LOCAL : PROXIED_TAKEN);
     if (!told->local)
-        memcpy(&conn->peer, &told->from, sizeof(conn->peer));
+        memcpy(&conn->seat->peer, &told->from, sizeof(conn->seat->peer));
     hand_over(proxied);
 }
 
@@ -142,10 +142,10 @@ static void read_more(struct proxied *proxied)
 {
     struct conn *conn = proxied->conn;
 
-    if (conn->sock.rx || conn->sock.closing)
+    if (conn->seat->sock.rx || conn->seat->sock.closing)
         return;
-    conn->rx.done = on_received;
-    io_recv(&conn->sock, &conn->rx, NULL);
+    conn->seat->rx.done = on_received;
+    io_recv(&conn->seat->sock, &conn->seat->rx, NULL);
 }
 
 static void refuse_header(struct proxied *proxied, int error)
@@ -190,7 +190,7 @@ static void note_early_end(struct proxied *proxied, int result)
 
 static void on_received(struct io_op *op)
 {
-    struct conn *conn = CONTAINER_OF(op, struct conn, rx);
+    struct conn *conn = CONTAINER_OF(op, struct seat, rx)->conn;
     struct proxied *proxied = of_conn(conn);
     struct buf *buf = op->buf;
     int result = op->result;
@@ -200,7 +200,7 @@ static void on_received(struct io_op *op)
         buf_unref(buf);
         result = error ? error : result;
     }
-    if (conn->sock.closing)
+    if (conn->seat->sock.closing)
         return;
     if (result > 0)
         look(proxied);
@@ -217,7 +217,7 @@ static void on_task(struct io_task *task)
 {
     struct proxied *proxied = CONTAINER_OF(task, struct proxied, task);
 
-    if (proxied->conn->sock.closing)
+    if (proxied->conn->seat->sock.closing)
         return;
     if (!proxied->rules->others_plain) {
         refuse(proxied, PROXIED_UNTRUSTED, -ERR_PROXY_UNTRUSTED);
@@ -231,7 +231,7 @@ static void proxied_start(struct conn *conn)
 {
     struct proxied *proxied = of_conn(conn);
 
-    if (!network_has(proxied->rules->from, proxied->rules->count, &conn->peer.any)) {
+    if (!network_has(proxied->rules->from, proxied->rules->count, &conn->seat->peer.any)) {
         io_task_queue(conn->io, &proxied->task);
         return;
     }

@@ -133,17 +133,17 @@ static void on_drained(struct tls_conn *tls)
     size_t n = tls->encrypted;
 
     tls->encrypted = 0;
-    if (conn->sock.closing)
+    if (conn->seat->sock.closing)
         return;
     bufq_consume(&conn->out, n);
     if (tls->failing) {
-        io_shutdown_send(&conn->sock);
+        io_shutdown_send(&conn->seat->sock);
         fail_now(tls, tls->failed_by);
         return;
     }
     if (tls->ending && !tls->end_sent) {
         tls->end_sent = true;
-        io_shutdown_send(&conn->sock);
+        io_shutdown_send(&conn->seat->sock);
     }
     if (tls->established)
         conn_note_sent(conn, 0); /* counted as they left */
@@ -155,7 +155,7 @@ static void on_cipher_sent(struct io_op *op)
     struct tls_conn *tls = of_conn(conn);
 
     if (op->result > 0) {
-        conn->sent += (uint32_t)op->result;
+        conn->seat->sent += (uint32_t)op->result;
         bufq_consume(&tls->cipher_out, (size_t)op->result);
         if (bufq_bytes(&tls->cipher_out) > 0)
             send_cipher(tls);
@@ -175,10 +175,10 @@ static void send_cipher(struct tls_conn *tls)
 {
     struct conn *conn = tls->conn;
 
-    if (conn->sock.tx || conn->sock.closing || bufq_bytes(&tls->cipher_out) == 0)
+    if (conn->seat->sock.tx || conn->seat->sock.closing || bufq_bytes(&tls->cipher_out) == 0)
         return;
     conn->tx.done = on_cipher_sent;
-    io_send(&conn->sock, &conn->tx, &tls->cipher_out);
+    io_send(&conn->seat->sock, &conn->tx, &tls->cipher_out);
 }
 
 /* Records of up to RECORD_BYTES from many slices: a head and the beginning of its body share one. */
@@ -251,10 +251,10 @@ static void receive_cipher(struct tls_conn *tls)
 {
     struct conn *conn = tls->conn;
 
-    if (conn->sock.rx || conn->sock.closing)
+    if (conn->seat->sock.rx || conn->seat->sock.closing)
         return;
-    conn->rx.done = on_cipher_received;
-    io_recv(&conn->sock, &conn->rx, NULL);
+    conn->seat->rx.done = on_cipher_received;
+    io_recv(&conn->seat->sock, &conn->seat->rx, NULL);
 }
 
 /* Fills one chunk, or what is left of the queue's last. Bytes, 0 when there is nothing to be had now, or a code. */
@@ -318,7 +318,7 @@ static void queue_step(struct tls_conn *tls)
 
 static void on_cipher_received(struct io_op *op)
 {
-    struct conn *conn = CONTAINER_OF(op, struct conn, rx);
+    struct conn *conn = CONTAINER_OF(op, struct seat, rx)->conn;
     struct tls_conn *tls = of_conn(conn);
     struct buf *buf = op->buf;
     int result = op->result;
@@ -422,7 +422,7 @@ static void on_task(struct io_task *task)
     struct tls_conn *tls = CONTAINER_OF(task, struct tls_conn, task);
     int end = tls->ended_by;
 
-    if (tls->conn->sock.closing)
+    if (tls->conn->seat->sock.closing)
         return;
     if (tls->ending && !tls->end_sent && bufq_bytes(&tls->cipher_out) == 0)
         on_drained(tls);

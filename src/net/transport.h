@@ -12,11 +12,13 @@
 #include "base/str.h"
 
 struct conn;
+struct seat;
 
 struct transport {
     const char *name;
     struct str scheme; /* of what is asked over it: "http" or "https" */
     bool says_end;     /* closing without its word of an end looks like a cut: `end` comes before the socket's */
+    bool rises;        /* it keeps nothing for a conn, which may go while nobody speaks */
     /* The conn is to use it: get what that needs, by settings that may go once this has returned. `room` is the
      * reactor's, or NULL. 0, or a code with nothing held. */
     int (*init)(struct conn *conn, const void *settings, void *room);
@@ -46,5 +48,7 @@ struct transport_use {
 };
 
 extern const struct transport transport_plain;
+/* A receive on an open seat where no conn sits. */
+void transport_plain_await(struct seat *seat);
 
 #endif

@@ -29,9 +29,7 @@ enum mail_kind { MAIL_DRAIN, MAIL_ORDER, MAIL_CHANGE };
 struct door {
     struct listener listener; /* first */
     struct list link;
-    uint32_t id;
-    struct transport_use transport; /* of what is accepted */
-    bool proxied;                   /* its clients are told of by other proxies, later than they are accepted */
+    struct clients_way way; /* of what is accepted */
 };
 
 /* The rules of one configuration, for as long as exchanges here go by them. */
@@ -53,7 +51,6 @@ struct reactor_change {
 };
 
 struct reactor {
-    struct session_owner owner; /* first */
     struct exchange_home home;
     struct reactor_options options;
     struct io *io;
@@ -66,11 +63,8 @@ struct reactor {
     struct proxied_room proxied;
     struct list doors;
     uint32_t doors_open; /* those being closed included */
-    struct slab sessions;
     struct h2_room h2;
-    struct client_door_options entry;
-    struct list open; /* session.link of client sessions */
-    uint32_t clients;
+    struct clients clients;
     struct timer flush;
     struct mailbox mail;
     pthread_t thread;
@@ -78,19 +72,6 @@ struct reactor {
     bool stopped;
     _Atomic uint64_t turns; /* for whoever watches that it does not stand still */
 };
-
-struct client_session {
-    union client_door door; /* first */
-    struct reactor *reactor;
-    uint32_t door_id; /* the one it came through */
-    bool inside;      /* counted by the gate */
-    struct io_reap reap;
-};
-
-static struct reactor *of_owner(struct session_owner *owner)
-{
-    return CONTAINER_OF(owner, struct reactor, owner);
-}
 
 /* ---- sessions ---- */
 
@@ -110,7 +91,7 @@ static void note_connections(struct reactor *reactor)
 
     account_begin(&reactor->account);
     copy_counts(&totals->h2, &reactor->h2.counts);
-    __atomic_store_n(&totals->clients_open, reactor->clients, __ATOMIC_RELAXED);
+    __atomic_store_n(&totals->clients_open, reactor->clients.count, __ATOMIC_RELAXED);
     __atomic_store_n(&totals->workers_open, reactor->leases.open, __ATOMIC_RELAXED);
     __atomic_store_n(&totals->workers_idle, reactor->leases.idle, __ATOMIC_RELAXED);
     account_end(&reactor->account);
@@ -118,45 +99,20 @@ static void note_connections(struct reactor *reactor)
 
 static void accept_if_room(struct reactor *reactor)
 {
-    bool room = !reactor->draining && reactor->clients < reactor->options.connections;
+    bool room = !reactor->draining && reactor->clients.count < reactor->options.connections;
 
     LIST_FOREACH_SAFE (link, &reactor->doors)
         listener_accept(&CONTAINER_OF(link, struct door, link)->listener, room);
 }
 
-static struct stream *on_open(struct session_owner *owner, struct session *session)
+static struct stream *on_request(void *context, struct session *session)
 {
-    return exchange_open(&of_owner(owner)->home, session);
+    return exchange_open(&((struct reactor *)context)->home, session);
 }
 
-static void free_session(struct io_reap *reap)
+static void on_client_left(void *context)
 {
-    struct client_session *client = CONTAINER_OF(reap, struct client_session, reap);
-    struct reactor *reactor = client->reactor;
-
-    slab_give(&reactor->sessions, client);
-    reactor->clients--;
-    accept_if_room(reactor);
-}
-
-static void on_session_closed(struct session_owner *owner, struct session *session)
-{
-    struct client_session *client = CONTAINER_OF(session, struct client_session, door.session);
-
-    list_remove(&session->link);
-    if (client->inside)
-        gate_leave(client->reactor->options.gate, &session->conn.peer.any);
-    client->reap.reap = free_session;
-    io_reap_queue(client->reactor->io, &client->reap);
-}
-
-static void on_head_lost(struct session_owner *owner, int code)
-{
-    struct account *account = &of_owner(owner)->account;
-
-    account_begin(account);
-    __atomic_store_n(&account->totals.heads_lost, account->totals.heads_lost + 1, __ATOMIC_RELAXED);
-    account_end(account);
+    accept_if_room(context);
 }
 
 /* ---- listeners ---- */
@@ -182,66 +138,22 @@ static void note_proxied(void *context, enum proxied_note note)
     count_one(reactor, &reactor->account.totals.proxied[note]);
 }
 
-/* Who the client is must be settled. False, counted: it has too many connections. */
-static bool enter_gate(struct reactor *reactor, const struct sockaddr *client)
-{
-    struct gate *gate = reactor->options.gate;
-
-    if (!gate || gate_enter(gate, client))
-        return true;
-    count_one(reactor, &reactor->account.totals.clients_turned_away);
-    return false;
-}
-
 static bool admit_proxied(void *context, struct conn *conn)
 {
-    struct client_session *client = CONTAINER_OF(conn, struct client_session, door.session.conn);
-    struct reactor *reactor = context;
-
-    if (!enter_gate(reactor, &conn->peer.any))
-        return false;
-    client->inside = reactor->options.gate != NULL;
-    return true;
-}
-
-static int start_client(struct reactor *reactor, const struct door *door, int fd, const struct sockaddr_storage *peer)
-{
-    struct client_session *client = reactor->draining ? NULL : slab_take(&reactor->sessions);
-
-    if (!client)
-        return -ERR_FULL;
-    client->reactor = reactor;
-    client->door_id = door->id;
-    client->inside = reactor->options.gate && !door->proxied;
-    int error =
-        client_door_open(&client->door, reactor->io, fd, peer, &door->transport, &reactor->entry, &reactor->owner);
-    if (error) {
-        slab_give(&reactor->sessions, client);
-        return error;
-    }
-    list_append(&reactor->open, &client->door.session.link);
-    reactor->clients++;
-    return 0;
+    return clients_admit(&((struct reactor *)context)->clients, conn->seat);
 }
 
 static void on_accepted(struct listener *listener, int fd, const struct sockaddr_storage *peer)
 {
     struct reactor *reactor = listener->owner;
-    struct account_totals *totals = &reactor->account.totals;
     const struct door *door = CONTAINER_OF(listener, struct door, listener);
-    const struct sockaddr *client = (const struct sockaddr *)peer;
 
-    if (!door->proxied && !enter_gate(reactor, client)) {
+    if (reactor->draining) {
+        count_one(reactor, &reactor->account.totals.accepts_refused);
         io_discard(reactor->io, fd);
         return;
     }
-    int error = start_client(reactor, door, fd, peer);
-    if (error) {
-        if (reactor->options.gate && !door->proxied)
-            gate_leave(reactor->options.gate, client);
-        io_discard(reactor->io, fd);
-    }
-    count_one(reactor, error ? &totals->accepts_refused : &totals->clients_accepted);
+    clients_enter(&reactor->clients, fd, peer, &door->way);
     accept_if_room(reactor);
 }
 
@@ -277,8 +189,7 @@ static void drain(struct reactor *reactor)
     reactor->draining = true;
     LIST_FOREACH_SAFE (link, &reactor->doors)
         stop_door(CONTAINER_OF(link, struct door, link));
-    LIST_FOREACH_SAFE (link, &reactor->open)
-        session_drain(CONTAINER_OF(link, struct session, link));
+    clients_drain(&reactor->clients);
     lease_book_drain(&reactor->leases);
 }
 
@@ -286,14 +197,10 @@ static void close_door(struct reactor *reactor, uint32_t id)
 {
     LIST_FOREACH_SAFE (link, &reactor->doors) {
         struct door *door = CONTAINER_OF(link, struct door, link);
-        if (door->id == id)
+        if (door->way.door == id)
             stop_door(door);
     }
-    LIST_FOREACH_SAFE (link, &reactor->open) {
-        struct session *session = CONTAINER_OF(link, struct session, link);
-        if (CONTAINER_OF(session, struct client_session, door.session)->door_id == id)
-            session_drain(session);
-    }
+    clients_drain_of(&reactor->clients, id);
 }
 
 static int open_door(struct reactor *reactor, struct door *door, int fd)
@@ -302,8 +209,8 @@ static int open_door(struct reactor *reactor, struct door *door, int fd)
 
     if (error)
         return error;
-    door->proxied = door->transport.transport == &transport_proxied;
-    door->transport.room = door->proxied ? (void *)&reactor->proxied : &reactor->handshakes;
+    door->way.proxied = door->way.transport.transport == &transport_proxied;
+    door->way.transport.room = door->way.proxied ? (void *)&reactor->proxied : &reactor->handshakes;
     list_append(&reactor->doors, &door->link);
     reactor->doors_open++;
     return 0;
@@ -392,11 +299,9 @@ void reactor_each_exchange(const struct reactor *reactor, void (*tell)(void *con
     exchange_view_each(&reactor->home, tell, context);
 }
 
-void reactor_each_client(const struct reactor *reactor, void (*tell)(void *context, struct session *session),
-                         void *context)
+void reactor_each_client(const struct reactor *reactor, clients_tell_fn tell, void *context)
 {
-    LIST_FOREACH (link, &reactor->open)
-        tell(context, CONTAINER_OF(link, struct session, link));
+    clients_each(&reactor->clients, tell, context);
 }
 
 static void on_epoch_idle(struct exchange_epoch *exchanges)
@@ -423,8 +328,8 @@ static struct door *make_door(const struct reactor_door *from)
     struct door *door = calloc(1, sizeof(*door)); /* not per request: one a listening socket */
 
     if (door) {
-        door->id = from->id;
-        door->transport = from->transport;
+        door->way.door = from->id;
+        door->way.transport = from->transport;
         list_init(&door->link);
     }
     return door;
@@ -510,6 +415,8 @@ static void on_flush(struct timer *timer)
     struct reactor *reactor = CONTAINER_OF(timer, struct reactor, flush);
 
     access_log_flush(&reactor->log);
+    clients_rest(&reactor->clients);
+    lease_book_rest(&reactor->leases);
     note_connections(reactor);
     io_timer_set(reactor->io, &reactor->flush, io_now_ms(reactor->io) + LOG_FLUSH_MS);
 }
@@ -558,6 +465,7 @@ static int start_parts(struct reactor *reactor)
     int error = io_create(&io, &reactor->io);
 
     leases.io = reactor->io;
+    reactor->clients.options.io = reactor->io;
     if (!error) {
         tls_room_init(&reactor->handshakes, reactor->io, options->handshakes);
         reactor->handshakes.note = note_handshake;
@@ -575,6 +483,19 @@ static int start_parts(struct reactor *reactor)
     return error;
 }
 
+static void start_clients(struct reactor *reactor, size_t most)
+{
+    clients_init(&reactor->clients, &(struct clients_options){
+                                        .entry = {&reactor->options.client, &reactor->options.client_h2, &reactor->h2},
+                                        .most = most,
+                                        .gate = reactor->options.gate,
+                                        .account = &reactor->account,
+                                        .on_request = on_request,
+                                        .on_left = on_client_left,
+                                        .context = reactor,
+                                    });
+}
+
 /* start-up only: one for each thread. */
 int reactor_create(const struct reactor_options *options, struct reactor **ret_reactor)
 {
@@ -582,18 +503,15 @@ int reactor_create(const struct reactor_options *options, struct reactor **ret_r
     if (!reactor)
         return -ERR_NO_MEMORY;
     reactor->options = *options;
-    reactor->owner = (struct session_owner){on_open, on_session_closed, on_head_lost};
-    list_init(&reactor->open);
     list_init(&reactor->doors);
     timer_init(&reactor->flush, on_flush);
     buf_pool_init(&reactor->buffers, ((size_t)options->connections + 64) * CONNECTION_BYTES_MAX);
     /* One connection may be on its way from each listener when the last place is taken. */
     size_t most = (size_t)options->connections + options->door_count;
-    slab_init(&reactor->sessions, sizeof(struct client_session), most, most / 4);
     h2_room_init(&reactor->h2, options->streams,
                  LIBRARY_SESSION_BYTES * most + LIBRARY_STREAM_BYTES * options->streams);
     reactor->proxied = (struct proxied_room){&reactor->handshakes, admit_proxied, note_proxied, reactor};
-    reactor->entry = (struct client_door_options){&reactor->options.client, &reactor->options.client_h2, &reactor->h2};
+    start_clients(reactor, most);
     /* While one exchange ends, a pipelined request may begin the next. Streams of HTTP/2 take nothing from HTTP/1. */
     exchange_home_init(&reactor->home, most + 1 + options->streams);
     int error = start_parts(reactor);
@@ -620,15 +538,17 @@ int reactor_create(const struct reactor_options *options, struct reactor **ret_r
 
 bool reactor_has_stopped(const struct reactor *reactor)
 {
-    return reactor->draining && reactor->clients == 0 && reactor->leases.open == 0 && reactor->doors_open == 0;
+    return reactor->draining && reactor->clients.count == 0 && reactor->leases.open == 0 && reactor->doors_open == 0;
 }
 
 void reactor_read_use(const struct reactor *reactor, struct reactor_use *ret_use)
 {
     *ret_use = (struct reactor_use){
-        .clients = reactor->sessions.used,
+        .clients = reactor->clients.seats.used,
         .exchanges = reactor->home.exchanges.used - reactor->home.spare_count,
         .leases = reactor->leases.leases.used,
+        .clients_whole = reactor->clients.sessions.used,
+        .leases_whole = reactor->leases.sessions.used,
         .chunks = reactor->buffers.chunks.used,
         .chunks_max = reactor->buffers.chunks.used_max,
         .slices = reactor->buffers.nodes.used,
@@ -692,7 +612,7 @@ void reactor_destroy(struct reactor **destroyed)
         io_destroy(&reactor->io);
     }
     exchange_home_fini(&reactor->home);
-    slab_fini(&reactor->sessions);
+    clients_fini(&reactor->clients);
     h2_room_fini(&reactor->h2);
     buf_pool_fini(&reactor->buffers);
     account_fini(&reactor->account);

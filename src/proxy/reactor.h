@@ -4,9 +4,8 @@
 #ifndef PROXY_REACTOR_H
 #define PROXY_REACTOR_H
 
-#include "http/client_door.h"
+#include "proxy/clients.h"
 #include "proxy/exchange_view.h"
-#include "proxy/gate.h"
 #include "proxy/recent.h"
 
 struct reactor;
@@ -92,11 +91,10 @@ struct reactor_order {
  * REACTOR_ORDERS_MAX under way. 0 or -ERR_FULL. */
 enum { REACTOR_ORDERS_MAX = 32 };
 MUST_CHECK int reactor_post(struct reactor *reactor, struct reactor_order *order);
-/* For orders: tells of each exchange, and of each client's session. */
+/* For orders: tells of each exchange, and of each client's connection. */
 void reactor_each_exchange(const struct reactor *reactor, void (*tell)(void *context, const struct exchange_view *view),
                            void *context);
-void reactor_each_client(const struct reactor *reactor, void (*tell)(void *context, struct session *session),
-                         void *context);
+void reactor_each_client(const struct reactor *reactor, clients_tell_fn tell, void *context);
 /* Waits for the thread, which must be stopping. */
 void reactor_join(struct reactor *reactor);
 /* Its own thread, or whoever turns its loop in place of a thread (the simulation). Told to drain, and nothing is open
@@ -104,13 +102,14 @@ void reactor_join(struct reactor *reactor);
 bool reactor_has_stopped(const struct reactor *reactor);
 /* What a reactor holds at the moment; the same callers. */
 struct reactor_use {
-    size_t clients, exchanges, leases; /* exchanges: those kept warm not counted */
-    size_t chunks, chunks_max;         /* of BUF_CHUNK_BYTES; chunks_max: the most at once so far */
-    size_t slices;                     /* nodes of queues */
-    size_t timers;                     /* in the wheel, set or not */
-    uint32_t idle;                     /* worker connections that wait for a request */
-    uint32_t retries, retries_waiting; /* places in their budget that are held, and those who wait for one */
-    uint32_t pipes;                    /* with a body in them */
+    size_t clients, exchanges, leases;  /* exchanges: those kept warm not counted */
+    size_t clients_whole, leases_whole; /* those that do not rest */
+    size_t chunks, chunks_max;          /* of BUF_CHUNK_BYTES; chunks_max: the most at once so far */
+    size_t slices;                      /* nodes of queues */
+    size_t timers;                      /* in the wheel, set or not */
+    uint32_t idle;                      /* worker connections that wait for a request */
+    uint32_t retries, retries_waiting;  /* places in their budget that are held, and those who wait for one */
+    uint32_t pipes;                     /* with a body in them */
 };
 void reactor_read_use(const struct reactor *reactor, struct reactor_use *ret_use);
 /* Stopped, or never started. Nulls. */

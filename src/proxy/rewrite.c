@@ -10,7 +10,7 @@
 
 static bool is_trusted(const struct conn *conn, const struct rewrite_options *options)
 {
-    return network_has(options->trusted, options->trusted_count, &conn->peer.any);
+    return network_has(options->trusted, options->trusted_count, &conn->seat->peer.any);
 }
 
 /* ---- request ids ---- */

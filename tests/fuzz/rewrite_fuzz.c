@@ -35,6 +35,7 @@ struct scene {
     struct rewrite_options options;
     struct rewrite_client client;
     struct conn conn;
+    struct seat seat;
     struct arena arena;
     struct field before[FIELDS]; /* as parsed, before anything was changed */
     uint32_t before_count;
@@ -52,7 +53,8 @@ static void scene_init(struct scene *scene, uint8_t flags, uint8_t memory)
                                               .trusted = &everyone,
                                               .trusted_count = flags & FLAG_TRUSTED ? 1 : 0};
     scene->conn.transport = &transport_plain;
-    scene->conn.peer.any.sa_family = ipv6 ? AF_INET6 : AF_INET;
+    scene->conn.seat = &scene->seat;
+    scene->seat.peer.any.sa_family = ipv6 ? AF_INET6 : AF_INET;
     scene->client = (struct rewrite_client){&scene->conn, ipv6 ? STR("2001:db8::9") : STR("192.0.2.9")};
     arena_init(&scene->arena, flags & FLAG_LITTLE_MEMORY ? (size_t)memory * 4 : 1 << 20);
 }

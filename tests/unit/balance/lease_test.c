@@ -220,7 +220,7 @@ static void lease_passes_over_the_ended(void **state)
     struct session *good = connect_to(&f, 0), *ended = connect_to(&f, 0);
     give_back(&f, good);
     give_back(&f, ended);
-    ended->conn.sock.peer_ended = true;
+    ended->conn.seat->sock.peer_ended = true;
     assert_ptr_equal(lease_take(&f.book, &f.workers[0]), good);
     assert_int_equal(f.book.idle, 0);
     settle(&f);
@@ -323,7 +323,7 @@ static void lease_learns_as_it_looks(void **state)
         struct session *session = connect_to(&f, 0);
         give_back(&f, session);
         io_sim_run(f.net, NULL, NULL, 1000);
-        session->conn.sock.peer_ended = true;
+        session->conn.seat->sock.peer_ended = true;
         assert_null(lease_take(&f.book, &f.workers[0]));
         settle(&f);
     }
@@ -414,12 +414,83 @@ static void lease_survives_no_memory(void **state)
     assert_int_equal(lease_book_init(&book, &options), -ERR_NO_MEMORY);
     assert_true(alloc_fail_stop());
     setup(&f);
-    alloc_fail_at(1);
-    assert_true(lease_connect(&f.book, &f.workers[0], on_ready, &f, &lease) < 0);
-    assert_true(alloc_fail_stop());
-    assert_null(lease);
-    assert_int_equal(f.book.open, 0);
+    for (unsigned n = 1; n <= 2; n++) {
+        alloc_fail_at(n);
+        assert_true(lease_connect(&f.book, &f.workers[0], on_ready, &f, &lease) < 0);
+        assert_true(alloc_fail_stop());
+        assert_null(lease);
+        assert_int_equal(f.book.open, 0);
+    }
     give_back(&f, connect_to(&f, 0));
+    teardown(&f);
+}
+
+/* Of a session that has idled for a while its connection remains; it is whole again when it is leased. */
+static void lease_rests(void **state)
+{
+    struct fixture f;
+    setup(&f);
+    for (int round = 0; round < 3; round++) {
+        struct session *session = round == 0 ? connect_to(&f, 0) : lease_take(&f.book, &f.workers[0]);
+        assert_non_null(session);
+        assert_int_equal(f.book.sessions.used, 1);
+        if (round > 0)
+            use(&f, session);
+        give_back(&f, session);
+        io_sim_run(f.net, NULL, NULL, REST_AFTER_MS - 1);
+        lease_book_rest(&f.book);
+        assert_int_equal(f.book.sessions.used, 1);
+        io_sim_run(f.net, NULL, NULL, 2);
+        lease_book_rest(&f.book);
+        settle(&f);
+        assert_int_equal(f.book.sessions.used, 0);
+        assert_int_equal(f.book.idle, 1);
+    }
+    assert_int_equal(f.book.open, 1);
+    teardown(&f);
+}
+
+static void rest(struct fixture *f)
+{
+    give_back(f, connect_to(f, 0));
+    io_sim_run(f->net, NULL, NULL, REST_AFTER_MS + 1);
+    lease_book_rest(&f->book);
+    settle(f);
+    assert_int_equal(f->book.sessions.used, 0);
+}
+
+/* What ends it from outside is seen while it rests, and is learned from. */
+static void lease_ends_at_rest(void **state)
+{
+    struct fixture f;
+    setup(&f);
+    for (uint32_t i = 0; i < 2; i++) {
+        rest(&f);
+        scripted_worker_close(&f.far[0], i, i == 1);
+        settle(&f);
+        assert_int_equal(f.book.open, 0);
+        assert_null(lease_take(&f.book, &f.workers[0]));
+    }
+    assert_in_range(idle_age_learned_ms(&f.workers[0].idle_age), REST_AFTER_MS, REST_AFTER_MS + 20);
+    teardown(&f);
+}
+
+static void lease_times_out_at_rest(void **state)
+{
+    struct fixture f;
+    setup(&f);
+    rest(&f);
+    io_sim_run(f.net, NULL, NULL, IDLE_MS);
+    assert_int_equal(f.book.open, 0);
+    rest(&f);
+    slab_fini(&f.book.sessions); /* so that none is kept */
+    alloc_fail_at(1);            /* not even what it would be leased with */
+    assert_null(lease_take(&f.book, &f.workers[0]));
+    assert_true(alloc_fail_stop());
+    assert_int_equal(f.book.idle, 1);
+    lease_book_drain(&f.book);
+    settle(&f);
+    assert_int_equal(f.book.open, 0);
     teardown(&f);
 }
 
@@ -440,6 +511,9 @@ int main(void)
         cmocka_unit_test(lease_tells_of_a_refusal),
         cmocka_unit_test(lease_has_a_limit),
         cmocka_unit_test(lease_drains),
+        cmocka_unit_test(lease_rests),
+        cmocka_unit_test(lease_ends_at_rest),
+        cmocka_unit_test(lease_times_out_at_rest),
         cmocka_unit_test(lease_survives_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -190,14 +190,16 @@ int echo_start(struct echo *echo, int fd, const struct h1_server_options *option
 {
     struct sockaddr_storage from = {.ss_family = AF_UNIX};
 
-    return h1_server_start(&echo->server, echo->io, fd, &from, NULL, options, &echo->owner);
+    seat_init(&echo->seat, NULL);
+    return h1_server_start(&echo->server, &echo->seat, echo->io, fd, &from, NULL, options, &echo->owner);
 }
 
 int echo_start_door(struct echo *echo, int fd, const struct client_door_options *options)
 {
     struct sockaddr_storage from = {.ss_family = AF_UNIX};
 
-    return client_door_open(&echo->door, echo->io, fd, &from, NULL, options, &echo->owner);
+    seat_init(&echo->seat, NULL);
+    return client_door_open(&echo->door, &echo->seat, echo->io, fd, &from, NULL, options, &echo->owner);
 }
 
 /* ---- asker ---- */
@@ -383,5 +385,6 @@ void asker_init(struct asker *asker, struct io *io)
 
 int asker_start(struct asker *asker, struct sockaddr_storage *to, const struct h1_limits *limits)
 {
-    return h1_client_start(&asker->client, asker->io, to, NULL, limits, &asker->owner);
+    seat_init(&asker->seat, NULL);
+    return h1_client_start(&asker->client, &asker->seat, asker->io, to, NULL, limits, &asker->owner);
 }

@@ -28,6 +28,7 @@ struct echo {
         struct h1_server server;
         union client_door door; /* served in either version */
     };
+    struct seat seat;
     struct io *io;
     struct echo_request requests[ECHO_REQUESTS]; /* of HTTP/1 one, and the next while it is finished */
     struct echo_request *current;                /* the last one opened */
@@ -52,6 +53,7 @@ void echo_abort(struct echo_request *request);
 struct asker {
     struct h1_client_owner owner;
     struct h1_client client;
+    struct seat seat;
     struct io *io;
     struct stream stream;
     struct arena arena;

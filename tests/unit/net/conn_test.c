@@ -13,6 +13,7 @@ enum event { READY, RECEIVED, SENT, ENDED, SEND_FAILED, TIMEOUT, CLOSED, EVENTS,
 /* The owner of a conn: counts what it is told, and may close from inside an event. */
 struct side {
     struct conn conn;
+    struct seat seat;
     unsigned told[EVENTS];
     int error; /* of the last end or failure */
     enum event close_in;
@@ -93,7 +94,8 @@ static void begin(void)
 {
     memset(&side, 0, sizeof(side));
     side.close_in = NO_EVENT;
-    conn_init(&side.conn, world.io, &events);
+    seat_init(&side.seat, NULL);
+    conn_init(&side.conn, &side.seat, world.io, &events);
 }
 
 static void begin_accepted(void)
@@ -265,7 +267,8 @@ static void test_no_socket(void **state)
     assert_int_equal(io_create(&io_options, &io), 0);
     peer = io_sim_peer_pair(world.net, &fd);
     begin();
-    conn_init(&side.conn, io, &events);
+    seat_init(&side.seat, NULL);
+    conn_init(&side.conn, &side.seat, io, &events);
     assert_int_equal(conn_connect(&side.conn, &to), -ERR_NO_DESCRIPTORS);
     assert_int_equal(conn_accept(&side.conn, fd, &to), -ERR_NO_DESCRIPTORS);
     world_run(&world, 100);
@@ -299,7 +302,7 @@ static void test_idle_holds_no_chunk(void **state)
     side.takes = true;
     conn_read(&side.conn, true);
     world_settle(&world);
-    assert_non_null(side.conn.sock.rx);
+    assert_non_null(side.seat.sock.rx);
     assert_int_equal(world.pool.chunks.used, 0);
     io_sim_peer_send(peer, "ping", 4);
     say("pong");
@@ -569,7 +572,7 @@ static void state_sending(void)
     io_sim_peer_pause(peer, true);
     say_many(5000);
     world_settle(&world);
-    assert_non_null(side.conn.sock.tx);
+    assert_non_null(side.seat.sock.tx);
 }
 
 static void state_unflushed(void)

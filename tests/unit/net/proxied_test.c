@@ -18,6 +18,7 @@ static struct proxied_room room;
 static struct proxied_rules *rules;
 static struct io_sim_peer *peer;
 static struct conn conn;
+static struct seat seat;
 static int ready, ended, ended_by, closed, received;
 static int told[PROXIED_NOTES], asked;
 static bool full;
@@ -102,7 +103,8 @@ static void begin(bool known, bool others_plain)
     struct transport_use use = {&transport_proxied, rules, &room};
     ((struct sockaddr_in *)&address)->sin_family = AF_INET;
     ((struct sockaddr_in *)&address)->sin_addr.s_addr = htonl(0x7f000001);
-    conn_init(&conn, world.io, &events);
+    seat_init(&seat, NULL);
+    conn_init(&conn, &seat, world.io, &events);
     assert_int_equal(conn_use(&conn, &use), 0);
     proxied_unref(rules); /* a reload may drop them while a conn has them */
     peer = io_sim_peer_pair(world.net, &fd);

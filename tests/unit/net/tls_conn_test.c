@@ -13,6 +13,7 @@ enum { BYTES = 100000 };
 /* One end, and what it was told. */
 struct end {
     struct conn conn;
+    struct seat seat;
     int ready, ended, closed, failed;
     int ended_by;
     bool stop_reading;
@@ -72,7 +73,8 @@ static const struct conn_events events = {
 static void on_accepted(struct listener *self, int fd, const struct sockaddr_storage *peer)
 {
     struct transport_use use = {&transport_tls, server_ctx, &room};
-    conn_init(&server.conn, world.io, &events);
+    seat_init(&server.seat, NULL);
+    conn_init(&server.conn, &server.seat, world.io, &events);
     assert_int_equal(conn_use(&server.conn, &use), 0);
     assert_int_equal(conn_accept(&server.conn, fd, peer), 0);
 }
@@ -143,7 +145,8 @@ static void begin(void)
     struct transport_use use = {&transport_tls, client_ctx, NULL};
     memset(&client, 0, sizeof(client));
     memset(&server, 0, sizeof(server));
-    conn_init(&client.conn, world.io, &events);
+    seat_init(&client.seat, NULL);
+    conn_init(&client.conn, &client.seat, world.io, &events);
     assert_int_equal(conn_use(&client.conn, &use), 0);
     assert_int_equal(conn_connect(&client.conn, &address), 0);
     world_settle(&world);
@@ -223,7 +226,7 @@ static void test_cut_is_told_from_an_end(void **state)
     begin();
     put(&client, 5);
     world_settle(&world);
-    io_shutdown_send(&client.conn.sock); /* the socket's end without a word of TLS */
+    io_shutdown_send(&client.seat.sock); /* the socket's end without a word of TLS */
     world_settle(&world);
     assert_int_equal(server.ended, 1);
     assert_int_equal(server.ended_by, -ERR_TLS_TRUNCATED);

@@ -10,6 +10,7 @@ enum { BYTES = 60000 };
 
 static struct world world;
 static struct conn conn;
+static struct seat seat;
 static struct io_sim_peer *peer;
 static bool closed;
 static char pattern[BYTES];
@@ -43,7 +44,8 @@ static void begin(void)
     int fd;
     world_create(&world, 64);
     closed = false;
-    conn_init(&conn, world.io, &events);
+    seat_init(&seat, NULL);
+    conn_init(&conn, &seat, world.io, &events);
     peer = io_sim_peer_pair(world.net, &fd);
     assert_int_equal(conn_accept(&conn, fd, &from), 0);
     assert_ptr_equal(conn.transport, &transport_plain);

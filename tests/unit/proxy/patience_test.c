@@ -61,7 +61,7 @@ static void patience_sees_a_reader_move(void **state)
     s.x->answering = true;
     s.x->down.blocked = true;
     patience_set(s.x);
-    s.client.conn.sent++;
+    s.seat.sent++;
     still_life_pass(&s, s.rules.client_stall_ms);
     assert_true(s.x->timed_out);
     assert_false(patience_is_lost(s.x));

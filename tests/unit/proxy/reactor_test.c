@@ -129,7 +129,7 @@ static void see_exchange(void *context, const struct exchange_view *view)
     memcpy(look->id, view->id.p, view->id.n);
 }
 
-static void see_client(void *context, struct session *session)
+static void see_client(void *context, const struct seat *seat, bool busy)
 {
     struct look *look = context;
     look->clients++;

@@ -44,12 +44,16 @@ static const char *print_fields(const struct msg *msg)
 
 static void set_peer(struct conn *conn, const char *address)
 {
+    static struct seat seat;
+
     memset(conn, 0, sizeof(*conn));
+    seat_init(&seat, NULL);
+    conn->seat = &seat;
     conn->transport = &transport_plain;
-    if (inet_pton(AF_INET, address, &conn->peer.in4.sin_addr) == 1) {
-        conn->peer.any.sa_family = AF_INET;
-    } else if (inet_pton(AF_INET6, address, &conn->peer.in6.sin6_addr) == 1) {
-        conn->peer.any.sa_family = AF_INET6;
+    if (inet_pton(AF_INET, address, &seat.peer.in4.sin_addr) == 1) {
+        seat.peer.any.sa_family = AF_INET;
+    } else if (inet_pton(AF_INET6, address, &seat.peer.in6.sin6_addr) == 1) {
+        seat.peer.any.sa_family = AF_INET6;
     }
 }
 

@@ -68,6 +68,8 @@ void still_life_init(struct still_life *s)
     s->home.log = &s->log;
     assert_int_equal(recent_init(&s->recent), 0);
     s->home.recent = &s->recent;
+    seat_init(&s->seat, NULL);
+    s->client.conn.seat = s->worker.conn.seat = &s->seat;
     s->client.ops = s->worker.ops = &stand_in;
     bufq_init(&s->sent, &s->buffers);
     struct exchange *x = s->x = exchange_home_take(&s->home);

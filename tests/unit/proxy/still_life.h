@@ -19,6 +19,7 @@ struct still_life {
     struct access_log log; /* off */
     struct recent recent;
     struct exchange_home home;
+    struct seat seat;              /* of both */
     struct session client, worker; /* what they were given to send goes into these */
     struct bufq sent;
     struct msg sent_head;
