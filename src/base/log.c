@@ -1,8 +1,8 @@
 /* The events log. Any thread of floors 5 to 7 calls it, through the macros; each line is built on the caller's stack
  * and written with one write(2), so that lines of several threads and of the keeper never mix.
  *
- * No thread of its own: these lines are few (each call site is limited), and the last words before a crash must be
- * out. The access log, which is not few, goes through a sink.
+ * To standard error without a thread between: these lines are few (each call site is limited), and the last words
+ * before a crash must be out. Where they go elsewhere, a sink's writer waits for what traffic must not wait for.
  */
 #include "base/log.h"
 
@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/escape.h"
+#include "base/sink.h"
 
 enum {
     LOG_LINE_BYTES = 4096,
@@ -24,6 +25,7 @@ enum {
 struct log_line {
     size_t n;
     size_t limit;
+    size_t sentence; /* where it begins in a text line: behind time and level */
     enum log_format format;
     char bytes[LOG_LINE_BYTES];
 };
@@ -33,6 +35,7 @@ static const char *const log_level_words[] = {"debug", "info", "warn", "error", 
 static _Atomic int log_level_now = LOG_INFO;
 static _Atomic int log_format_now = LOG_TEXT;
 static _Atomic int log_fd_now = STDERR_FILENO;
+static struct sink *_Atomic log_sink_now;
 static log_listener_fn log_listener;
 static void *log_listener_context;
 
@@ -66,6 +69,11 @@ void log_level_set(enum log_level level)
 void log_set_fd(int fd)
 {
     atomic_store(&log_fd_now, fd);
+}
+
+void log_set_sink(struct sink *sink)
+{
+    atomic_store(&log_sink_now, sink);
 }
 
 int log_parse_level(struct str word, enum log_level *ret_level)
@@ -110,6 +118,7 @@ static void log_put_stamp(struct log_line *line)
 static void log_begin(struct log_line *line, enum log_level level, const char *sentence)
 {
     line->n = 0;
+    line->sentence = 0;
     line->limit = LOG_LINE_BYTES - LOG_END_BYTES;
     line->format = (enum log_format)atomic_load(&log_format_now);
     if (line->format == LOG_TEXT) {
@@ -117,6 +126,7 @@ static void log_begin(struct log_line *line, enum log_level level, const char *s
         log_put_z(line, " ");
         log_put_z(line, log_level_words[level]);
         log_put_z(line, " ");
+        line->sentence = line->n;
         log_put_sentence(line, sentence);
         return;
     }
@@ -190,8 +200,48 @@ static bool log_admit(struct log_site *site, uint32_t *ret_suppressed)
     return true;
 }
 
-static void log_write(const struct log_line *line)
+static enum entry_severity log_severity(enum log_level level)
 {
+    switch (level) {
+    case LOG_DEBUG: return ENTRY_DEBUG;
+    case LOG_WARN: return ENTRY_WARNING;
+    case LOG_ERROR: return ENTRY_ERROR;
+    case LOG_INFO:
+    case LOG_OFF: break;
+    }
+    return ENTRY_INFO;
+}
+
+/* The facts apart, and the line as it is, but for what the entry has of its own. */
+static void log_write_entry(struct sink *sink, const struct log_line *line, enum log_level level,
+                            const struct log_fact *facts)
+{
+    char bytes[2 * LOG_LINE_BYTES], digits[LOG_NUMBER_BYTES];
+    size_t n = entry_begin(bytes, LOG_LINE_BYTES, log_severity(level), clock_wall_ns());
+
+    for (const struct log_fact *fact = facts; fact->name; fact++) {
+        struct str value = fact->text;
+        if (fact->type == LOG_FACT_INT)
+            value = str_slice(digits, log_format_number(digits, fact->number));
+        n = entry_put_fact(bytes, n, LOG_LINE_BYTES - 1, str_of(fact->name), value);
+    }
+    n = entry_end_facts(bytes, n, LOG_LINE_BYTES);
+    memcpy(bytes + n, line->bytes + line->sentence, line->n - line->sentence);
+    (void)sink_write(sink, bytes, n + line->n - line->sentence, 1); /* what is refused is counted there */
+}
+
+static void log_write(const struct log_line *line, enum log_level level, const struct log_fact *facts)
+{
+    struct sink *sink = atomic_load(&log_sink_now);
+
+    if (sink && sink_takes_entries(sink)) {
+        log_write_entry(sink, line, level, facts);
+        return;
+    }
+    if (sink) {
+        (void)sink_write(sink, line->bytes, line->n, 1);
+        return;
+    }
     ssize_t written;
     do
         written = write(atomic_load(&log_fd_now), line->bytes, line->n);
@@ -217,5 +267,5 @@ void log_emit(struct log_site *site, enum log_level level, const char *sentence,
     if (suppressed > 0)
         log_put_fact(&line, &LOG_N("suppressed", suppressed));
     log_put_z(&line, line.format == LOG_TEXT ? "\n" : "}\n");
-    log_write(&line);
+    log_write(&line, level, facts);
 }

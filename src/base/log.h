@@ -2,8 +2,8 @@
  *
  * Only floors 5 to 7 log; lower floors return codes. A line is a plain sentence and then facts, as text
  * (`2026-01-31T23:59:59.123Z warn worker is down pool=web worker=3001 cause=connect_refused`) or JSON. Lines go to
- * standard error (the keeper's too) in one write. Each call site may log 10 lines a second; what is left out is
- * counted and said by the next line from there (suppressed=N).
+ * standard error (the keeper's too) in one write, or to a sink. Each call site may log 10 lines a second; what is left
+ * out is counted and said by the next line from there (suppressed=N).
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -12,6 +12,8 @@
 #include <stdint.h>
 
 #include "base/str.h"
+
+struct sink;
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_OFF };
 enum log_format { LOG_TEXT, LOG_JSON };
@@ -34,6 +36,9 @@ struct log_site {
 void log_configure(enum log_level level, enum log_format format);
 /* Lines go to this descriptor from now on (2 by default). */
 void log_set_fd(int fd);
+/* Lines go to this sink from now on, with their facts where it takes entries; NULL: to the descriptor. Nobody logs any
+ * more that may still hold the one before when that is destroyed. */
+void log_set_sink(struct sink *sink);
 /* Also told of every line that is admitted, whatever its level; any thread. NULL: nobody. Before threads start, and
  * after they ended. */
 typedef void (*log_listener_fn)(void *context, enum log_level level, const char *sentence,

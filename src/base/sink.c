@@ -1,4 +1,4 @@
-/* Lines to a file or to standard output, through a thread that may wait where traffic must not.
+/* Lines to a file, to standard output or over a wire, through a thread that may wait where traffic must not.
  *
  * Batches are copied into one buffer under a lock; the writer swaps it for an empty one and writes without the lock.
  * Callers are reactors (once a turn, not once a line) and the control thread. A ring without locks would save nothing
@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/sink_wire.h"
 
 enum {
     SINK_WAITING_MAX = 4 << 20,
@@ -40,7 +41,8 @@ struct sink_bytes {
 struct sink {
     /* fixed after create */
     pthread_t thread;
-    char *path; /* NULL: standard output, which is not ours to close or to change */
+    char *path;             /* NULL: standard output, which is not ours to close or to change, or a wire */
+    struct sink_wire *wire; /* NULL: a file */
     /* writer only */
     int fd;
     size_t step; /* bytes that one write may have without blocking for ever */
@@ -121,6 +123,10 @@ static void sink_write_batch(struct sink *sink)
     struct sink_bytes *batch = &sink->writing;
     if (batch->n == 0)
         return;
+    if (sink->wire) {
+        atomic_fetch_add(&sink->dropped, sink_wire_put(sink->wire, batch->p, batch->n, &sink->give_up_ms));
+        return;
+    }
     if (sink->torn && sink_put(sink, "\n", 1) == 1)
         sink->torn = false;
     size_t done = sink->torn ? 0 : sink_put(sink, batch->p, batch->n);
@@ -170,6 +176,8 @@ static void sink_free(struct sink *sink)
 {
     if (sink->path && sink->fd >= 0)
         close(sink->fd);
+    if (sink->wire)
+        sink_wire_destroy(&sink->wire);
     pthread_cond_destroy(&sink->end);
     pthread_cond_destroy(&sink->work);
     pthread_mutex_destroy(&sink->lock);
@@ -235,13 +243,23 @@ static int sink_open_first(struct sink *sink, const char *path)
 
 int sink_create(const char *path, struct sink **ret_sink)
 {
+    return sink_create_to(&(struct sink_target){.kind = SINK_FILE, .path = path}, ret_sink);
+}
+
+bool sink_takes_entries(const struct sink *sink)
+{
+    return sink->wire != NULL;
+}
+
+int sink_create_to(const struct sink_target *target, struct sink **ret_sink)
+{
     struct sink *sink = calloc(1, sizeof(*sink));
     if (!sink)
         return -ERR_NO_MEMORY;
     sink->fd = -1;
     atomic_init(&sink->give_up_ms, INT64_MAX);
     sink_init_locks(sink);
-    int code = sink_open_first(sink, path);
+    int code = target->kind == SINK_FILE ? sink_open_first(sink, target->path) : sink_wire_create(target, &sink->wire);
     if (code == 0)
         code = sink_start_thread(sink);
     if (code != 0) {

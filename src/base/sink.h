@@ -1,4 +1,5 @@
-/* A file that lines go to, written by a thread of its own: a full disk or a blocked pipe never stops traffic.
+/* A file, a syslog server or the journal, which lines go to, by a thread of its own: a full disk, a blocked pipe or a
+ * dead server never stops traffic.
  *
  * Whoever has lines hands over whole batches; when the writer is too far behind, a batch is refused and counted
  * instead of waiting. USR1 reopens the path (sink_reopen), so that logs can be rotated by renaming.
@@ -6,12 +7,30 @@
 #ifndef BASE_SINK_H
 #define BASE_SINK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
-#include "base/assert.h"
+#include "base/syslog_text.h"
 
 struct sink;
+
+/* Where to. */
+enum sink_kind { SINK_FILE, SINK_SYSLOG, SINK_JOURNAL };
+struct sink_target {
+    enum sink_kind kind;
+    const char *path;                /* of a file, as sink_create has it */
+    struct sockaddr_storage address; /* of all others */
+    socklen_t address_bytes;
+    bool stream;                  /* it is connected to, instead of sent datagrams */
+    struct syslog_text_head head; /* the journal takes of it `app` and `kind` */
+};
+
+/* As sink_create. Nothing but a file is opened before a line is there. */
+MUST_CHECK int sink_create_to(const struct sink_target *target, struct sink **ret_sink);
+/* Lines must be entries (base/entry.h). */
+bool sink_takes_entries(const struct sink *sink);
 
 /* path: a file (created 0640, appended to) or "-" for standard output. 0 with *ret_sink, or a negative code; nothing
  * is left open then. */

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "control/config_check.h"
+#include "control/config_log.h"
 #include "control/config_node.h"
 #include "control/config_read.h"
 #include "control/config_source.h"
@@ -167,6 +168,8 @@ static int load_into(struct config *config, const struct origin *origin, const s
         result = config_read(config, errors, flags->sealed, root);
     if (result == 0)
         result = config_check(config, errors, &tree);
+    if (result == 0)
+        result = config_log_check(config, errors, flags->sealed);
     arena_fini(&tree);
     if (result == 0 && errors->error_count == 0 && !flags->sealed)
         result = config_tls_load(config, errors, clock_wall_ns() / 1000000000);

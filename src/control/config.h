@@ -16,6 +16,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "base/sink.h"
 #include "base/str.h"
 #include "control/config_error.h"
 #include "io/sock.h"
@@ -174,17 +175,35 @@ struct config_metrics {
     struct str path;
 };
 
+/* What a log's path means. */
+struct config_log_to {
+    struct str path; /* as written */
+    enum sink_kind kind;
+    bool stream;
+    struct sock_addr addr; /* not of a file */
+};
+
 struct config_access_log {
     struct config_place place;
-    struct str path;   /* "off", "-", or a file */
+    struct str path; /* as config_log.h has it */
+    struct config_log_to to;
     struct str format; /* text, json, or a template */
     uint32_t sample_percent;
 };
 
 struct config_log {
     struct config_place place;
+    struct str path; /* as config_log.h has it; "-" is standard error */
+    struct config_log_to to;
     enum log_level level;
     enum log_format format;
+};
+
+struct config_syslog {
+    struct config_place place;
+    uint32_t facility;             /* which of the words */
+    struct str app_name, hostname; /* hostname may be empty: the machine's */
+    uint32_t enterprise;           /* 0: no structured data */
 };
 
 struct config_limits {
@@ -251,6 +270,7 @@ struct config {
     struct config_metrics metrics;
     struct config_access_log access_log;
     struct config_log log;
+    struct config_syslog syslog;
     struct config_limits limits;
     struct config_timeouts timeouts;
     struct config_http2 http2;

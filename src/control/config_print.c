@@ -98,6 +98,7 @@ static void print_setting(FILE *out, const struct directive *directive, int inde
         break;
     case DIRECTIVE_LIST: print_array(out, directive, indent); break;
     case DIRECTIVE_NETWORKS: (void)fputs(" []\n", out); break;
+    case DIRECTIVE_LOG_PATH: (void)fprintf(out, " '%s'\n", directive->initial); break;
     default: (void)fprintf(out, " %s\n", directive->initial); break;
     }
 }

@@ -26,6 +26,7 @@
 #define STRUCT_TIMEOUTS       struct config_timeouts
 #define STRUCT_HTTP2          struct config_http2
 #define STRUCT_FORWARDED      struct config_forwarded
+#define STRUCT_SYSLOG         struct config_syslog
 #define STRUCT_ADMIN          struct config_admin
 
 /* Bytes of the C type that each setting type is stored in; the child structs of BLOCK and INCLUDE vary. */
@@ -184,7 +185,7 @@ void directive_describe(const struct directive *directive, char *out, size_t n)
     case DIRECTIVE_NAME: plain = "1 to 64 letters, digits, _, . or -"; break;
     case DIRECTIVE_PATH: plain = "a path that begins with /"; break;
     case DIRECTIVE_HOST: plain = "a host name, or *. and a host name"; break;
-    case DIRECTIVE_LOG_PATH: plain = "a file, - or off"; break;
+    case DIRECTIVE_LOG_PATH: plain = "a file, -, syslog, journal or off"; break;
     case DIRECTIVE_LOG_FORMAT: plain = "text, json, or a template with fields such as {time}"; break;
     case DIRECTIVE_SECRET: plain = "16 to 256 visible characters"; break;
     case DIRECTIVE_FILE: plain = "a file"; break;

@@ -309,6 +309,15 @@ static void put_probes(struct page *page)
     }
 }
 
+static void put_dropped(struct page *page)
+{
+    static const struct logs none;
+    const struct logs *logs = page->sources->logs ? page->sources->logs : &none;
+
+    put_single(page, METRIC_LOG_DROPPED, logs->access ? sink_dropped(logs->access) : 0);
+    put_single(page, METRIC_EVENTS_DROPPED, logs->events ? sink_dropped(logs->events) : 0);
+}
+
 static void put_page(struct page *page)
 {
     const struct account_totals *totals = &page->totals;
@@ -341,7 +350,7 @@ static void put_page(struct page *page)
     put_by_worker(page, METRIC_WORKER_TAKES, takes_of);
     put_by_worker(page, METRIC_WORKER_WEIGHT, weight_of);
     put_probes(page);
-    put_single(page, METRIC_LOG_DROPPED, page->sources->access_sink ? sink_dropped(page->sources->access_sink) : 0);
+    put_dropped(page);
 }
 
 /* Whole states of all accounts. The number of workers is read again afterwards: whoever was added meanwhile may have

@@ -5,7 +5,7 @@
 
 #include "balance/probe.h"
 #include "base/bufq.h"
-#include "base/sink.h"
+#include "control/logs.h"
 #include "control/snapshot.h"
 
 /* Where the numbers come from; everything outlives the page's readers. */
@@ -15,7 +15,7 @@ struct metric_sources {
     const struct account *const *accounts; /* of each reactor */
     uint32_t account_count;
     struct prober *prober;
-    const struct sink *access_sink; /* NULL: no access log */
+    const struct logs *logs; /* NULL: none */
     int64_t started_s;
 };
 

@@ -8,8 +8,8 @@
 
 #include "balance/probe.h"
 #include "base/clock.h"
-#include "base/sink.h"
 #include "control/admin.h"
+#include "control/logs.h"
 #include "control/notify.h"
 #include "control/signal.h"
 #include "control/snapshot.h"
@@ -30,7 +30,7 @@ struct server {
     struct prober *prober;
     struct journal *journal; /* NULL, as the next: no administration API */
     struct admin *admin;
-    struct sink *access_sink;
+    struct logs logs;
     struct reactor **reactors;
     const struct account **accounts;
     uint32_t created, started; /* reactors */
@@ -103,19 +103,13 @@ static void start_drain(struct server *server)
     io_timer_set(server->io, &server->drain_timer, io_now_ms(server->io) + server->options.config->timeouts.drain_ms);
 }
 
-/* The log's writer opens it; nothing waits for that, but it is said how it went. */
+/* The logs' writers open them; nothing waits for that, but it is said how it went. */
 static void on_reopen_look(struct timer *timer)
 {
     struct server *server = CONTAINER_OF(timer, struct server, reopen_timer);
-    int result = sink_reopen_result(server->access_sink);
 
-    if (result == SINK_REOPENING)
+    if (!logs_look(&server->logs, server->options.config))
         io_timer_set(server->io, timer, io_now_ms(server->io) + REOPEN_LOOK_MS);
-    else if (result == 0)
-        log_info("access log is reopened");
-    else
-        log_error("access log cannot be reopened: the old file is written on",
-                  LOG_S("path", server->options.config->access_log.path), LOG_Z("reason", err_reason(result)));
 }
 
 /* With abort, so that the keeper sees a death and starts the next server at once. */
@@ -128,8 +122,7 @@ _Noreturn static void end_stuck(struct server *server, uint32_t index)
               LOG_N("clients", (int64_t)__atomic_load_n(&totals->clients_open, __ATOMIC_RELAXED)),
               LOG_N("turns", (int64_t)reactor_turns(server->reactors[index])),
               LOG_N("watchdog_ms", server->options.config->watchdog_ms));
-    if (server->access_sink)
-        sink_finish(server->access_sink);
+    logs_finish(&server->logs);
     abort();
 }
 
@@ -165,8 +158,8 @@ static void on_wake(void *context)
         log_warn("told to stop again: what is left is cut", LOG_N("active", (int64_t)active_exchanges(server)));
         server->forced = true;
     }
-    if ((signals & SIGNAL_REOPEN_LOGS) && server->access_sink) {
-        sink_reopen(server->access_sink);
+    if (signals & SIGNAL_REOPEN_LOGS) {
+        logs_reopen(&server->logs);
         io_timer_set(server->io, &server->reopen_timer, io_now_ms(server->io));
     }
     if (signals & (SIGNAL_RELOAD | SIGNAL_UPGRADE))
@@ -213,18 +206,6 @@ static int start_control(struct server *server)
         return error;
     prober.io = server->io;
     return prober_create(&prober, &server->prober);
-}
-
-static int open_access_log(struct server *server)
-{
-    struct str path = server->options.config->access_log.path;
-
-    if (str_eq(path, STR("off")))
-        return 0;
-    int error = sink_create(path.p, &server->access_sink);
-    if (error)
-        log_error("access log cannot be opened", LOG_S("path", path), LOG_Z("reason", err_reason(error)));
-    return error;
 }
 
 static int create_gate(struct server *server)
@@ -275,7 +256,7 @@ static int create_reactors(struct server *server)
     options.handshakes = (server->options.config->limits.tls_handshakes + count - 1) / count;
     uint32_t streams = server->options.config->http2.total_streams;
     options.streams = streams ? (streams + count - 1) / count : 2 * options.connections;
-    options.access_sink = server->access_sink;
+    options.access_sink = server->logs.access;
     options.gate = server->gate;
     options.on_stopped = on_reactor_stopped;
     options.context = server;
@@ -295,7 +276,7 @@ static int start_reactors(struct server *server)
         .accounts = server->accounts,
         .account_count = server->created,
         .prober = server->prober,
-        .access_sink = server->access_sink,
+        .logs = &server->logs,
         .started_s = clock_wall_ns() / 1000000000,
     };
     for (uint32_t i = 0; i < server->created; i++) {
@@ -382,7 +363,7 @@ static int start(struct server *server)
     if (!error) {
         signal_install(server->io, server->options.role);
         server->notify = notify_open();
-        error = open_access_log(server);
+        error = logs_open(&server->logs, server->options.config);
     }
     if (!error && server->options.confine)
         error = server->options.confine(server->options.confine_context);
@@ -455,8 +436,6 @@ static void clean_up(struct server *server)
     signal_install(NULL, server->options.role);
     io_destroy(&server->io);
     buf_pool_fini(&server->buffers);
-    if (server->access_sink)
-        sink_destroy(&server->access_sink);
     if (server->notify >= 0)
         close(server->notify);
     snapshot_let_go(server->newest);
@@ -483,11 +462,11 @@ enum server_exit server_run(const struct server_options *options)
     while (!finished(&server))
         io_turn(server.io, -1);
     if (server.forced) {
-        if (server.access_sink)
-            sink_finish(server.access_sink); /* reactors still run: only what they handed over is written */
+        logs_finish(&server.logs); /* reactors still run: only what they handed over is written */
         return SERVER_EXIT_FORCED;
     }
     clean_up(&server);
     log_info("stopped");
+    logs_close(&server.logs);
     return SERVER_EXIT_STOPPED;
 }

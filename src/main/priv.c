@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "control/config_log.h"
 #include "main/sandbox.h"
 
 /* ---- whom ---- */
@@ -64,14 +65,15 @@ int priv_find(const struct config *config, struct priv *ret_priv, char why[PRIV_
 void priv_begin(struct priv *priv)
 {
     const struct config *config = priv->config;
-    struct str path = config->access_log.path;
-    bool has_file = !str_eq(path, STR("off")) && !str_eq(path, STR("-"));
+    const struct config_log_to *access = &config->access_log.to, *events = &config->log.to;
+    const char *const paths[] = {config_log_is_file(access) ? access->path.p : NULL,
+                                 config_log_is_file(events) ? events->path.p : NULL};
 
     priv->new_privileges = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? strerror(errno) : NULL;
     if (config->sandbox == CONFIG_SANDBOX_OFF)
         priv->files = "switched off";
     else
-        priv->files = sandbox_limit_files(has_file ? path.p : NULL, &priv->landlock);
+        priv->files = sandbox_limit_files(paths, ARRAY_SIZE(paths), &priv->landlock);
 }
 
 static bool is_user(const struct priv *priv)

@@ -119,7 +119,7 @@ static int add_log(int rules, const char *path)
     return failed;
 }
 
-const char *sandbox_limit_files(const char *log_path, int *ret_version)
+const char *sandbox_limit_files(const char *const *log_paths, size_t count, int *ret_version)
 {
     int version = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 
@@ -128,7 +128,9 @@ const char *sandbox_limit_files(const char *log_path, int *ret_version)
     int rules = create_rules(version);
     if (rules < 0)
         return strerror(errno);
-    int failed = add_log(rules, log_path);
+    int failed = 0;
+    for (size_t i = 0; i < count && !failed; i++)
+        failed = add_log(rules, log_paths[i]);
     if (!failed)
         failed = (int)syscall(SYS_landlock_restrict_self, rules, 0);
     const char *why = failed ? strerror(errno) : NULL;

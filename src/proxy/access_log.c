@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/entry.h"
 #include "base/err.h"
 #include "base/escape.h"
 
@@ -115,12 +116,30 @@ static bool is_sampled(struct access_log *log)
     return true;
 }
 
+/* What is worth searching for, where lines are searched by name. */
+static void put_entry(struct line *line, const struct access_log_facts *facts)
+{
+    char digits[ACCESS_NUMBER_MAX];
+    size_t room = ACCESS_LOG_ENTRY_MAX;
+
+    line->n = entry_begin(line->p, room, facts->notable ? ENTRY_WARNING : ENTRY_INFO, facts->wall_ns);
+    struct str status = str_slice(digits, str_put_u64(digits, (uint64_t)facts->status));
+    line->n = entry_put_fact(line->p, line->n, room - 1, STR("request_id"), facts->id);
+    line->n = entry_put_fact(line->p, line->n, room - 1, STR("status"), status);
+    line->n = entry_put_fact(line->p, line->n, room - 1, STR("reason"), facts->reason);
+    line->n = entry_put_fact(line->p, line->n, room - 1, STR("pool"), facts->pool);
+    line->n = entry_put_fact(line->p, line->n, room - 1, STR("worker"), facts->worker);
+    line->n = entry_end_facts(line->p, line->n, room);
+}
+
 void access_log_write(struct access_log *log, const struct access_log_facts *facts)
 {
     if (!log->sink || (!facts->notable && !is_sampled(log)))
         return;
     const struct access_format *format = log->format;
     struct line line = {.p = log->batch + log->used, .room = ACCESS_LOG_LINE_MAX - 1};
+    if (sink_takes_entries(log->sink))
+        put_entry(&line, facts);
     for (uint32_t i = 0; i < format->count; i++) {
         put(&line, format->pieces[i].before);
         put_field(&line, &format->pieces[i], format->json, facts);

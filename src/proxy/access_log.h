@@ -9,7 +9,7 @@
 #include "base/sink.h"
 #include "proxy/access_format.h"
 
-enum { ACCESS_LOG_BATCH_BYTES = 32768, ACCESS_LOG_LINE_MAX = 8192 };
+enum { ACCESS_LOG_BATCH_BYTES = 32768, ACCESS_LOG_LINE_MAX = 8192, ACCESS_LOG_ENTRY_MAX = 1024 };
 
 struct access_log {
     struct sink *sink;                  /* NULL: off */

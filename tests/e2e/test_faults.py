@@ -172,7 +172,7 @@ def test_a_full_disk_under_the_access_log(balance, demo, stack, tmp_path):
     log.rename(kept)
     kept.unlink()
     ballast.send_signal(signal.SIGUSR1)
-    ballast.wait_log("access log is reopened")
+    ballast.wait_log("log is reopened log=access")
     dropped = ballast.metrics()["ballast_access_log_dropped_total"]
     assert ballast.get().status == 200
     ballast.access_path = log

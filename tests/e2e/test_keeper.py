@@ -187,7 +187,7 @@ def test_usr1_opens_the_log_again(balance, scripted):
     balancer.wait_access(1)
     kept = balancer.access_path.rename(balancer.path / "access.log.1")
     balancer.send_signal(signal.SIGUSR1)
-    balancer.wait_log("access log is reopened")
+    balancer.wait_log("log is reopened log=access")
     balancer.get("/after")
     lines = balancer.wait_access(1)
     assert [line["target"] for line in lines] == ["/after"]

@@ -80,7 +80,7 @@ def assert_all_works(ballast, worker, scripted):
     moved = ballast.access_path.with_suffix(".1")
     ballast.access_path.rename(moved)
     ballast.send_signal(signal.SIGUSR1)
-    ballast.wait_log("access log is reopened")
+    ballast.wait_log("log is reopened log=access")
     before = ballast.settled_metrics()["requests_total"]
     assert ballast.ask(GET).status == 200
     assert len(ballast.wait_access(1)) == 1 and len(moved.read_text().splitlines()) == before
@@ -135,7 +135,7 @@ def test_a_log_that_cannot_be_reopened_is_written_on(demo, balance):
     moved = ballast.access_path.with_suffix(".1")
     ballast.access_path.rename(moved)
     ballast.send_signal(signal.SIGUSR1)
-    assert "reason=" in ballast.wait_log("access log cannot be reopened: the old file is written on")
+    assert "reason=" in ballast.wait_log("log cannot be reopened: the old file is written on")
     assert ballast.ask(GET).status == 200
     wait_for(lambda: len(moved.read_text().splitlines()) == 2, what="the line in the old file")
 

@@ -3,10 +3,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/sink.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -65,6 +67,43 @@ static void log_writes_text(void **state)
               LOG_N("e", INT64_MIN), LOG_Z("f", "x\ny\"z\\"));
     assert_string_equal(log_got(), "2026-12-31T23:59:59.123Z error odd values a=\"two words\" b=\"\" c=\"\" d=-5 "
                                    "e=-9223372036854775808 f=\"x\\ny\\\"z\\\\\"\n");
+}
+
+/* To a sink: as lines to a file; as entries, whose text has no time or level of its own, to a wire. */
+static void log_writes_to_sinks(void **state)
+{
+    char name[] = "/tmp/ballast-log-XXXXXX", line[256] = "";
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct sink_target target = {.kind = SINK_JOURNAL, .address_bytes = sizeof(address)};
+    struct sink *sink;
+    int fd = mkstemp(name), server = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+    assert_int_equal(sink_create(name, &sink), 0);
+    log_set_sink(sink);
+    log_warn("worker is down", LOG_Z("pool", "web"));
+    log_set_sink(NULL);
+    sink_destroy(&sink);
+    assert_true(read(fd, line, sizeof(line) - 1) > 0);
+    assert_string_equal(line, "2026-12-31T23:59:59.123Z warn worker is down pool=web\n");
+    close(fd);
+    unlink(name);
+
+    memcpy(address.sun_path, name, sizeof(name));
+    assert_int_equal(bind(server, (struct sockaddr *)&address, sizeof(address)), 0);
+    memcpy(&target.address, &address, sizeof(address));
+    target.head.host = target.head.app = target.head.kind = "x";
+    assert_int_equal(sink_create_to(&target, &sink), 0);
+    log_set_sink(sink);
+    log_warn("worker is down", LOG_Z("pool", "web"), LOG_N("alive", -2));
+    log_set_sink(NULL);
+    sink_destroy(&sink);
+    ssize_t n = recv(server, line, sizeof(line) - 1, 0);
+    assert_true(n > 0);
+    line[n] = '\0';
+    assert_string_equal(line, "PRIORITY=4\nSYSLOG_IDENTIFIER=x\nBALLAST_KIND=x\nBALLAST_POOL=web\nBALLAST_ALIVE=-2\n"
+                              "MESSAGE=worker is down pool=web alive=-2\n");
+    close(server);
+    unlink(name);
 }
 
 static void log_writes_json(void **state)
@@ -207,6 +246,7 @@ int main(void)
         LOG_TEST(log_obeys_its_level),  LOG_TEST(log_has_a_listener),
         LOG_TEST(log_knows_its_levels), LOG_TEST(log_limits_each_site),
         LOG_TEST(log_cuts_long_lines),  LOG_TEST(log_sentence_stays_one_line),
+        LOG_TEST(log_writes_to_sinks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -98,7 +98,11 @@ static void print_defaults(void **state)
                         sizeof(printed->limits) - skip);
     assert_memory_equal((char *)&printed->timeouts + skip, (char *)&built_in->timeouts + skip,
                         sizeof(printed->timeouts) - skip);
-    assert_memory_equal((char *)&printed->log + skip, (char *)&built_in->log + skip, sizeof(printed->log) - skip);
+    assert_str(printed->log.path, built_in->log.path.p);
+    assert_int_equal(printed->log.level, built_in->log.level);
+    assert_int_equal(printed->log.format, built_in->log.format);
+    assert_str(printed->syslog.app_name, built_in->syslog.app_name.p);
+    assert_int_equal(printed->syslog.enterprise, built_in->syslog.enterprise);
     assert_memory_equal((char *)&printed->forwarded + skip, (char *)&built_in->forwarded + skip,
                         sizeof(printed->forwarded) - skip);
     config_destroy(&printed);

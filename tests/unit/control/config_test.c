@@ -114,7 +114,7 @@ static void config_flags_are_judged(void **state)
                                      .access_log = "",
                                      .log_level = "wran"};
     static const char *const all_lines[] = {
-        "--access-log: the value is missing; expected a file, - or off",
+        "--access-log: the value is missing; expected a file, -, syslog, journal or off",
         "--listen: \"x\" is no address: the port is missing; write host:port",
         "--log-level: \"wran\" is not known here; expected debug, info, warn, error or off; did you mean \"warn\"?",
         "--threads: \"0\" is out of range; expected auto or a whole number from 1 to 256",

@@ -164,8 +164,8 @@ static void value_refuses_words(void **state)
         {"metrics: {path: \"/\xc3\xa9\"}\n" POOLS,
          "1:17: metrics.path: \"/\xc3\xa9\" has a character that cannot stand "
          "there; expected a path that begins with /"},
-        {"access_log: {path: \"/a\\nb\"}\n" POOLS,
-         "1:20: access_log.path: \"/a?b\" has a character that cannot stand there; expected a file, - or off"},
+        {"access_log: {path: \"/a\\nb\"}\n" POOLS, "1:20: access_log.path: \"/a?b\" has a character that cannot stand "
+                                                   "there; expected a file, -, syslog, journal or off"},
         {"pools: {w: {workers: [3001], health: {expect: ok}}}\n",
          "1:47: pools.w.health.expect: \"ok\" is no status; expected a status such as 200, or a range such as "
          "200-399"},

@@ -58,7 +58,7 @@ static void limit_files(const char *log_path)
 {
     int version = 0;
     CHILD_CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-    const char *why = sandbox_limit_files(log_path, &version);
+    const char *why = sandbox_limit_files(&log_path, 1, &version);
     if (why && strcmp(why, "the kernel has no Landlock") == 0)
         _exit(CHILD_SKIPPED);
     CHILD_CHECK(why == NULL && version >= 1);
