@@ -430,6 +430,8 @@ static int server_send_end(struct stream *stream, const struct field *trailers, 
     server->out_ended = true;
     if (server->tunnel)
         conn_end_sending(conn);
+    else if (server->must_close || !server->peer_keeps)
+        conn_note_last(conn);
     conn_flush(conn);
     if (conn_unsent(conn) == 0)
         stream->notify(stream, STREAM_SENT);

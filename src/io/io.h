@@ -67,8 +67,9 @@ struct io_sock {
     int fd;                    /* -1 when not open */
     uint8_t ready;             /* backend: what is known to be possible without asking */
     uint8_t burst;             /* backend: connections accepted in this turn */
-    bool peer_ended;           /* the peer is known to have sent its end or a reset, read or not */
-    bool broken;               /* no byte can pass either way any more: a reset, or both ends said */
+    bool peer_ended : 1;       /* the peer is known to have sent its end or a reset, read or not */
+    bool more : 1;             /* the owner's: more or the end follows at once, so that the system may join them */
+    bool broken : 1;           /* no byte can pass either way any more: a reset, or both ends said */
     struct io_task *on_broken; /* the owner's, or NULL: queued when broken is set, whatever is in flight */
     struct io_op *rx;          /* accept, recv in flight */
     struct io_op *tx;          /* connect, send in flight */

@@ -154,12 +154,13 @@ static void recv_try(struct io *io, struct io_op *op)
     io_complete(op, n == 0 ? 0 : stream_code(failure));
 }
 
-static ssize_t send_slices(int fd, struct iovec *slices, int count)
+static ssize_t send_slices(const struct io_sock *sock, struct iovec *slices, int count)
 {
+    int flags = MSG_NOSIGNAL | (sock->more ? MSG_MORE : 0);
     if (count == 1)
-        return send(fd, slices->iov_base, slices->iov_len, MSG_NOSIGNAL);
+        return send(sock->fd, slices->iov_base, slices->iov_len, flags);
     struct msghdr message = {.msg_iov = slices, .msg_iovlen = (size_t)count};
-    return sendmsg(fd, &message, MSG_NOSIGNAL);
+    return sendmsg(sock->fd, &message, flags);
 }
 
 static void send_try(struct io_op *op)
@@ -170,7 +171,7 @@ static void send_try(struct io_op *op)
     size_t wanted = 0;
     for (int i = 0; i < count; i++)
         wanted += slices[i].iov_len;
-    ssize_t n = send_slices(sock->fd, slices, count);
+    ssize_t n = send_slices(sock, slices, count);
     if (n >= 0) {
         if ((size_t)n < wanted)
             sock->ready &= (uint8_t)~READY_WRITE;

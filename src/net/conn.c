@@ -357,6 +357,12 @@ void conn_flush(struct conn *conn)
         io_task_queue(conn->io, &conn->flush);
 }
 
+/* A segment saved, and its receiver woken once. Not where the transport has to say the end first. */
+void conn_note_last(struct conn *conn)
+{
+    conn->seat->sock.more = !conn->transport->says_end;
+}
+
 void conn_end_sending(struct conn *conn)
 {
     conn->end_when_sent = true;

@@ -86,6 +86,8 @@ MUST_CHECK int conn_connect(struct conn *conn, struct sockaddr_storage *to);
 void conn_read(struct conn *conn, bool wanted);
 /* Bytes were put into conn->out: send them at the end of this turn. */
 void conn_flush(struct conn *conn);
+/* Once what is in out has left the conn is closed, in the same turn: both may travel together. */
+void conn_note_last(struct conn *conn);
 /* Nothing more will be put into out: when all of it has left, the peer is told. Receiving goes on. */
 void conn_end_sending(struct conn *conn);
 /* The transport can splice. */

@@ -294,6 +294,41 @@ static void test_our_close_is_an_end_or_a_reset(void **state)
     }
 }
 
+/* Whatever the system holds back for more leaves with the end, whichever way it is said. */
+static void test_an_end_takes_along_what_waits_for_more(void **state)
+{
+    struct io_fixture *fixture = *state;
+    for (int closes = 0; closes <= 1; closes++) {
+        struct io_sock sock;
+        struct probe sent, closed;
+        struct bufq queue;
+        char got[5];
+        struct io_far *far = open_pair(fixture, &sock);
+        bufq_init(&queue, &fixture->buffers);
+        assert_int_equal(bufq_append(&queue, "hello", 5), 0);
+        probe_init(&sent);
+        sock.more = true;
+        io_send(&sock, &sent.op, &queue);
+        turn_until(fixture, &sent, 1);
+        assert_int_equal(sent.result, 5);
+        bufq_clear(&queue);
+        probe_init(&closed);
+        if (closes)
+            io_close(&sock, &closed.op, false);
+        else
+            io_shutdown_send(&sock);
+        assert_int_equal(far_wait(fixture, far, got, 5), 5);
+        assert_memory_equal(got, "hello", 5);
+        assert_int_equal(far_wait(fixture, far, got, 0), 0);
+        if (!closes) {
+            close_pair(fixture, &sock, far);
+            continue;
+        }
+        turn_until(fixture, &closed, 1);
+        fixture->ops->far_close(fixture, far, false);
+    }
+}
+
 static void test_done_is_never_called_from_a_submit(void **state)
 {
     struct io_fixture *fixture = *state;
@@ -563,6 +598,7 @@ static const struct CMUnitTest stream_tests[] = {
     cmocka_unit_test(test_a_peers_end_is_known_without_an_op),
     cmocka_unit_test(test_our_end_leaves_the_other_direction_open),
     cmocka_unit_test(test_our_close_is_an_end_or_a_reset),
+    cmocka_unit_test(test_an_end_takes_along_what_waits_for_more),
     cmocka_unit_test(test_done_is_never_called_from_a_submit),
     cmocka_unit_test(test_a_cancel_too_late_changes_nothing),
     cmocka_unit_test(test_a_full_connection_cancels_and_goes_on),
