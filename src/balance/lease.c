@@ -18,6 +18,7 @@ struct lease {
         };
     };
     bool shelved;
+    bool personal; /* it goes for one client */
     struct io_reap reap;
 };
 
@@ -308,10 +309,17 @@ static struct session *take_lease(struct lease_book *book, struct lease *lease)
     return &fresh->client.session;
 }
 
+static bool is_personal(const struct transport_use *use)
+{
+    return use->transport && use->transport->personal;
+}
+
 struct session *lease_take(struct lease_book *book, const struct worker *worker)
 {
     int64_t retire_ms = idle_age_retire_ms(&worker->idle_age);
 
+    if (is_personal(worker_transport(worker)))
+        return NULL; /* those that idle are from before it was */
     LIST_FOREACH_SAFE (link, &shelf_at(book, worker)->idle) {
         struct lease *lease = CONTAINER_OF(link, struct lease, link);
         if (idle_ms(lease) >= retire_ms)
@@ -325,9 +333,10 @@ struct session *lease_take(struct lease_book *book, const struct worker *worker)
     return NULL;
 }
 
-int lease_connect(struct lease_book *book, struct worker *worker, lease_ready_fn ready, void *context,
+int lease_connect(struct lease_book *book, struct worker *worker, void *whom, lease_ready_fn ready, void *context,
                   struct lease **ret_lease)
 {
+    struct transport_use use = *worker_transport(worker);
     struct lease *lease = slab_take(&book->leases);
     struct lease_session *session = lease ? take_session(book) : NULL;
     int error = session ? 0 : -ERR_FULL;
@@ -338,10 +347,13 @@ int lease_connect(struct lease_book *book, struct worker *worker, lease_ready_fn
         lease->ready = ready;
         lease->context = context;
         lease->shelved = false;
+        lease->personal = is_personal(&use);
+        if (lease->personal)
+            use.room = whom;
         list_init(&lease->link);
         seat_init(&lease->seat, &seat_events);
-        error = h1_client_start(&session->client, &lease->seat, book->options.io, &worker->addr.storage,
-                                worker_transport(worker), &book->options.limits, &book->owner);
+        error = h1_client_start(&session->client, &lease->seat, book->options.io, &worker->addr.storage, &use,
+                                &book->options.limits, &book->owner);
     }
     if (!error) {
         book->open++;
@@ -377,7 +389,8 @@ void lease_return(struct lease_book *book, struct session *session, int64_t whol
     struct lease_shelf *shelf = shelf_of(lease);
 
     ASSERT(!lease->shelved && session_idle(session));
-    if (book->draining || atomic_load(&lease->worker->removed) || shelf->count >= book->options.idle_max) {
+    if (lease->personal || book->draining || atomic_load(&lease->worker->removed) ||
+        shelf->count >= book->options.idle_max) {
         close_lease(lease);
         return;
     }

@@ -3,7 +3,8 @@
  * One book for each reactor, on its thread: nothing is shared, which costs up to (reactors x idle) connections to each
  * worker (ADR 0004). The most recently used session is leased first; those idle for worker_idle_ms are closed. A
  * session whose worker is known to have ended it is never leased, nor one as old as its worker has been seen closing
- * them (balance/idle_age); of those one is kept, as a scout, to see when it is closed.
+ * them (balance/idle_age); of those one is kept, as a scout, to see when it is closed. What a personal transport
+ * carried is closed when it is returned.
  */
 #ifndef BALANCE_LEASE_H
 #define BALANCE_LEASE_H
@@ -61,10 +62,11 @@ void lease_book_rest(struct lease_book *book);
 
 /* An idle session to this worker, or NULL: then lease_connect. */
 struct session *lease_take(struct lease_book *book, const struct worker *worker);
-/* Starts a connection; ready is told later, never from inside. 0 with *ret_lease to cancel by, or a code and nothing
+/* Starts a connection; ready is told later, never from inside. whom: the one client that a personal transport tells of
+ * (its `room`), looked at during the call. 0 with *ret_lease to cancel by, or a code and nothing
  * started. */
-MUST_CHECK int lease_connect(struct lease_book *book, struct worker *worker, lease_ready_fn ready, void *context,
-                             struct lease **ret_lease);
+MUST_CHECK int lease_connect(struct lease_book *book, struct worker *worker, void *whom, lease_ready_fn ready,
+                             void *context, struct lease **ret_lease);
 /* The connection is no longer wanted; ready is not told. Only before ready. */
 void lease_cancel(struct lease *lease);
 /* A leased session that had been idle was ended as its request came: that tells how long its worker keeps them. */

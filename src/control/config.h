@@ -28,7 +28,8 @@ enum { CONFIG_LISTENERS_MAX = 256 };
 enum config_balance { CONFIG_BALANCE_ROUND_ROBIN };
 enum config_upgrade { CONFIG_UPGRADE_OFF, CONFIG_UPGRADE_WEBSOCKET, CONFIG_UPGRADE_ANY }; /* as rewrite_upgrade */
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
-enum config_tls_verify { CONFIG_TLS_OFF, CONFIG_TLS_OPTIONAL, CONFIG_TLS_REQUIRED }; /* as tls_verify */
+enum config_tls_verify { CONFIG_TLS_OFF, CONFIG_TLS_OPTIONAL, CONFIG_TLS_REQUIRED };          /* as tls_verify */
+enum config_send_proxy { CONFIG_SEND_PROXY_OFF, CONFIG_SEND_PROXY_V1, CONFIG_SEND_PROXY_V2 }; /* as telling_version */
 enum config_others { CONFIG_OTHERS_REFUSE, CONFIG_OTHERS_PLAIN };
 enum config_sandbox { CONFIG_SANDBOX_AUTO, CONFIG_SANDBOX_OFF };
 
@@ -148,6 +149,7 @@ struct config_pool {
     enum config_balance balance;
     struct config_workers workers;
     struct config_worker_tls worker_tls;
+    enum config_send_proxy send_proxy;
     struct config_health health;
 };
 

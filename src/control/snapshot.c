@@ -9,6 +9,7 @@
 #include "control/config_tls.h"
 #include "io/io_epoll.h"
 #include "net/proxied.h"
+#include "net/telling.h"
 #include "net/tls_conn.h"
 
 enum { TEXT_BYTES_MAX = 1 << 30 };
@@ -28,17 +29,17 @@ static int copy_text(struct snapshot *snapshot, struct str from, struct str *ret
 }
 
 /* Each worker has a name of its own to verify, and sessions of its own. */
-static int fill_transport(struct transport_use *transport, const struct config_worker *from,
+static int fill_transport(struct transport_use *transport, struct telling *telling, const struct config_worker *from,
                           const struct config_pool *pool, struct tls_ctx *shared)
 {
     struct str name = pool->worker_tls.name;
-    struct tls_ctx *context = NULL;
+    int error = shared ? tls_client_for(shared, name.n ? name : from->address.host, &telling->tls) : 0;
 
-    if (!shared)
-        return 0;
-    int error = tls_client_for(shared, name.n ? name : from->address.host, &context);
-    if (!error)
-        *transport = (struct transport_use){.transport = &transport_tls, .settings = context};
+    telling->version = (enum telling_version)pool->send_proxy;
+    if (telling->version != TELLING_OFF)
+        *transport = (struct transport_use){.transport = &transport_telling, .settings = telling};
+    else if (telling->tls)
+        *transport = (struct transport_use){.transport = &transport_tls, .settings = telling->tls};
     return error;
 }
 
@@ -50,8 +51,9 @@ static int fill_transports(struct snapshot *snapshot, const struct config *confi
     int error = config_tls_pool(config, pool, &shared, why);
 
     for (size_t i = 0; i < from->workers.count && !error; i++) {
-        struct transport_use *transport = &snapshot->transports[snapshot->transport_count];
-        error = fill_transport(transport, &from->workers.items[i], from, shared);
+        uint32_t place = snapshot->transport_count;
+        error = fill_transport(&snapshot->transports[place], &snapshot->tellings[place], &from->workers.items[i], from,
+                               shared);
         snapshot->transport_count += !error;
     }
     tls_ctx_unref(shared);
@@ -250,12 +252,13 @@ static int make_room(struct snapshot *snapshot, const struct config *config)
     snapshot->workers = calloc(config->worker_count, sizeof(struct worker *));
     snapshot->weights = calloc(config->worker_count, sizeof(*snapshot->weights));
     snapshot->transports = calloc(config->worker_count, sizeof(*snapshot->transports));
+    snapshot->tellings = calloc(config->worker_count, sizeof(*snapshot->tellings));
     snapshot->listeners = calloc(config->listeners.count, sizeof(struct tls_ctx *));
     snapshot->proxied = calloc(config->listeners.count, sizeof(struct proxied_rules *));
     snapshot->routes = calloc(config->routes.count, sizeof(*snapshot->routes));
     snapshot->trusted = calloc(config->forwarded.trusted.count + 1, sizeof(*snapshot->trusted));
     bool made = snapshot->pools && snapshot->workers && snapshot->weights && snapshot->transports &&
-                snapshot->listeners && snapshot->proxied && snapshot->routes && snapshot->trusted;
+                snapshot->tellings && snapshot->listeners && snapshot->proxied && snapshot->routes && snapshot->trusted;
     return made ? 0 : -ERR_NO_MEMORY;
 }
 
@@ -363,7 +366,7 @@ void snapshot_destroy(struct snapshot **destroyed)
 
     *destroyed = NULL;
     for (uint32_t i = 0; i < snapshot->transport_count; i++)
-        tls_ctx_unref((struct tls_ctx *)(uintptr_t)snapshot->transports[i].settings); /* only its count changes */
+        tls_ctx_unref(snapshot->tellings[i].tls);
     for (uint32_t i = 0; i < snapshot->listener_count; i++)
         tls_ctx_unref(snapshot->listeners[i]);
     for (uint32_t i = 0; i < snapshot->listener_count; i++)
@@ -376,6 +379,7 @@ void snapshot_destroy(struct snapshot **destroyed)
     free(snapshot->workers);
     free(snapshot->weights);
     free(snapshot->transports);
+    free(snapshot->tellings);
     free(snapshot->listeners);
     free(snapshot->proxied);
     free(snapshot->routes);

@@ -21,6 +21,7 @@ struct snapshot {
     struct worker **workers;          /* of all pools, in their order */
     uint32_t *weights;                /* of workers */
     struct transport_use *transports; /* of workers */
+    struct telling *tellings;         /* beside each: its TLS, and whether it begins with a PROXY header */
     uint32_t transport_count;
     uint32_t worker_count;
     uint32_t index_end;             /* worker->index is below it */

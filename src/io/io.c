@@ -397,6 +397,12 @@ uint32_t io_untaken(const struct io_sock *sock)
     return sock->fd >= 0 && backend->untaken ? backend->untaken(sock) : 0;
 }
 
+void io_local(const struct io_sock *sock, struct sockaddr_storage *ret_address)
+{
+    if (sock->fd >= 0 && sock->io->backend->local)
+        sock->io->backend->local(sock, ret_address);
+}
+
 uint32_t io_timers(const struct io *io)
 {
     return io->wheel.linked;

@@ -141,6 +141,10 @@ static inline bool io_is_open(const struct io_sock *sock)
  * kernel: for a look now and then. */
 uint32_t io_untaken(const struct io_sock *sock);
 
+/* Where it is on this machine: the address that its peer connected to, or that it connects from. Untouched where that
+ * is not known. */
+void io_local(const struct io_sock *sock, struct sockaddr_storage *ret_address);
+
 /* Closes an accepted descriptor that nobody is going to adopt. */
 void io_discard(struct io *io, int fd);
 

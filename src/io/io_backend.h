@@ -52,6 +52,8 @@ struct io_backend {
     int64_t (*now_ns)(struct io *io);
     /* For io_untaken; NULL where it is not known. */
     uint32_t (*untaken)(const struct io_sock *sock);
+    /* For io_local; NULL the same. */
+    void (*local)(const struct io_sock *sock, struct sockaddr_storage *ret_address);
 };
 
 /* A backend's report that a socket is broken. */

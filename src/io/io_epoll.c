@@ -521,6 +521,14 @@ static uint32_t epoll_untaken(const struct io_sock *sock)
     return ioctl(sock->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (uint32_t)bytes : 0;
 }
 
+static void epoll_local(const struct io_sock *sock, struct sockaddr_storage *ret_address)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t n = sizeof(address);
+    if (getsockname(sock->fd, (struct sockaddr *)&address, &n) == 0)
+        *ret_address = address;
+}
+
 const struct io_backend io_epoll_backend = {
     .name = "epoll",
     .init = epoll_init,
@@ -538,4 +546,5 @@ const struct io_backend io_epoll_backend = {
     .wake = epoll_wake,
     .now_ns = epoll_now_ns,
     .untaken = epoll_untaken,
+    .local = epoll_local,
 };

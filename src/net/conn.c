@@ -464,7 +464,12 @@ bool conn_quiet(const struct conn *conn)
 
 struct str conn_alpn(const struct conn *conn)
 {
-    return conn->transport->alpn(conn);
+    return conn->transport->word(conn, TRANSPORT_ALPN);
+}
+
+struct str conn_word(const struct conn *conn, enum transport_word word)
+{
+    return conn->transport->word(conn, word);
 }
 
 struct str conn_scheme(const struct conn *conn)

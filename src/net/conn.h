@@ -115,6 +115,8 @@ bool conn_peer_ended(const struct conn *conn);
 bool conn_quiet(const struct conn *conn);
 /* From on_ready on: the protocol that both sides agreed on ("h2", "http/1.1"); empty when the transport knows none. */
 struct str conn_alpn(const struct conn *conn);
+/* The same for all that its transport knows of the connection; good as long as the conn. */
+struct str conn_word(const struct conn *conn, enum transport_word word);
 /* "http" or "https", by the transport. */
 struct str conn_scheme(const struct conn *conn);
 /* The peer's address for people, without the port. out has room for SOCK_TEXT_MAX. */

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 #include "net/conn.h"
+#include "net/hand_over.h"
 #include "net/proxy_proto.h"
-#include "net/tls_conn.h"
 
 struct proxied_rules {
     /* fixed after it was made */
@@ -89,39 +89,19 @@ static void refuse(struct proxied *proxied, enum proxied_note note, int error)
     conn_note_ready(proxied->conn, error);
 }
 
-/* The other transport is the conn's, or, on failure, none that holds anything. */
-static int change_transport(struct proxied *proxied)
+/* What came behind the header is the beginning of what follows. */
+static void let_in(struct proxied *proxied)
 {
     struct conn *conn = proxied->conn;
     struct tls_ctx *tls = proxied->rules->tls ? tls_ctx_ref(proxied->rules->tls) : NULL;
     struct tls_room *room = proxied->room->handshakes;
-    int error = bufq_move(&conn->in, &proxied->read, bufq_bytes(&proxied->read));
-
-    release(proxied);
-    conn->transport = &transport_plain;
-    if (tls && !error)
-        error = transport_tls.init(conn, tls, room);
-    if (tls && !error)
-        conn->transport = &transport_tls;
-    tls_ctx_unref(tls);
-    return error;
-}
-
-/* What came behind the header: TLS takes it as it starts, and of the plain transport the owner is told. */
-static void hand_over(struct proxied *proxied)
-{
-    struct conn *conn = proxied->conn;
     int error = proxied->room->admit(proxied->room->context, conn) ? 0 : -ERR_FULL;
 
     if (!error)
-        error = change_transport(proxied);
-    if (error) {
-        conn_note_ready(conn, error);
-        return;
-    }
-    conn->transport->start(conn);
-    if (conn->ready && bufq_bytes(&conn->in) > 0)
-        conn_note_received(conn, (int)bufq_bytes(&conn->in));
+        error = bufq_move(&conn->in, &proxied->read, bufq_bytes(&proxied->read));
+    release(proxied);
+    hand_over(conn, tls, room, error);
+    tls_ctx_unref(tls);
 }
 
 static void take_told(struct proxied *proxied, const struct proxy_told *told)
@@ -131,7 +111,7 @@ static void take_told(struct proxied *proxied, const struct proxy_told *told)
     proxied->room->note(proxied->room->context, told->local ? PROXIED_LOCAL : PROXIED_TAKEN);
     if (!told->local)
         memcpy(&conn->seat->peer, &told->from, sizeof(conn->seat->peer));
-    hand_over(proxied);
+    let_in(proxied);
 }
 
 /* ---- the header ---- */
@@ -224,7 +204,7 @@ static void on_task(struct io_task *task)
         return;
     }
     proxied->room->note(proxied->room->context, PROXIED_PLAIN);
-    hand_over(proxied);
+    let_in(proxied);
 }
 
 static void proxied_start(struct conn *conn)
@@ -264,7 +244,7 @@ static void proxied_fini(struct conn *conn)
     release(of_conn(conn));
 }
 
-static struct str proxied_alpn(const struct conn *conn)
+static struct str proxied_word(const struct conn *conn, enum transport_word word)
 {
     return STR_NONE;
 }
@@ -275,6 +255,6 @@ const struct transport transport_proxied = {
     .scheme = {"http", 4},
     .init = proxied_init,
     .start = proxied_start,
-    .alpn = proxied_alpn,
+    .word = proxied_word,
     .fini = proxied_fini,
 };

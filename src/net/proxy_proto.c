@@ -7,12 +7,10 @@
 
 #include "base/err.h"
 
-#define PREFIX_1  "PROXY "
-#define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
+#define PREFIX_1 "PROXY "
 
 enum {
-    LINE_MAX = 107, /* section 2.1: the longest line, with its end */
-    SIGNATURE_BYTES = 12,
+    LINE_MAX = 107,   /* section 2.1: the longest line, with its end */
     FRONT_BYTES = 16, /* of version 2: signature, command, family, length */
     TLV_HEAD = 3,
     TLV_CRC32C = 3,
@@ -216,11 +214,11 @@ int proxy_proto_parse(struct str bytes, struct proxy_told *ret_told)
     int n = 0;
 
     memset(&told, 0, sizeof(told));
-    if (!first && !begins(bytes, str_slice(SIGNATURE, SIGNATURE_BYTES)))
+    if (!first && !begins(bytes, str_slice(PROXY_SIGNATURE, PROXY_SIGNATURE_BYTES)))
         return -ERR_PROXY_MISSING;
     if (first && bytes.n >= sizeof(PREFIX_1) - 1)
         n = parse_1(bytes, &told);
-    else if (!first && bytes.n >= SIGNATURE_BYTES)
+    else if (!first && bytes.n >= PROXY_SIGNATURE_BYTES)
         n = parse_2(bytes, &told);
     if (n > 0)
         *ret_told = told;

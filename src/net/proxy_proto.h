@@ -14,6 +14,9 @@
 
 /* A header is no longer than this, with all that it tells beside the addresses. */
 enum { PROXY_PROTO_MAX = 4096 };
+/* What version 2 begins with. */
+#define PROXY_SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
+enum { PROXY_SIGNATURE_BYTES = 12 };
 
 union proxy_address {
     struct sockaddr any; /* AF_UNSPEC: none (a Unix socket) */

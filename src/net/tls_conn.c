@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "net/conn.h"
+#include "net/tls_names.h"
 
 enum {
     TLS_MAGIC = 0x746c7363,
@@ -38,6 +39,7 @@ struct tls_conn {
     struct tls_ctx *ctx;
     struct tls_room *room; /* NULL: our own pace */
     SSL *ssl;
+    char *subject; /* the client's, when it has shown a certificate */
     struct bufq cipher_in, cipher_out;
     size_t encrypted; /* of the front of conn->out: its ciphertext is in cipher_out */
     struct tls_step step;
@@ -378,8 +380,24 @@ static int failure_of(const struct tls_conn *tls)
     return tls->eof ? -ERR_CONN_CLOSED : -ERR_TLS_HANDSHAKE;
 }
 
+/* A server's peer that has shown none has none; one that was shown was believed, or there is no connection. */
+static int keep_subject(struct tls_conn *tls)
+{
+    X509 *shown = tls_ctx_is_server(tls->ctx) ? SSL_get0_peer_certificate(tls->ssl) : NULL;
+
+    if (shown)
+        tls->subject = tls_names_subject(shown);
+    return !shown || tls->subject ? 0 : -ERR_NO_MEMORY;
+}
+
 static void finish_handshake(struct tls_conn *tls)
 {
+    int error = keep_subject(tls);
+
+    if (error) {
+        fail(tls, error);
+        return;
+    }
     tls->established = true;
     io_timer_fini(tls->conn->io, &tls->timer);
     if (tls->in_room) {
@@ -485,6 +503,7 @@ static void release(struct tls_conn *tls)
     if (tls->established)
         SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(tls->ssl);
+    free(tls->subject); /* not per request: once a handshake */
     tls_ctx_unref(tls->ctx);
     free(tls); /* not per request: a TLS connection has more from the library's malloc */
 }
@@ -532,12 +551,19 @@ static void tls_fini(struct conn *conn)
     release(tls);
 }
 
-static struct str tls_alpn(const struct conn *conn)
+static struct str tls_word(const struct conn *conn, enum transport_word word)
 {
+    const struct tls_conn *tls = conn->transport_state; /* NULL: the connection is closed */
     const unsigned char *name;
     unsigned n;
 
-    SSL_get0_alpn_selected(of_conn(conn)->ssl, &name, &n);
+    if (!tls)
+        return STR_NONE;
+    if (word == TRANSPORT_PEER_SUBJECT)
+        return tls->subject ? str_of(tls->subject) : STR_NONE;
+    if (word == TRANSPORT_TLS_VERSION)
+        return str_of(SSL_get_version(tls->ssl));
+    SSL_get0_alpn_selected(tls->ssl, &name, &n);
     return n ? str_slice((const char *)name, n) : STR_NONE;
 }
 
@@ -550,6 +576,6 @@ const struct transport transport_tls = {
     .receive = tls_receive,
     .send = tls_send,
     .end = tls_end,
-    .alpn = tls_alpn,
+    .word = tls_word,
     .fini = tls_fini,
 };

@@ -1,6 +1,7 @@
 /* A sorted table of lower-case names: thousands of certificates are a listener like any other. */
 #include "net/tls_names.h"
 
+#include <openssl/bio.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 
@@ -155,4 +156,18 @@ bool tls_names_find(const struct tls_names *names, struct str name, size_t *ret_
         return false;
     lower[dot - 1] = '*';
     return find_exact(names, lower + dot - 1, name.n - dot + 1, ret_index);
+}
+
+/* not per request: once a handshake. */
+char *tls_names_subject(const X509 *certificate)
+{
+    BIO *out = BIO_new(BIO_s_mem());
+    char *text = NULL, *bytes;
+
+    if (out && X509_NAME_print_ex(out, X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253) >= 0) {
+        long n = BIO_get_mem_data(out, &bytes);
+        text = strndup(n > 0 ? bytes : "", n > 0 ? (size_t)n : 0);
+    }
+    BIO_free(out);
+    return text;
 }

@@ -23,5 +23,8 @@ MUST_CHECK int tls_names_add(struct tls_names *names, const struct x509_st *cert
 void tls_names_sort(struct tls_names *names);
 /* The name as it stands, else by a wildcard in place of its first label; case does not matter. */
 bool tls_names_find(const struct tls_names *names, struct str name, size_t *ret_index);
+/* Whose certificate it is, as RFC 4514 writes it ("CN=a,O=b"), in printable ASCII alone; the caller's to free. NULL
+ * without memory. */
+char *tls_names_subject(const struct x509_st *certificate);
 
 #endif

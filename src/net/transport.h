@@ -14,11 +14,18 @@
 struct conn;
 struct seat;
 
+enum transport_word {
+    TRANSPORT_ALPN,        /* the protocol that both sides agreed on ("h2") */
+    TRANSPORT_TLS_VERSION, /* "TLSv1.3" */
+    TRANSPORT_PEER_SUBJECT /* of the certificate that the peer has shown and that is believed, as RFC 4514 writes it */
+};
+
 struct transport {
     const char *name;
     struct str scheme; /* of what is asked over it: "http" or "https" */
     bool says_end;     /* closing without its word of an end looks like a cut: `end` comes before the socket's */
     bool rises;        /* it keeps nothing for a conn, which may go while nobody speaks */
+    bool personal;     /* what is sent goes for one client: the conn is never used for another one */
     /* The conn is to use it: get what that needs, by settings that may go once this has returned. `room` is the
      * reactor's, or NULL. 0, or a code with nothing held. */
     int (*init)(struct conn *conn, const void *settings, void *room);
@@ -34,8 +41,8 @@ struct transport {
     void (*splice_out)(struct conn *conn);
     /* Everything was sent: say that no more will come. Where says_end, conn_note_sent follows once that has left. */
     void (*end)(struct conn *conn);
-    /* The protocol that was agreed on while it started ("h2"); empty when none was. */
-    struct str (*alpn)(const struct conn *conn);
+    /* What is known since it has started; empty when it is not. */
+    struct str (*word)(const struct conn *conn, enum transport_word word);
     /* The socket is closed, or was never open: give back what init took. */
     void (*fini)(struct conn *conn);
 };

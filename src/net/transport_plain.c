@@ -92,7 +92,7 @@ static int plain_init(struct conn *conn, const void *settings, void *room)
     return 0;
 }
 
-static struct str plain_alpn(const struct conn *conn)
+static struct str plain_word(const struct conn *conn, enum transport_word word)
 {
     return STR_NONE;
 }
@@ -117,6 +117,6 @@ const struct transport transport_plain = {
     .splice_in = plain_splice_in,
     .splice_out = plain_splice_out,
     .end = plain_end,
-    .alpn = plain_alpn,
+    .word = plain_word,
     .fini = plain_fini,
 };

@@ -4,6 +4,7 @@
 #include "proxy/exchange.h"
 
 #include "http/target.h"
+#include "net/telling.h"
 #include "proxy/ending.h"
 #include "proxy/exchange_parts.h"
 #include "proxy/own_answer.h"
@@ -126,7 +127,8 @@ static enum exchange_step start_lease(struct exchange *x)
         note_connected(x);
         return EXCHANGE_FORWARD;
     }
-    int error = lease_connect(x->home->leases, x->target, on_leased, x, &x->connecting);
+    struct telling_client whom = {&x->client.session->conn, x->id};
+    int error = lease_connect(x->home->leases, x->target, &whom, on_leased, x, &x->connecting);
     if (error)
         return fail(x, error, EXCHANGE_RETRY);
     patience_set_for(x, x->rules->connect_ms);

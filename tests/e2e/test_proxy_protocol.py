@@ -1,15 +1,18 @@
 """The PROXY protocol: whose client it is, told by the proxy in front; and everybody who may not tell it."""
 
 import json
+import shutil
 import socket
+import socketserver
 import ssl
 import subprocess
+import threading
 
 import pytest
 
 from harness.certificates import Authority
-from harness.client import Client
-from harness.proxy_header import SIGNATURE, TLV_ALPN, tlv, v1, v2
+from harness.proxy_header import (SIGNATURE, TLV_ALPN, TLV_SSL, TLV_SSL_VERSION, TLV_UNIQUE_ID, parse_tlvs, read, tlv,
+                                  v1, v2)
 from harness.waiting import free_port
 
 CLIENT = ("192.0.2.1", 40000)
@@ -171,3 +174,133 @@ def test_proxy_check_wants_networks(ballast_path, tmp_path):
                                     "listeners": [{"address": "8080", "proxy_protocol": block}]}))
         done = subprocess.run([ballast_path, "check", "-c", path], capture_output=True, text=True, check=False)
         assert done.returncode == 1 and said in done.stdout, done
+
+
+# ---- to workers ----
+
+class ToldWorker(socketserver.ThreadingTCPServer):
+    """Reads a header at the front of each connection, then answers every request: `seen` has (told, TLVs, target)."""
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, tls=None):
+        super().__init__(("127.0.0.1", 0), None)
+        self.tls = tls
+        self.lock = threading.Lock()
+        self.seen = []
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.server_address[1]}"
+
+    def finish_request(self, request, client_address):
+        request.settimeout(20)
+        plain = request.makefile("rb", buffering=0)  # nothing of what follows may be read with it
+        told, tlvs = read(plain)
+        stream = (self.tls.wrap_socket(request, server_side=True) if self.tls else request).makefile("rwb")
+        while line := stream.readline():
+            with self.lock:
+                self.seen.append((told, tlvs, line.split()[1].decode()))
+            while stream.readline().strip():
+                pass
+            stream.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            stream.flush()
+
+    def handle_error(self, request, client_address):
+        pass  # a probe's connection that ends inside
+
+    def requests(self):
+        with self.lock:
+            return [seen for seen in self.seen if seen[2] != "/health"]
+
+    def probes(self):
+        with self.lock:
+            return [seen for seen in self.seen if seen[2] == "/health"]
+
+
+@pytest.fixture
+def told_worker(stack):
+    def start(tls=None):
+        worker = ToldWorker(tls)
+        stack.callback(worker.server_close)
+        stack.callback(worker.shutdown)
+        return worker
+    return start
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_proxy_worker_is_told_of_each_client(balance, told_worker, version):
+    worker = told_worker()
+    ballast = balance(worker, pools={"web": {"send_proxy": version}})
+    for source in ("127.0.0.2", "127.0.0.3", "127.0.0.2"):
+        answer = send(ballast.address[1], b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
+                      b"GET /b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", source)
+        assert answer.count(b"HTTP/1.1 200 ") == 2
+    seen = worker.requests()
+    assert [told[0][0] for told, _, _ in seen] == ["127.0.0.2"] * 2 + ["127.0.0.3"] * 2 + ["127.0.0.2"] * 2
+    assert {told[1] for told, _, _ in seen} == {ballast.address}
+    probes = worker.probes()
+    assert probes and all(told is None for told, _, _ in probes)
+    assert ballast.settled_metrics()['ballast_connections{side="worker",state="idle"}'] == 0
+
+
+def test_proxy_worker_is_told_of_tls_and_the_request(balance, told_worker, authority):
+    chain, key = authority.sign("test.example")
+    worker = told_worker()
+    port = free_port()
+    ballast = balance(worker, pools={"web": {"send_proxy": "v2"}}, listeners=[
+        {"address": f"127.0.0.1:{free_port()}"},
+        {"address": f"127.0.0.1:{port}", "tls": {"certificates": [{"chain": str(chain), "key": str(key)}]}}])
+    done = subprocess.run(["curl", "-sS", "--cacert", authority.path,
+                           "--connect-to", f"test.example:443:127.0.0.1:{port}", "--http2",
+                           "-H", "X-Request-ID: it-is-this", "https://test.example/"],
+                          capture_output=True, check=True, timeout=30)
+    assert done.stdout == b"ok"
+    (told, tlvs, _), = worker.requests()
+    assert told[1] == ("127.0.0.1", port)
+    assert tlvs[TLV_ALPN] == b"h2" and tlvs[TLV_UNIQUE_ID] == b"it-is-this"
+    assert tlvs[TLV_SSL][:5] == b"\x01\0\0\0\x01"
+    assert parse_tlvs(tlvs[TLV_SSL][5:]) == {TLV_SSL_VERSION: b"TLSv1.3"}
+    assert ballast.get("/").status == 200
+    assert set(worker.requests()[1][1]) == {TLV_UNIQUE_ID}  # that one came without TLS
+
+
+def test_proxy_header_stands_before_tls_to_the_worker(balance, told_worker, authority):
+    chain, key = authority.sign("localhost", alternatives=["IP:127.0.0.1"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    worker = told_worker(context)
+    ballast = balance(worker, pools={"web": {"send_proxy": "v2", "worker_tls": {"ca": str(authority.path),
+                                                                                "enabled": True}}})
+    assert ballast.get("/").status == 200
+    assert worker.requests()[0][0][0][0] == "127.0.0.1"
+
+
+def test_proxy_from_one_ballast_to_another(balance, behind):
+    _, inner = behind()
+    for version in ("v1", "v2"):
+        outer = balance(f"127.0.0.1:{inner}", pools={"web": {"send_proxy": version}})
+        answer = send(outer.address[1], GET, "127.0.0.9").lower()
+        assert b"x-forwarded-for: 127.0.0.9\r\n" in answer
+
+
+def test_proxy_to_nginx(balance, stack, tmp_path):
+    """A receiver that is not ours."""
+    command = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/sbin")
+    assert command, "nginx is missing"
+    port = free_port()
+    (tmp_path / "nginx.conf").write_text(f"""
+daemon off; pid {tmp_path}/pid; error_log stderr; worker_processes 1;
+events {{ }}
+http {{ access_log off;
+  client_body_temp_path {tmp_path}/b; proxy_temp_path {tmp_path}/p; fastcgi_temp_path {tmp_path}/f;
+  uwsgi_temp_path {tmp_path}/u; scgi_temp_path {tmp_path}/s;
+  server {{ listen 127.0.0.1:{port} proxy_protocol;
+    location / {{ return 200 "$proxy_protocol_addr to $proxy_protocol_server_port"; }} }} }}
+""")
+    process = stack.enter_context(subprocess.Popen([command, "-c", tmp_path / "nginx.conf"], stderr=subprocess.DEVNULL))
+    stack.callback(process.terminate)
+    for version in ("v1", "v2"):
+        ballast = balance(f"127.0.0.1:{port}", pools={"web": {"send_proxy": version}})
+        assert send(ballast.address[1], GET, "127.0.0.7").endswith(f"127.0.0.7 to {ballast.address[1]}".encode())

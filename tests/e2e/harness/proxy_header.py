@@ -38,3 +38,41 @@ def v2(source=None, target=("198.51.100.2", 443), tlvs=b"", summed=False):
     header = SIGNATURE + struct.pack(">BBH", 0x21 if source else 0x20, family, len(addresses) + len(tlvs))
     header += addresses + tlvs
     return header[:-4] + struct.pack(">I", crc32c(header)) if summed else header
+
+
+def exactly(stream, n):
+    data = stream.read(n)
+    assert len(data) == n, f"the header is cut: {data!r}"
+    return data
+
+
+def read(stream):
+    """(told, TLVs) of the header at the front of a binary file: told is (source, target), or None when it tells of
+    nobody."""
+    first = exactly(stream, 12)
+    if first != SIGNATURE:
+        line = first + stream.readline()
+        assert line.endswith(b"\r\n") and line.startswith(b"PROXY "), line
+        words = line[:-2].decode().split(" ")
+        if words[1] == "UNKNOWN":
+            return None, {}
+        return ((words[2], int(words[4])), (words[3], int(words[5]))), {}
+    command, family, n = struct.unpack(">BBH", exactly(stream, 4))
+    body = exactly(stream, n)
+    told = None
+    if command == 0x21 and family:
+        kind, size = (socket.AF_INET, 4) if family == 0x11 else (socket.AF_INET6, 16)
+        ports = struct.unpack(">HH", body[2 * size:2 * size + 4])
+        told = ((socket.inet_ntop(kind, body[:size]), ports[0]),
+                (socket.inet_ntop(kind, body[size:2 * size]), ports[1]))
+        body = body[2 * size + 4:]
+    return told, parse_tlvs(body)
+
+
+def parse_tlvs(data):
+    found = {}
+    while data:
+        kind, n = struct.unpack(">BH", data[:3])
+        assert len(data) >= 3 + n and kind not in found, data
+        found[kind], data = data[3:3 + n], data[3 + n:]
+    return found

@@ -111,7 +111,7 @@ static struct session *connect_to(struct fixture *f, uint32_t worker)
 {
     struct lease *lease;
     f->told = 0;
-    assert_int_equal(lease_connect(&f->book, &f->workers[worker], on_ready, f, &lease), 0);
+    assert_int_equal(lease_connect(&f->book, &f->workers[worker], NULL, on_ready, f, &lease), 0);
     assert_int_equal(f->told, 0);
     assert_true(io_sim_run(f->net, is_told, f, 1000));
     if (f->session)
@@ -339,7 +339,7 @@ static void lease_cancels(void **state)
     io_sim_limits(f.net)->delay_ns = 5000000;
     for (int turns = 0; turns < 3; turns++) {
         f.told = 0;
-        assert_int_equal(lease_connect(&f.book, &f.workers[0], on_ready, &f, &lease), 0);
+        assert_int_equal(lease_connect(&f.book, &f.workers[0], NULL, on_ready, &f, &lease), 0);
         for (int i = 0; i < turns; i++)
             io_sim_step(f.net);
         lease_cancel(lease);
@@ -367,14 +367,53 @@ static void lease_has_a_limit(void **state)
     struct lease *leases[SESSIONS_MAX + 1];
     setup(&f);
     for (int i = 0; i < SESSIONS_MAX; i++)
-        assert_int_equal(lease_connect(&f.book, &f.workers[0], on_ready, &f, &leases[i]), 0);
+        assert_int_equal(lease_connect(&f.book, &f.workers[0], NULL, on_ready, &f, &leases[i]), 0);
     leases[SESSIONS_MAX] = NULL;
-    assert_int_equal(lease_connect(&f.book, &f.workers[0], on_ready, &f, &leases[SESSIONS_MAX]), -ERR_FULL);
+    assert_int_equal(lease_connect(&f.book, &f.workers[0], NULL, on_ready, &f, &leases[SESSIONS_MAX]), -ERR_FULL);
     assert_null(leases[SESSIONS_MAX]);
     for (int i = 0; i < SESSIONS_MAX; i++)
         lease_cancel(leases[i]);
     assert_true(io_sim_run(f.net, all_closed, &f, 1000));
     give_back(&f, connect_to(&f, 0));
+    teardown(&f);
+}
+
+static void *told_of;
+
+static int personal_init(struct conn *conn, const void *settings, void *room)
+{
+    told_of = room;
+    return transport_plain.init(conn, settings, NULL);
+}
+
+/* What goes for one client is closed when it is returned, and what idles from before is nobody's. */
+static void lease_of_one_client_is_not_shared(void **state)
+{
+    struct transport personal = transport_plain;
+    struct transport_use use_it = {.transport = &personal};
+    struct fixture f;
+    struct lease *lease;
+    personal.personal = true;
+    personal.init = personal_init;
+    setup(&f);
+    give_back(&f, connect_to(&f, 0));
+    assert_int_equal(f.book.idle, 1);
+    atomic_store(&f.workers[0].transport, &use_it);
+    assert_null(lease_take(&f.book, &f.workers[0]));
+    f.told = 0;
+    told_of = NULL;
+    assert_int_equal(lease_connect(&f.book, &f.workers[0], &f, on_ready, &f, &lease), 0);
+    assert_ptr_equal(told_of, &f);
+    assert_true(io_sim_run(f.net, is_told, &f, 1000));
+    use(&f, f.session);
+    atomic_store(&f.workers[0].transport, NULL); /* a reload: it stays what it was */
+    give_back(&f, f.session);
+    settle(&f);
+    assert_int_equal(f.book.idle, 1);
+    assert_int_equal(f.book.open, 1);
+    struct session *shared = lease_take(&f.book, &f.workers[0]);
+    assert_non_null(shared);
+    give_back(&f, shared);
     teardown(&f);
 }
 
@@ -387,7 +426,7 @@ static void lease_drains(void **state)
     struct session *idle = connect_to(&f, 0), *leased = connect_to(&f, 1);
     give_back(&f, idle);
     f.told = 0;
-    assert_int_equal(lease_connect(&f.book, &f.workers[1], on_ready, &f, &lease), 0);
+    assert_int_equal(lease_connect(&f.book, &f.workers[1], NULL, on_ready, &f, &lease), 0);
     lease_book_drain(&f.book);
     assert_int_equal(f.book.idle, 0);
     assert_null(lease_take(&f.book, &f.workers[0]));
@@ -416,7 +455,7 @@ static void lease_survives_no_memory(void **state)
     setup(&f);
     for (unsigned n = 1; n <= 2; n++) {
         alloc_fail_at(n);
-        assert_true(lease_connect(&f.book, &f.workers[0], on_ready, &f, &lease) < 0);
+        assert_true(lease_connect(&f.book, &f.workers[0], NULL, on_ready, &f, &lease) < 0);
         assert_true(alloc_fail_stop());
         assert_null(lease);
         assert_int_equal(f.book.open, 0);
@@ -510,6 +549,7 @@ int main(void)
         cmocka_unit_test(lease_cancels),
         cmocka_unit_test(lease_tells_of_a_refusal),
         cmocka_unit_test(lease_has_a_limit),
+        cmocka_unit_test(lease_of_one_client_is_not_shared),
         cmocka_unit_test(lease_drains),
         cmocka_unit_test(lease_rests),
         cmocka_unit_test(lease_ends_at_rest),
