@@ -164,6 +164,7 @@ struct config_route {
     struct str path; /* begins with / */
     struct str pool_name;
     size_t pool; /* index in pools */
+    bool server_timing;
 };
 
 struct config_routes {

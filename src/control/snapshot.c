@@ -162,6 +162,7 @@ static int fill_routes(struct snapshot *snapshot, const struct config *config)
         const struct config_route *from = &config->routes.items[i];
         struct route *route = &snapshot->routes[i];
         route->pool = snapshot->pools[from->pool];
+        route->server_timing = from->server_timing;
         error = copy_text(snapshot, from->host, &route->host);
         if (!error)
             error = copy_text(snapshot, from->path, &route->path);

@@ -9,6 +9,7 @@
 #include "proxy/exchange_parts.h"
 #include "proxy/own_answer.h"
 #include "proxy/patience.h"
+#include "proxy/server_timing.h"
 #include "proxy/tunnel.h"
 
 static enum exchange_step fail(struct exchange *x, int error, enum exchange_step next)
@@ -63,9 +64,13 @@ static enum exchange_step admit(struct exchange *x)
 static enum exchange_step route(struct exchange *x)
 {
     const struct msg *head = &x->client.head;
+    const struct route *found = route_match(&x->rules->routes, target_host_name(head->authority), head->path);
 
-    x->pool = route_find(&x->rules->routes, target_host_name(head->authority), head->path);
-    return x->pool ? EXCHANGE_PICK : fail(x, -ERR_NO_ROUTE, EXCHANGE_REPLY);
+    if (!found)
+        return fail(x, -ERR_NO_ROUTE, EXCHANGE_REPLY);
+    x->pool = found->pool;
+    x->server_timing = found->server_timing;
+    return EXCHANGE_PICK;
 }
 
 /* A worker that only let go of an idle connection may be asked again, but after the others: one that dies does that
@@ -205,6 +210,8 @@ static int pass_head(struct exchange *x)
     if (tunnel && !tunnel_is_wanted(x))
         return -ERR_ANSWER_SWITCHED;
     rewrite_answer(head, msg_via(head), exchange_home_date(x->home), &x->rules->rewrite);
+    if (x->server_timing && server_timing_add(x))
+        return -ERR_NO_MEMORY;
     x->answering = true;
     x->status = head->status;
     x->first_byte_ns = io_now_ns(x->home->io);

@@ -57,8 +57,9 @@ struct exchange {
     bool continued;  /* one was: a client that asked for it goes on with its body */
     bool fresh_only; /* an idle connection failed: the next try connects */
     bool reused;
-    bool waited; /* in line among other retries, before the try that comes */
-    bool tunnel; /* the answer is a 101 */
+    bool waited;        /* in line among other retries, before the try that comes */
+    bool tunnel;        /* the answer is a 101 */
+    bool server_timing; /* the client is told what took how long */
     uint32_t tries;
     int status;
     int error;

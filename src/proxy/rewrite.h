@@ -28,7 +28,7 @@ struct rewrite_client {
     struct str host; /* the peer's address as text */
 };
 
-enum { REWRITE_REQUEST_FIELDS = 8, REWRITE_ANSWER_FIELDS = 2 }; /* room they need in msg->fields */
+enum { REWRITE_REQUEST_FIELDS = 8, REWRITE_ANSWER_FIELDS = 3 }; /* room they need in msg->fields */
 enum { REWRITE_ID_BYTES = 32 };
 
 /* The request's id: its own X-Request-ID if that is 1 to 128 of [A-Za-z0-9._-], else a new one from the arena; {NULL,

@@ -9,6 +9,7 @@ struct route {
     struct str host; /* "api.example.com", "*.example.com" (any name below it), or empty: any. Without a port */
     struct str path; /* prefix, or empty: any. "/v1/" is for all below it; "/v1" also for itself, not for "/v10" */
     struct pool *pool;
+    bool server_timing; /* its answers have Server-Timing */
 };
 
 struct route_table {

@@ -1,12 +1,14 @@
 """Routes: which host and path lead to which pool; the first match wins."""
 
 import contextlib
+import re
 
 import pytest
 
 from harness.ballast import Ballast
 from harness.client import Client
 from harness.programs import DemoWorker
+from harness.worker import Script
 
 ROUTES = [
     {"host": "api.example.com", "path": "/v1/", "pool": "api"},
@@ -98,3 +100,19 @@ def test_metrics_come_before_routes(routed):
     assert pool_of(routed, b"nobody.test", b"/metrics") == 200
     assert pool_of(routed, b"nobody.test", b"/metrics/x") == 404
     assert pool_of(routed, b"nobody.test", b"/metrics?x=1") == 200
+
+
+def test_answers_of_a_route_tell_what_took_how_long(demo, balance, scripted):
+    """Where it is asked for, and beside what the worker says itself; nobody else is told."""
+    worker = scripted()
+    worker.default = Script((b"HTTP/1.1 200 OK\r\nServer-Timing: db;dur=3\r\nContent-Length: 0\r\n\r\n",))
+    pools = {"slow": {"workers": [demo("--delay-ms=50").address], "health": {"interval": "1s"}}}
+    ballast = balance(worker, alive=2, pools=pools, routes=[
+        {"path": "/slow", "pool": "slow", "server_timing": True},
+        {"path": "/timed", "pool": "web", "server_timing": True}, {"pool": "web"}])
+    for target, said, least in ("/timed", [b"db;dur=3"], 0), ("/slow", [], 50):
+        *theirs, ours = ballast.get(target).fields.all(b"server-timing")
+        assert theirs == said
+        times = re.fullmatch(rb"queue;dur=(\S+), connect;dur=(\S+), worker;dur=(\S+)", ours).groups()
+        assert all(0 <= float(time) < 5000 for time in times) and float(times[-1]) >= least
+    assert ballast.get("/").fields.all(b"server-timing") == [b"db;dur=3"]
