@@ -222,7 +222,7 @@ int lease_book_init(struct lease_book *book, const struct lease_options *options
     *book = (struct lease_book){.owner = {on_ready, on_lost, on_closed}, .options = *options};
     table_init(&book->shelves, sizeof(struct lease_shelf));
     rest_init(&book->rest, drop_session);
-    slab_init(&book->leases, sizeof(struct lease), options->max_sessions, options->max_sessions / 4);
+    slab_init_blocks(&book->leases, sizeof(struct lease), options->max_sessions);
     /* Twice: what has rested is still there when the next request makes another. */
     slab_init(&book->sessions, sizeof(struct lease_session), 2 * options->max_sessions, REST_WHOLE);
     return lease_book_grow(book, options->workers);
@@ -266,7 +266,6 @@ void lease_book_adopt(struct lease_book *book, const struct lease_options *optio
     book->options = *options;
     book->options.io = io;
     book->leases.max_objects = options->max_sessions;
-    book->leases.keep = options->max_sessions / 4;
     book->sessions.max_objects = 2 * options->max_sessions;
     close_idle(book, false);
 }

@@ -226,7 +226,7 @@ void clients_init(struct clients *clients, const struct clients_options *options
         .open = on_open, .closed = on_session_closed, .head_lost = on_head_lost, .idles = on_idles};
     list_init(&clients->open);
     rest_init(&clients->rest, drop_session);
-    slab_init(&clients->seats, sizeof(struct client), options->most, options->most / 4);
+    slab_init_blocks(&clients->seats, sizeof(struct client), options->most);
     /* Twice: what has rested is still there when the next byte makes another. */
     slab_init(&clients->sessions, sizeof(struct client_session), 2 * options->most, REST_WHOLE);
 }
