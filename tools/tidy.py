@@ -94,6 +94,7 @@ COVERED_ELSEWHERE = {
     "src/main/admin_socket.c": ("tests/e2e/test_admin_http.py", "a socket with its mode, in a file system"),
     "src/proxy/exchange_view.c": ("tests/unit/proxy/reactor_test.c", "seen by an order to a reactor"),
     "src/http/client_door.c": ("tests/unit/http/h2_server_test.c", "what is behind the door shows which one it was"),
+    "src/http/worker_door.c": ("tests/unit/http/h2_client_test.c", "what comes of it shows which one it was"),
     "src/http/h2_room.c": ("tests/unit/http/h2_server_test.c", "its memory is what sessions use, refused there"),
     "src/http/h2_session.c": ("tests/unit/http/h2_server_test.c", "frames in, frames out: nothing else is seen"),
     "src/http/h2_stream.c": ("tests/unit/http/h2_server_test.c", "a stream is nothing without its session"),

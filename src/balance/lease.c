@@ -6,11 +6,12 @@ struct lease {
     struct seat seat; /* first */
     struct lease_book *book;
     struct worker *worker;
-    struct list link; /* of its shelf, while it idles */
+    struct list link; /* of its shelf, while it idles or is shared */
     union {
-        struct {                  /* until it is connected */
-            lease_ready_fn ready; /* NULL once told or cancelled */
-            void *context;
+        struct {               /* until it is connected */
+            struct list waits; /* of struct lease_wait */
+            uint32_t waiting;
+            bool given; /* somebody who waited got it */
         };
         struct {                   /* from its first return on */
             int64_t idle_since_ms; /* when its last answer was whole */
@@ -18,20 +19,21 @@ struct lease {
         };
     };
     bool shelved;
-    bool personal; /* it goes for one client */
+    bool personal;    /* it goes for one client */
+    uint8_t protocol; /* enum worker_protocol: it was connected for */
     struct io_reap reap;
 };
 
 /* What a lease needs while a request is under way. */
 struct lease_session {
-    struct h1_client client; /* first */
+    union worker_door door; /* first */
     struct lease_book *book;
     struct io_reap reap;
 };
 
-static struct lease_book *of_owner(struct h1_client_owner *owner)
+static struct lease_book *of_user(struct session_user *user)
 {
-    return CONTAINER_OF(owner, struct lease_book, owner);
+    return CONTAINER_OF(user, struct lease_book, user);
 }
 
 static struct lease *of_seat(struct seat *seat)
@@ -55,7 +57,7 @@ static void close_lease(struct lease *lease)
     struct session *session = session_on(lease);
 
     if (session)
-        h1_client_close(CONTAINER_OF(session, struct h1_client, session));
+        session_close(session);
     else
         seat_close(&lease->seat);
 }
@@ -74,8 +76,11 @@ static struct lease_shelf *shelf_at(const struct lease_book *book, const struct 
 {
     struct lease_shelf *shelf = table_at(&book->shelves, worker->index);
 
-    if (!shelf->idle.next)
+    if (!shelf->idle.next) {
         list_init(&shelf->idle);
+        list_init(&shelf->shared);
+        list_init(&shelf->connecting);
+    }
     return shelf;
 }
 
@@ -86,25 +91,84 @@ static struct lease_shelf *shelf_of(const struct lease *lease)
 
 static void unshelve(struct lease *lease)
 {
+    list_remove(&lease->link);
     if (!lease->shelved)
         return;
     lease->shelved = false;
-    list_remove(&lease->link);
     shelf_of(lease)->count--;
     lease->book->idle--;
 }
 
-static void on_ready(struct h1_client_owner *owner, struct h1_client *client, int error)
-{
-    struct lease *lease = of_session(&client->session);
-    lease_ready_fn ready = lease->ready;
+/* ---- those who wait ---- */
 
-    lease->ready = NULL;
-    if (error || !ready)
-        h1_client_close(client);
-    if (ready)
-        ready(lease->context, error ? NULL : &client->session, error);
+static void stop_waiting(struct lease_wait *wait)
+{
+    list_remove(&wait->link);
+    wait->lease->waiting--;
+    wait->lease = NULL;
 }
+
+/* Its session may become one of many streams, as far as is known. */
+static bool may_be_shared(const struct worker *worker)
+{
+    enum worker_protocol protocol = worker_protocol(worker);
+
+    return protocol == WORKER_H2C || protocol == WORKER_H2 ||
+           (protocol == WORKER_AUTO && atomic_load_explicit(&worker->speaks_h2, memory_order_relaxed));
+}
+
+static int join_or_start(struct lease_book *book, struct worker *worker, void *whom, struct lease_wait *wait);
+
+/* There was no place left for it. */
+static void connect_again(struct lease *lease, struct lease_wait *wait)
+{
+    int error = join_or_start(lease->book, lease->worker, NULL, wait);
+
+    if (error)
+        wait->ready(wait->context, NULL, error);
+}
+
+static bool has_place(const struct lease *lease, struct session *session)
+{
+    return session_is_shared(session) ? session_slots(session) > 0 : !lease->given;
+}
+
+static void tell_waiting(struct lease *lease, int error)
+{
+    struct session *session = session_on(lease);
+
+    while (!list_empty(&lease->waits)) {
+        struct lease_wait *wait = CONTAINER_OF(lease->waits.next, struct lease_wait, link);
+        bool place = !error && has_place(lease, session);
+        stop_waiting(wait);
+        if (!error && !place && lease->given) {
+            connect_again(lease, wait);
+            continue;
+        }
+        if (!error && !place)
+            error = -ERR_STREAM_REFUSED; /* a worker that wants no streams at all */
+        lease->given = true;
+        session->claimed += place && session_is_shared(session);
+        wait->ready(wait->context, place ? session : NULL, error);
+    }
+}
+
+static void on_ready(struct session_user *user, struct session *session, int error)
+{
+    struct lease *lease = of_session(session);
+    bool shared = !error && session_is_shared(session);
+
+    list_remove(&lease->link);
+    if (!error && lease->protocol == WORKER_AUTO)
+        atomic_store_explicit(&lease->worker->speaks_h2, shared, memory_order_relaxed);
+    if (shared && !lease->personal)
+        list_prepend(&shelf_of(lease)->shared, &lease->link);
+    if (error || lease->waiting == 0)
+        session_close(session);
+    tell_waiting(lease, error);
+}
+
+/* ---- shelves ---- */
 
 static int64_t idle_ms(const struct lease *lease)
 {
@@ -153,9 +217,9 @@ static void lose(struct lease *lease, bool ended)
     close_lease(lease);
 }
 
-static void on_lost(struct h1_client_owner *owner, struct h1_client *client)
+static void on_lost(struct session_user *user, struct session *session)
 {
-    struct lease *lease = of_session(&client->session);
+    struct lease *lease = of_session(session);
 
     if (!is_quiet(lease) || !becomes_scout(lease))
         lose(lease, peer_ended(lease));
@@ -204,22 +268,22 @@ static void free_session(struct io_reap *reap)
 
 static void drop_session(struct session *dropped)
 {
-    struct lease_session *session = CONTAINER_OF(dropped, struct lease_session, client.session);
+    struct lease_session *session = CONTAINER_OF(dropped, struct lease_session, door.session);
 
     session->reap.reap = free_session;
     io_reap_queue(session->book->options.io, &session->reap);
 }
 
-static void on_closed(struct h1_client_owner *owner, struct h1_client *client)
+static void on_closed(struct session_user *user, struct session *session)
 {
-    rest_remove(&of_owner(owner)->rest, &client->session);
-    on_seat_closed(client->session.conn.seat);
-    drop_session(&client->session);
+    rest_remove(&of_user(user)->rest, session);
+    on_seat_closed(session->conn.seat);
+    drop_session(session);
 }
 
 int lease_book_init(struct lease_book *book, const struct lease_options *options)
 {
-    *book = (struct lease_book){.owner = {on_ready, on_lost, on_closed}, .options = *options};
+    *book = (struct lease_book){.user = {on_ready, on_lost, on_closed}, .options = *options};
     table_init(&book->shelves, sizeof(struct lease_shelf));
     rest_init(&book->rest, drop_session);
     slab_init_blocks(&book->leases, sizeof(struct lease), options->max_sessions);
@@ -241,21 +305,38 @@ void lease_book_fini(struct lease_book *book)
     table_fini(&book->shelves);
 }
 
-/* Closes idle sessions: all of them, or those with removed workers. */
+/* No request of now goes over it. */
+static bool is_outdated(const struct lease *lease)
+{
+    return atomic_load(&lease->worker->removed) || lease->protocol != (uint8_t)worker_protocol(lease->worker);
+}
+
+static void close_shelf(struct lease_shelf *shelf, bool all)
+{
+    LIST_FOREACH_SAFE (link, &shelf->idle) {
+        struct lease *lease = CONTAINER_OF(link, struct lease, link);
+        if (!all && !is_outdated(lease))
+            break;
+        unshelve(lease);
+        close_lease(lease);
+    }
+    if (shelf->scout && (all || is_outdated(shelf->scout)))
+        close_lease(shelf->scout); /* closed takes it down */
+    LIST_FOREACH_SAFE (link, &shelf->shared) {
+        struct lease *lease = CONTAINER_OF(link, struct lease, link);
+        if (all || is_outdated(lease))
+            session_drain(session_on(lease));
+    }
+}
+
+/* Closes idle sessions, and those of many streams as soon as they are: all of them, or those that no request of now
+ * goes over. */
 static void close_idle(struct lease_book *book, bool all)
 {
     for (uint32_t i = 0; i < book->options.workers; i++) {
         struct lease_shelf *shelf = table_at(&book->shelves, i);
-        if (shelf->count > 0)
-            LIST_FOREACH_SAFE (link, &shelf->idle) {
-                struct lease *lease = CONTAINER_OF(link, struct lease, link);
-                if (!all && !atomic_load(&lease->worker->removed))
-                    break;
-                unshelve(lease);
-                close_lease(lease);
-            }
-        if (shelf->scout && (all || atomic_load(&shelf->scout->worker->removed)))
-            close_lease(shelf->scout); /* closed takes it down */
+        if (shelf->idle.next)
+            close_shelf(shelf, all);
     }
 }
 
@@ -304,8 +385,8 @@ static struct session *take_lease(struct lease_book *book, struct lease *lease)
         rest_remove(&book->rest, session);
         return session;
     }
-    h1_client_resume(&fresh->client, &lease->seat, &book->options.limits, &book->owner);
-    return &fresh->client.session;
+    h1_client_resume(&fresh->door.h1, &lease->seat, &book->options.door.limits, &book->user);
+    return &fresh->door.session;
 }
 
 static bool is_personal(const struct transport_use *use)
@@ -313,12 +394,25 @@ static bool is_personal(const struct transport_use *use)
     return use->transport && use->transport->personal;
 }
 
-struct session *lease_take(struct lease_book *book, const struct worker *worker)
+/* The first with room, which then is the first to be asked. */
+static struct session *take_shared(struct lease_shelf *shelf)
+{
+    LIST_FOREACH (link, &shelf->shared) {
+        struct session *session = session_on(CONTAINER_OF(link, struct lease, link));
+        if (session_slots(session) == 0)
+            continue;
+        list_remove(link);
+        list_prepend(&shelf->shared, link);
+        session->claimed++;
+        return session;
+    }
+    return NULL;
+}
+
+static struct session *take_idle(struct lease_book *book, const struct worker *worker)
 {
     int64_t retire_ms = idle_age_retire_ms(&worker->idle_age);
 
-    if (is_personal(worker_transport(worker)))
-        return NULL; /* those that idle are from before it was */
     LIST_FOREACH_SAFE (link, &shelf_at(book, worker)->idle) {
         struct lease *lease = CONTAINER_OF(link, struct lease, link);
         if (idle_ms(lease) >= retire_ms)
@@ -332,8 +426,37 @@ struct session *lease_take(struct lease_book *book, const struct worker *worker)
     return NULL;
 }
 
-int lease_connect(struct lease_book *book, struct worker *worker, void *whom, lease_ready_fn ready, void *context,
-                  struct lease **ret_lease)
+struct session *lease_take(struct lease_book *book, const struct worker *worker)
+{
+    struct lease_shelf *shelf = shelf_at(book, worker);
+
+    if (is_personal(worker_transport(worker)))
+        return NULL; /* those that are there are from before it was */
+    return list_empty(&shelf->shared) ? take_idle(book, worker) : take_shared(shelf);
+}
+
+uint32_t lease_book_idle(const struct lease_book *book)
+{
+    uint32_t idle = book->idle;
+
+    for (uint32_t i = 0; i < book->options.workers; i++) {
+        const struct lease_shelf *shelf = table_at(&book->shelves, i);
+        if (shelf->idle.next)
+            LIST_FOREACH (link, &shelf->shared)
+                idle += session_idle(session_on(CONTAINER_OF(link, struct lease, link)));
+    }
+    return idle;
+}
+
+static void begin_waiting(struct lease *lease, struct lease_wait *wait)
+{
+    wait->lease = lease;
+    list_init(&wait->link);
+    list_append(&lease->waits, &wait->link);
+    lease->waiting++;
+}
+
+static int start(struct lease_book *book, struct worker *worker, void *whom, struct lease_wait *wait)
 {
     struct transport_use use = *worker_transport(worker);
     struct lease *lease = slab_take(&book->leases);
@@ -343,20 +466,24 @@ int lease_connect(struct lease_book *book, struct worker *worker, void *whom, le
     if (session) {
         lease->book = book;
         lease->worker = worker;
-        lease->ready = ready;
-        lease->context = context;
+        lease->protocol = (uint8_t)worker_protocol(worker);
+        lease->given = false;
+        lease->waiting = 0;
         lease->shelved = false;
         lease->personal = is_personal(&use);
         if (lease->personal)
             use.room = whom;
+        list_init(&lease->waits);
         list_init(&lease->link);
         seat_init(&lease->seat, &seat_events);
-        error = h1_client_start(&session->client, &lease->seat, book->options.io, &worker->addr.storage, &use,
-                                &book->options.limits, &book->owner);
+        error = worker_door_open(&session->door, &lease->seat, book->options.io, &worker->addr.storage, &use,
+                                 worker_protocol(worker), &book->options.door, &book->user);
     }
     if (!error) {
         book->open++;
-        *ret_lease = lease;
+        if (!lease->personal && may_be_shared(worker))
+            list_append(&shelf_of(lease)->connecting, &lease->link);
+        begin_waiting(lease, wait);
         return 0;
     }
     if (session)
@@ -366,10 +493,34 @@ int lease_connect(struct lease_book *book, struct worker *worker, void *whom, le
     return error;
 }
 
-void lease_cancel(struct lease *lease)
+static int join_or_start(struct lease_book *book, struct worker *worker, void *whom, struct lease_wait *wait)
 {
-    ASSERT(lease->ready);
-    lease->ready = NULL;
+    LIST_FOREACH (link, &shelf_at(book, worker)->connecting) {
+        struct lease *lease = CONTAINER_OF(link, struct lease, link);
+        if (lease->waiting < book->options.door.h2.streams && !is_outdated(lease)) {
+            begin_waiting(lease, wait);
+            return 0;
+        }
+    }
+    return start(book, worker, whom, wait);
+}
+
+int lease_connect(struct lease_book *book, struct worker *worker, void *whom, lease_ready_fn ready, void *context,
+                  struct lease_wait *wait)
+{
+    wait->ready = ready;
+    wait->context = context;
+    return join_or_start(book, worker, whom, wait);
+}
+
+void lease_cancel(struct lease_wait *wait)
+{
+    struct lease *lease = wait->lease;
+
+    stop_waiting(wait);
+    if (lease->waiting > 0)
+        return;
+    list_remove(&lease->link);
     close_lease(lease);
 }
 
@@ -378,6 +529,8 @@ void lease_note_stale(struct session *session)
     struct lease *lease = of_session(session);
 
     ASSERT(!lease->shelved);
+    if (session_is_shared(session))
+        return;
     idle_age_note_closed(&lease->worker->idle_age, lease->taken_ms - lease->idle_since_ms,
                          io_now_ms(lease->book->options.io));
 }
@@ -387,9 +540,13 @@ void lease_return(struct lease_book *book, struct session *session, int64_t whol
     struct lease *lease = of_session(session);
     struct lease_shelf *shelf = shelf_of(lease);
 
+    if (session_is_shared(session)) {
+        if (lease->personal || book->draining || is_outdated(lease))
+            session_drain(session);
+        return;
+    }
     ASSERT(!lease->shelved && session_idle(session));
-    if (lease->personal || book->draining || atomic_load(&lease->worker->removed) ||
-        shelf->count >= book->options.idle_max) {
+    if (lease->personal || book->draining || is_outdated(lease) || shelf->count >= book->options.idle_max) {
         close_lease(lease);
         return;
     }

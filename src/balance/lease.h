@@ -5,18 +5,21 @@
  * session whose worker is known to have ended it is never leased, nor one as old as its worker has been seen closing
  * them (balance/idle_age); of those one is kept, as a scout, to see when it is closed. What a personal transport
  * carried is closed when it is returned.
+ *
+ * A session of HTTP/2 is never returned: whoever asks gets the first one with room for another stream, and those that
+ * ask while one is connecting wait for it together.
  */
 #ifndef BALANCE_LEASE_H
 #define BALANCE_LEASE_H
 
 #include "balance/pool.h"
 #include "base/table.h"
-#include "http/h1_client.h"
 #include "http/rest.h"
+#include "http/worker_door.h"
 
 struct lease_options {
     struct io *io;
-    struct h1_limits limits;
+    struct worker_door_options door; /* h2.idle_ms is worker_idle_ms */
     int64_t worker_idle_ms;
     uint32_t idle_max; /* idle sessions kept for each worker */
     uint32_t workers;  /* worker->index is below it, until lease_book_grow */
@@ -26,13 +29,15 @@ struct lease_options {
 struct lease;
 
 struct lease_shelf {
-    struct list idle; /* most recently used first */
-    uint32_t count;
-    struct lease *scout; /* too old to be used, kept to be closed; NULL: none */
+    struct list idle;       /* most recently used first */
+    struct list shared;     /* those of many streams; the one used last is first */
+    struct list connecting; /* those that will be shared, unless the worker wants something else */
+    uint32_t count;         /* of idle */
+    struct lease *scout;    /* too old to be used, kept to be closed; NULL: none */
 };
 
 struct lease_book {
-    struct h1_client_owner owner; /* first */
+    struct session_user user; /* first */
     struct lease_options options;
     struct table shelves; /* struct lease_shelf by worker index; never used ones are all zero */
     struct slab leases, sessions;
@@ -42,8 +47,17 @@ struct lease_book {
     bool draining;
 };
 
-/* Told once after lease_connect: session is connected and idle (error 0), or NULL with a code. */
+/* Told once after lease_connect: session is connected and has a place (error 0), to be opened in this turn; or NULL
+ * with a code. */
 typedef void (*lease_ready_fn)(void *context, struct session *session, int error);
+
+/* One that waits for a connection: the caller's, all zero before. */
+struct lease_wait {
+    struct list link;
+    struct lease *lease; /* NULL: it does not wait */
+    lease_ready_fn ready;
+    void *context;
+};
 
 MUST_CHECK int lease_book_init(struct lease_book *book, const struct lease_options *options);
 /* Control thread, before the book's own is told of them: memory for workers with an index below `workers`. 0,
@@ -60,17 +74,20 @@ void lease_book_drain(struct lease_book *book);
 /* Those that have idled for long enough rest. Called now and then. */
 void lease_book_rest(struct lease_book *book);
 
-/* An idle session to this worker, or NULL: then lease_connect. */
+/* A session to this worker that is idle, or has room for a stream, which is to be opened in this turn; or NULL: then
+ * lease_connect. */
 struct session *lease_take(struct lease_book *book, const struct worker *worker);
-/* Starts a connection; ready is told later, never from inside. whom: the one client that a personal transport tells of
- * (its `room`), looked at during the call. 0 with *ret_lease to cancel by, or a code and nothing
- * started. */
+/* Starts a connection, or joins those who wait for one; ready is told later, never from inside. whom: the one client
+ * that a personal transport tells of (its `room`), looked at during the call. 0, or a code and nothing was started. */
 MUST_CHECK int lease_connect(struct lease_book *book, struct worker *worker, void *whom, lease_ready_fn ready,
-                             void *context, struct lease **ret_lease);
+                             void *context, struct lease_wait *wait);
 /* The connection is no longer wanted; ready is not told. Only before ready. */
-void lease_cancel(struct lease *lease);
-/* A leased session that had been idle was ended as its request came: that tells how long its worker keeps them. */
+void lease_cancel(struct lease_wait *wait);
+/* A leased session that had been idle was ended as its request came: that tells how long its worker keeps them. Not of
+ * one that is shared: there the worker can say it. */
 void lease_note_stale(struct session *session);
+/* Sessions that idle now: one of many streams is not counted by `idle`. */
+uint32_t lease_book_idle(const struct lease_book *book);
 /* Gives a session back after session_finish said true. whole_ms: when its worker's answer was whole, in io_now_ms; the
  * worker counts from then, however slow the client is. */
 void lease_return(struct lease_book *book, struct session *session, int64_t whole_ms);

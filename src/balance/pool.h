@@ -17,8 +17,8 @@
 #include "balance/idle_age.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "http/worker_door.h"
 #include "io/sock.h"
-#include "net/transport.h"
 
 enum { POOL_WEIGHT_MAX = 256, POOL_SLOTS_MAX = 1 << 20, POOL_SLOTS_PER_MS = 1000 };
 
@@ -36,11 +36,13 @@ struct worker {
     /* control thread only */
     uint32_t weight;   /* as configured */
     struct pool *pool; /* in the newest configuration; NULL: it is not in that */
-    /* shared: written by the control thread, but for idle_age */
+    /* shared: written by the control thread, but for speaks_h2 and idle_age */
     _Atomic bool alive;   /* by probes alone */
     _Atomic bool removed; /* no longer in the configuration */
     /* Of connections that begin, probes too; NULL: plain. Lives as long as the configuration that brought it. */
     const struct transport_use *_Atomic transport;
+    _Atomic uint8_t protocol;       /* enum worker_protocol: of connections that begin, probes too */
+    _Atomic bool speaks_h2;         /* by reactors: ALPN said so last time */
     _Atomic uint8_t mode;           /* enum worker_mode */
     _Atomic uint32_t weight_change; /* instead of weight; 0: none */
     struct idle_age idle_age;       /* written by reactors */
@@ -70,6 +72,11 @@ static inline const struct transport_use *worker_transport(const struct worker *
     return transport ? transport : &plain;
 }
 
+static inline enum worker_protocol worker_protocol(const struct worker *worker)
+{
+    return (enum worker_protocol)atomic_load_explicit(&worker->protocol, memory_order_relaxed);
+}
+
 struct pick_ops;
 
 /* The order of turns: slots[cursor % count]. */
@@ -84,6 +91,7 @@ struct pool {
     /* fixed after init */
     struct str name;
     const struct pick_ops *pick;
+    enum worker_protocol protocol;
     struct health_rules health;
     struct str health_path;
     struct worker **workers;

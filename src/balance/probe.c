@@ -15,6 +15,7 @@ enum {
     /* Probes of a large pool come in so many small batches an interval: each batch wakes the thread twice, where each
      * probe would. */
     BATCHES = 100,
+    PROBE_STREAMS_MAX = 1 << 20,
 };
 
 struct probe {
@@ -22,8 +23,8 @@ struct probe {
     struct worker *worker;
     struct health health;
     struct probe_stats stats;
-    struct h1_client *client; /* NULL without a connection */
-    struct stream stream;     /* of the probe under way */
+    struct session *session; /* NULL without a connection */
+    struct stream stream;    /* of the probe under way */
     struct arena arena;
     struct timer timer;  /* the next probe, or the end of this one */
     struct io_task task; /* acts on what the stream was told */
@@ -45,7 +46,7 @@ struct publisher {
 
 /* A session outlives the probe that gave it up, until its close is done. */
 struct probe_session {
-    struct h1_client client; /* first */
+    union worker_door door; /* first */
     struct seat seat;
     struct probe *probe; /* NULL once given up */
     struct prober *prober;
@@ -53,9 +54,10 @@ struct probe_session {
 };
 
 struct prober {
-    struct h1_client_owner owner; /* first */
+    struct session_user user; /* first */
     struct prober_options options;
-    struct h1_limits limits;
+    struct worker_door_options door;
+    struct h2_room room;
     struct rand_gen rand;
     struct table probes;                            /* struct probe by worker index; never used ones are all zero */
     uint32_t workers;                               /* indexes in use are below it */
@@ -79,14 +81,13 @@ static void set_timer_in(struct probe *probe, int64_t ms)
 
 static void drop_session(struct probe *probe)
 {
-    if (!probe->client)
+    if (!probe->session)
         return;
-    CONTAINER_OF(probe->client, struct probe_session, client)->probe = NULL;
+    CONTAINER_OF(probe->session, struct probe_session, door.session)->probe = NULL;
     if (probe->stream.session)
         session_abort(&probe->stream);
-    else
-        h1_client_close(probe->client);
-    probe->client = NULL;
+    session_close(probe->session);
+    probe->session = NULL;
 }
 
 /* The pool's Retry-After: when the first of its workers will be asked again. */
@@ -192,7 +193,9 @@ static void end_probe(struct probe *probe, int error)
  */
 static bool worth_a_fresh_try(const struct probe *probe)
 {
-    return !probe->fresh && (probe->stream.error == -ERR_CONN_CLOSED || probe->stream.error == -ERR_CONN_RESET);
+    int error = probe->stream.error;
+
+    return !probe->fresh && (error == -ERR_CONN_CLOSED || error == -ERR_CONN_RESET || error == -ERR_STREAM_REFUSED);
 }
 
 static void on_task(struct io_task *task)
@@ -239,7 +242,7 @@ static void ask(struct probe *probe)
     };
 
     msg_add_field(&head, FIELD_USER_AGENT, STR("User-Agent"), STR("ballast-health"));
-    int error = session_open(&probe->client->session, &probe->stream);
+    int error = session_open(probe->session, &probe->stream);
     if (!error)
         error = session_send_head(&probe->stream, &head);
     if (!error)
@@ -248,14 +251,14 @@ static void ask(struct probe *probe)
         end_probe(probe, error);
 }
 
-static struct prober *of_owner(struct h1_client_owner *owner)
+static struct prober *of_user(struct session_user *user)
 {
-    return CONTAINER_OF(owner, struct prober, owner);
+    return CONTAINER_OF(user, struct prober, user);
 }
 
-static void on_ready(struct h1_client_owner *owner, struct h1_client *client, int error)
+static void on_ready(struct session_user *user, struct session *session, int error)
 {
-    struct probe *probe = CONTAINER_OF(client, struct probe_session, client)->probe;
+    struct probe *probe = CONTAINER_OF(session, struct probe_session, door.session)->probe;
 
     if (!probe)
         return; /* given up while it connected: closing already */
@@ -265,9 +268,9 @@ static void on_ready(struct h1_client_owner *owner, struct h1_client *client, in
         ask(probe);
 }
 
-static void on_lost(struct h1_client_owner *owner, struct h1_client *client)
+static void on_lost(struct session_user *user, struct session *session)
 {
-    struct probe *probe = CONTAINER_OF(client, struct probe_session, client)->probe;
+    struct probe *probe = CONTAINER_OF(session, struct probe_session, door.session)->probe;
 
     if (probe)
         drop_session(probe);
@@ -281,12 +284,12 @@ static void free_session(struct io_reap *reap)
     free(session); /* not per request: see connect_session */
 }
 
-static void on_closed(struct h1_client_owner *owner, struct h1_client *client)
+static void on_closed(struct session_user *user, struct session *session)
 {
-    struct probe_session *session = CONTAINER_OF(client, struct probe_session, client);
+    struct probe_session *closed = CONTAINER_OF(session, struct probe_session, door.session);
 
-    session->reap.reap = free_session;
-    io_reap_queue(of_owner(owner)->options.io, &session->reap);
+    closed->reap.reap = free_session;
+    io_reap_queue(of_user(user)->options.io, &closed->reap);
 }
 
 static int connect_session(struct probe *probe)
@@ -298,14 +301,15 @@ static int connect_session(struct probe *probe)
     session->probe = probe;
     session->prober = prober;
     seat_init(&session->seat, NULL);
-    int error = h1_client_start(&session->client, &session->seat, prober->options.io, &probe->worker->addr.storage,
-                                worker_transport(probe->worker), &prober->limits, &prober->owner);
+    int error =
+        worker_door_open(&session->door, &session->seat, prober->options.io, &probe->worker->addr.storage,
+                         worker_transport(probe->worker), worker_protocol(probe->worker), &prober->door, &prober->user);
     if (error) {
         free(session); /* not per request: see above */
         return error;
     }
     prober->sessions++;
-    probe->client = &session->client;
+    probe->session = &session->door.session;
     return 0;
 }
 
@@ -318,11 +322,11 @@ static void begin(struct probe *probe, bool fresh)
         probe->asking = true;
         set_timer_in(probe, probe->worker->pool->health.timeout_ms);
     }
-    if (probe->client && conn_peer_ended(&probe->client->session.conn))
+    if (probe->session && (conn_peer_ended(&probe->session->conn) || !session_idle(probe->session)))
         drop_session(probe);
     stream_init(&probe->stream, on_stream, &probe->arena, io_buffers(prober->options.io));
-    probe->fresh = !probe->client;
-    int error = probe->client ? 0 : connect_session(probe);
+    probe->fresh = !probe->session;
+    int error = probe->session ? 0 : connect_session(probe);
     if (error)
         end_probe(probe, error);
     else if (!probe->fresh)
@@ -400,6 +404,7 @@ int prober_grow(struct prober *prober, uint32_t workers, uint32_t pools)
     prober->publishers_next = calloc(pools + 1, sizeof(struct publisher)); /* not per request: once a reload */
     if (!prober->publishers_next)
         return -ERR_NO_MEMORY;
+    prober->room.library_bytes_max = (size_t)H2_LIBRARY_SESSION_BYTES * (workers + 1); /* one session each */
     pthread_mutex_lock(&prober->lock);
     int error = table_grow(&prober->probes, workers);
     pthread_mutex_unlock(&prober->lock);
@@ -432,9 +437,13 @@ int prober_create(const struct prober_options *options, struct prober **ret_prob
 
     if (!prober)
         return -ERR_NO_MEMORY;
-    prober->owner = (struct h1_client_owner){on_ready, on_lost, on_closed};
+    prober->user = (struct session_user){on_ready, on_lost, on_closed};
     prober->options = *options;
-    prober->limits = (struct h1_limits){.head_bytes = 16384, .fields = 100, .target_bytes = 8192};
+    prober->door = (struct worker_door_options){
+        .limits = {.head_bytes = 16384, .fields = 100, .target_bytes = 8192},
+        .h2 = {.streams = 1, .floods = {200, 2000, 100}, .idle_ms = TIMER_NEVER / 2, .room = &prober->room},
+    };
+    h2_room_init(&prober->room, PROBE_STREAMS_MAX, 0);
     table_init(&prober->probes, sizeof(struct probe));
     pthread_mutex_init(&prober->lock, NULL);
     if (options->seed)
@@ -510,6 +519,7 @@ void prober_destroy(struct prober **prober)
     free((*prober)->publishers);
     free((*prober)->publishers_next);
     table_fini(&(*prober)->probes);
+    h2_room_fini(&(*prober)->room);
     free(*prober);
     *prober = NULL;
 }

@@ -18,16 +18,18 @@ const char *retry_refusal_word(enum retry_refusal why)
 
 bool retry_is_stale(const struct retry_facts *facts)
 {
-    return facts->reused && facts->age_ms < RETRY_STALE_MS && err_retry(facts->error) == ERR_RETRY_REPEAT;
+    bool ended = err_retry(facts->error) == ERR_RETRY_REPEAT && facts->error != -ERR_STREAM_RESET;
+
+    return facts->reused && facts->age_ms < RETRY_STALE_MS && ended;
 }
 
 static bool is_safe(const struct retry_facts *facts, enum retry_refusal *ret_why)
 {
-    if (err_retry(facts->error) == ERR_RETRY_UNSENT)
-        return true;
-    if (err_retry(facts->error) != ERR_RETRY_REPEAT)
+    bool unseen = err_retry(facts->error) == ERR_RETRY_UNSENT;
+
+    if (!unseen && err_retry(facts->error) != ERR_RETRY_REPEAT)
         *ret_why = RETRY_ERROR;
-    else if (!facts->repeatable && facts->sent)
+    else if (!unseen && !facts->repeatable && facts->sent)
         *ret_why = RETRY_METHOD;
     else if (!facts->replayable)
         *ret_why = RETRY_BODY;

@@ -26,6 +26,7 @@
 enum { CONFIG_LISTENERS_MAX = 256 };
 
 enum config_balance { CONFIG_BALANCE_ROUND_ROBIN };
+enum config_protocol { CONFIG_HTTP1, CONFIG_H2C, CONFIG_H2, CONFIG_AUTO };                /* as worker_protocol */
 enum config_upgrade { CONFIG_UPGRADE_OFF, CONFIG_UPGRADE_WEBSOCKET, CONFIG_UPGRADE_ANY }; /* as rewrite_upgrade */
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
 enum config_tls_verify { CONFIG_TLS_OFF, CONFIG_TLS_OPTIONAL, CONFIG_TLS_REQUIRED };          /* as tls_verify */
@@ -147,6 +148,7 @@ struct config_pool {
     struct config_place place;
     struct str name;
     enum config_balance balance;
+    enum config_protocol protocol;
     struct config_workers workers;
     struct config_worker_tls worker_tls;
     enum config_send_proxy send_proxy;
@@ -252,6 +254,7 @@ struct config_http2 {
     bool enabled;
     uint32_t streams;
     uint32_t total_streams; /* 0: auto */
+    uint32_t worker_streams;
     uint32_t resets, control_frames, empty_frames;
 };
 

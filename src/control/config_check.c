@@ -332,6 +332,22 @@ static void check_listeners(struct checker *checker)
     }
 }
 
+static void check_protocols(struct checker *checker)
+{
+    for (size_t i = 0; i < checker->config->pools.count; i++) {
+        const struct config_pool *pool = &checker->config->pools.items[i];
+        bool tls = pool->worker_tls.enabled;
+        if (pool->protocol == CONFIG_H2 && !tls)
+            config_error_add(checker->errors, &pool->place,
+                             "protocol: h2 is spoken over TLS, which needs worker_tls; without TLS it is h2c");
+        if (pool->protocol == CONFIG_H2C && tls)
+            config_error_add(checker->errors, &pool->place, "protocol: h2c is without TLS; over worker_tls it is h2");
+        if (pool->protocol == CONFIG_AUTO && !tls)
+            config_warning_add(checker->errors, &pool->place,
+                               "protocol: auto asks in the TLS handshake; without worker_tls it is http1");
+    }
+}
+
 static void check_health(struct checker *checker)
 {
     for (size_t i = 0; i < checker->config->pools.count; i++) {
@@ -374,6 +390,7 @@ int config_check(struct config *config, struct config_errors *errors, struct are
     check_proxied(&checker);
     check_admin(&checker);
     check_limits(&checker);
+    check_protocols(&checker);
     check_health(&checker);
     int result = check_workers(&checker);
     return result != 0 ? result : check_routes(&checker);

@@ -104,12 +104,15 @@ int config_tls_listener(const struct config *config, size_t listener, struct tls
 int config_tls_pool(const struct config *config, size_t pool, struct tls_ctx **ret_ctx, char why[TLS_WHY_MAX])
 {
     const struct config_worker_tls *tls = &config->pools.items[pool].worker_tls;
+    enum config_protocol protocol = config->pools.items[pool].protocol;
     struct tls_client_options options = {
         .verify = tls->verify,
         .ca = tls->ca.path.n > 0 ? file_of(&tls->ca) : (struct tls_file){SYSTEM_CA, tls->ca.bytes},
         .chain = file_of(&tls->certificate),
         .key = file_of(&tls->key),
         .handshake_ms = config->timeouts.tls_handshake_ms,
+        .h2 = protocol == CONFIG_H2 || protocol == CONFIG_AUTO,
+        .http1 = protocol == CONFIG_AUTO,
     };
 
     *ret_ctx = NULL;

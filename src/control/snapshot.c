@@ -119,6 +119,7 @@ static int fill_pool(struct snapshot *snapshot, struct pool *pool, const struct 
 
     memset(pool, 0, sizeof(*pool));
     pool->pick = policy_of(from->balance);
+    pool->protocol = (enum worker_protocol)from->protocol;
     fill_health(pool, &from->health);
     int error = copy_text(snapshot, from->name, &pool->name);
     if (!error)
@@ -238,6 +239,16 @@ static void fill_reactor(struct snapshot *snapshot, const struct config *config)
                     },
             },
         .answer_limits = limits,
+        .worker_h2 =
+            {
+                .streams = config->http2.worker_streams,
+                .floods =
+                    {
+                        [H2_FLOOD_RESETS] = config->http2.resets,
+                        [H2_FLOOD_CONTROL] = config->http2.control_frames,
+                        [H2_FLOOD_EMPTY] = config->http2.empty_frames,
+                    },
+            },
         .worker_idle_ms = config->timeouts.worker_idle_ms,
         .idle_per_worker = config->limits.idle_per_worker,
         .workers = snapshot->index_end,
@@ -309,6 +320,7 @@ void snapshot_enter(struct snapshot *snapshot, struct roster *roster, struct sna
             size_t place = (size_t)(pool->workers - snapshot->workers) + i;
             pool->workers[i]->weight = snapshot->weights[place];
             atomic_store(&pool->workers[i]->transport, &snapshot->transports[place]);
+            atomic_store(&pool->workers[i]->protocol, (uint8_t)pool->protocol);
         }
         pool_publish(pool);
     }

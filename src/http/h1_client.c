@@ -4,6 +4,7 @@
 #include "http/h1_client.h"
 
 #include "http/h1_write.h"
+#include "http/judge.h"
 
 enum {
     STATE_CONNECTING,
@@ -41,20 +42,6 @@ static void fail_stream(struct h1_client *client, int error)
     stream->notify(stream, STREAM_FAILED);
 }
 
-/* What the shared parser says of a request, said of an answer. */
-static int answer_error(int error)
-{
-    switch (-error) {
-    case ERR_REQUEST_HEAD_SIZE:
-    case ERR_REQUEST_FIELD_COUNT:
-    case ERR_REQUEST_TARGET_SIZE: return -ERR_ANSWER_HEAD_SIZE;
-    case ERR_REQUEST_BARE_LF:
-    case ERR_REQUEST_CHUNK:
-    case ERR_REQUEST_TRAILER: return -ERR_ANSWER_MALFORMED;
-    default: return error;
-    }
-}
-
 /* ---- what comes in ---- */
 
 static void take_body(struct h1_client *client)
@@ -67,7 +54,7 @@ static void take_body(struct h1_client *client)
 
     conn->in_left = h1_body_in_plain(&client->in); /* counts where a pipe is set: what came past it before */
     if (done < 0) {
-        fail_stream(client, answer_error(done));
+        fail_stream(client, judge_answer_error(done));
         return;
     }
     conn_read(conn, done == 1 || (!client->held && bufq_bytes(&stream->body) < STREAM_BODY_HIGH));
@@ -156,7 +143,7 @@ static void take_head(struct h1_client *client)
         return;
     int error = found < 0 ? found : parse_head(client, bytes);
     if (error) {
-        fail_stream(client, answer_error(error));
+        fail_stream(client, judge_answer_error(error));
     } else if (client->stream->head.status < 200 && !client->tunnel) {
         client->interim_waits = true;
         conn_read(&client->session.conn, false); /* until it was passed on: interim heads know back-pressure too */
@@ -183,7 +170,7 @@ static void on_received(struct conn *conn)
     struct h1_client *client = of_conn(conn);
 
     switch (client->state) {
-    case STATE_IDLE: client->owner->lost(client->owner, client); break;
+    case STATE_IDLE: client->user->lost(client->user, &client->session); break;
     case STATE_HEAD: take_answer(client); break;
     case STATE_BODY: take_body(client); break;
     case STATE_WHOLE: conn_read(conn, false); break; /* bytes behind the answer: seen at finish */
@@ -227,8 +214,8 @@ static void on_ended(struct conn *conn, int error)
 
     client->end_error = error;
     switch (client->state) {
-    case STATE_CONNECTING: client->owner->ready(client->owner, client, error ? error : -ERR_CONN_CLOSED); break;
-    case STATE_IDLE: client->owner->lost(client->owner, client); break;
+    case STATE_CONNECTING: client->user->ready(client->user, &client->session, error ? error : -ERR_CONN_CLOSED); break;
+    case STATE_IDLE: client->user->lost(client->user, &client->session); break;
     default: take_end(client); break;
     }
 }
@@ -270,7 +257,7 @@ static void on_ready(struct conn *conn)
     struct h1_client *client = of_conn(conn);
 
     client->state = STATE_IDLE; /* nothing is read yet: it is leased already, and cannot be lost before it is opened */
-    client->owner->ready(client->owner, client, 0);
+    client->user->ready(client->user, &client->session, 0);
 }
 
 static void on_timeout(struct conn *conn)
@@ -278,7 +265,7 @@ static void on_timeout(struct conn *conn)
     struct h1_client *client = of_conn(conn);
 
     if (client->state == STATE_IDLE)
-        client->owner->lost(client->owner, client);
+        client->user->lost(client->user, &client->session);
 }
 
 static void on_closed(struct conn *conn)
@@ -286,7 +273,7 @@ static void on_closed(struct conn *conn)
     struct h1_client *client = of_conn(conn);
 
     ASSERT(!client->stream);
-    client->owner->closed(client->owner, client);
+    client->user->closed(client->user, &client->session);
 }
 
 static const struct conn_events client_events = {
@@ -487,7 +474,13 @@ static void client_drain(struct session *session)
 
     client->draining = true;
     if (client_idle(session))
-        h1_client_close(client);
+        conn_close(&session->conn, CONN_CLOSE_NOW);
+}
+
+static void client_close(struct session *session)
+{
+    ASSERT(!CONTAINER_OF(session, struct h1_client, session)->stream);
+    conn_close(&session->conn, CONN_CLOSE_NOW);
 }
 
 static bool client_rest(struct session *session)
@@ -512,40 +505,43 @@ static const struct session_ops client_ops = {
     .drain = client_drain,
     .idle = client_idle,
     .rest = client_rest,
+    .close = client_close,
     .splice = &client_splice,
 };
 
-static void init_session(struct h1_client *client, const struct h1_limits *limits, struct h1_client_owner *owner)
+void h1_client_begin(struct h1_client *client, const struct h1_limits *limits, struct session_user *user)
 {
-    memset(client, 0, sizeof(*client));
-    client->session.magic = SESSION_MAGIC;
+    memset((char *)client + sizeof(client->session), 0, sizeof(*client) - sizeof(client->session));
     client->session.ops = &client_ops;
-    list_init(&client->session.link);
-    client->owner = owner;
+    client->session.conn.events = &client_events;
+    client->user = user;
     client->limits = limits;
+    client->state = STATE_IDLE;
+}
+
+static void init_session(struct session *session)
+{
+    memset(session, 0, sizeof(*session));
+    session->magic = SESSION_MAGIC;
+    list_init(&session->link);
 }
 
 int h1_client_start(struct h1_client *client, struct seat *seat, struct io *io, struct sockaddr_storage *to,
-                    const struct transport_use *transport, const struct h1_limits *limits,
-                    struct h1_client_owner *owner)
+                    const struct transport_use *transport, const struct h1_limits *limits, struct session_user *user)
 {
-    init_session(client, limits, owner);
+    init_session(&client->session);
     conn_init(&client->session.conn, seat, io, &client_events);
+    h1_client_begin(client, limits, user);
+    client->state = STATE_CONNECTING;
     int error = transport ? conn_use(&client->session.conn, transport) : 0;
     return error ? error : conn_connect(&client->session.conn, to);
 }
 
 void h1_client_resume(struct h1_client *client, struct seat *seat, const struct h1_limits *limits,
-                      struct h1_client_owner *owner)
+                      struct session_user *user)
 {
-    init_session(client, limits, owner);
+    init_session(&client->session);
     conn_sit(&client->session.conn, seat, &client_events);
-    client->state = STATE_IDLE;
+    h1_client_begin(client, limits, user);
     client->served = 1;
-}
-
-void h1_client_close(struct h1_client *client)
-{
-    ASSERT(!client->stream);
-    conn_close(&client->session.conn, CONN_CLOSE_NOW);
 }

@@ -5,21 +5,9 @@
 
 #include "http/h1_body.h"
 
-struct h1_client;
-
-/* Whoever leases sessions out, or probes with one. Events come from the loop, never from inside a call. */
-struct h1_client_owner {
-    /* The connection is there (0), or will not be (a code; close it). */
-    void (*ready)(struct h1_client_owner *owner, struct h1_client *client, int error);
-    /* An idle session was ended by the worker, sent bytes nobody asked for, or passed its deadline: close it. */
-    void (*lost)(struct h1_client_owner *owner, struct h1_client *client);
-    /* The last event: the memory may go (through io_reap). */
-    void (*closed)(struct h1_client_owner *owner, struct h1_client *client);
-};
-
 struct h1_client {
     struct session session; /* first */
-    struct h1_client_owner *owner;
+    struct session_user *user;
     const struct h1_limits *limits;
     struct stream *stream;
     struct h1_scan scan;
@@ -44,11 +32,11 @@ struct h1_client {
  * negative code: nothing was started. limits outlive it. */
 MUST_CHECK int h1_client_start(struct h1_client *client, struct seat *seat, struct io *io, struct sockaddr_storage *to,
                                const struct transport_use *transport, const struct h1_limits *limits,
-                               struct h1_client_owner *owner);
+                               struct session_user *user);
+/* Takes over an open conn: session.conn is there. ready is the caller's to tell. */
+void h1_client_begin(struct h1_client *client, const struct h1_limits *limits, struct session_user *user);
 /* An idle session once more, on the seat from which one has risen. */
 void h1_client_resume(struct h1_client *client, struct seat *seat, const struct h1_limits *limits,
-                      struct h1_client_owner *owner);
-/* Ends a session that has no stream; closed follows. Harmless while closing. */
-void h1_client_close(struct h1_client *client);
+                      struct session_user *user);
 
 #endif

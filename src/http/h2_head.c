@@ -8,7 +8,7 @@
 #define BIT(id) (1U << FIELD_##id)
 
 struct pseudo {
-    struct str method, scheme, authority, path;
+    struct str method, scheme, authority, path, status;
 };
 
 struct found {
@@ -42,6 +42,8 @@ static void take_pseudo(struct pseudo *pseudo, struct str name, struct str value
         pseudo->authority = value;
     else if (str_eq(name, STR(":path")))
         pseudo->path = value;
+    else if (str_eq(name, STR(":status")))
+        pseudo->status = value;
 }
 
 static bool is_cookie(const struct field *field)
@@ -179,6 +181,62 @@ int h2_head_request(struct stream *stream, struct h2_block *block, const struct 
         return error;
     judge_connection(&msg, &found);
     stream->head = msg;
+    return 0;
+}
+
+/* RFC 9113 section 8.3.2, and 8.6: nothing is switched in HTTP/2. */
+static int judge_status(struct msg *msg, struct str status)
+{
+    uint64_t value;
+
+    if (status.n != 3 || str_parse_u64(status, 999, &value) != 0 || value < 100 || value == 101)
+        return -ERR_ANSWER_MALFORMED;
+    msg->status = (uint16_t)value;
+    return 0;
+}
+
+/* RFC 9110 sections 8.6 and 6.4.1: a length that is only told (HEAD, 304), and a body that cannot be. */
+static int judge_answer_body(struct msg *msg, const struct found *found, enum msg_method asked, bool ended)
+{
+    bool unframed = msg->status < 200 || msg->status == 204;
+
+    if ((found->seen & BIT(CONTENT_LENGTH)) && judge_length(msg->fields, msg->count, &msg->length) != 0)
+        return -ERR_ANSWER_FRAMING;
+    if (unframed)
+        msg->length = -1;
+    if (msg->status < 200)
+        return ended ? -ERR_ANSWER_MALFORMED : 0; /* RFC 9113 section 8.1: the final head is missing */
+    if (unframed || msg->status == 304 || asked == METHOD_HEAD)
+        return 0;
+    if (ended && msg->length > 0)
+        return -ERR_ANSWER_FRAMING;
+    if (ended)
+        msg->length = 0;
+    msg->body = msg->length >= 0 ? MSG_BODY_LENGTH : MSG_BODY_OPEN;
+    return 0;
+}
+
+int h2_head_answer(struct stream *stream, struct h2_block *block, enum msg_method asked, bool ended,
+                   struct msg *ret_msg)
+{
+    struct found found = {0};
+    struct msg msg;
+    struct str text;
+    int error = begin_msg(stream, block, &msg, &text);
+
+    if (!error)
+        error = judge_answer_error(block->error);
+    if (error)
+        return error;
+    take_fields(&msg, text, &found);
+    error = judge_status(&msg, found.pseudo.status);
+    if (!error)
+        error = judge_answer_body(&msg, &found, asked, ended);
+    if (error)
+        return error;
+    fields_drop_hop(msg.fields, msg.count);
+    msg.reason = msg_reason_of(msg.status);
+    *ret_msg = msg;
     return 0;
 }
 

@@ -13,6 +13,10 @@
  * if it was; -ERR_NO_MEMORY. */
 MUST_CHECK int h2_head_request(struct stream *stream, struct h2_block *block, const struct h1_limits *limits,
                                bool ended);
+/* The head of an answer, interim ones too, to a request by this method; its fields live as long as the stream. 0,
+ * -ERR_ANSWER_x, -ERR_NO_MEMORY. */
+MUST_CHECK int h2_head_answer(struct stream *stream, struct h2_block *block, enum msg_method asked, bool ended,
+                              struct msg *ret_msg);
 /* Trailers of a message: 0 with stream->trailers, -ERR_REQUEST_TRAILER, -ERR_NO_MEMORY. */
 MUST_CHECK int h2_head_trailers(struct stream *stream, struct h2_block *block);
 

@@ -23,6 +23,8 @@ int h2_library_send_data(nghttp2_session *library, nghttp2_frame *frame, const u
                          nghttp2_data_source *source, void *user_data);
 /* The final head or an interim one, from a message. 0, -ERR_NO_MEMORY, -ERR_INTERNAL. */
 MUST_CHECK int h2_library_send_answer(struct h2_stream *h2s, const struct msg *msg, bool bodiless);
+/* A request's head; the stream gets its number. 0, or these and -ERR_STREAM_REFUSED: there is no number left. */
+MUST_CHECK int h2_library_send_request(struct h2_stream *h2s, const struct msg *msg, bool bodiless);
 MUST_CHECK int h2_library_send_trailers(struct h2_stream *h2s);
 
 #endif

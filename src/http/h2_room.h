@@ -8,6 +8,10 @@
 #include "base/slab.h"
 #include "http/h2_guard.h"
 
+/* What the library keeps: of a session its tables, both HPACK ones full, and what waits to be sent; of a stream its
+ * state and the heads in its queue. */
+enum { H2_LIBRARY_SESSION_BYTES = 64 << 10, H2_LIBRARY_STREAM_BYTES = 16 << 10 };
+
 struct h2_counts {
     uint64_t sessions;          /* begun */
     uint64_t streams;           /* begun */

@@ -99,12 +99,22 @@ static void on_over(struct h2_session *h2)
     conn_close(conn, h2->dead ? CONN_CLOSE_NOW : CONN_CLOSE_LINGER);
 }
 
+static int end_error(const struct h2_stream *h2s, uint32_t h2_code)
+{
+    if (h2_code == H2_BROKEN)
+        return -ERR_REQUEST_STREAM;
+    bool lost = h2_code == H2_LOST || !h2s->out_framed || (!h2s->whole && h2_code != H2_NO_ERROR);
+    return lost ? -ERR_CLIENT_GONE : 0;
+}
+
 static const struct h2_role server_role = {
     .on_head = on_head,
     .on_body = on_body,
     .set_deadline = set_deadline,
     .on_over = on_over,
+    .end_error = end_error,
     .gone_error = -ERR_CLIENT_GONE,
+    .tells_sent = true,
 };
 
 static void on_received(struct conn *conn)

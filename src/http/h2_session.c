@@ -11,6 +11,22 @@ static struct h2_stream *stream_of_id(struct h2_session *h2, int32_t id)
     return id > 0 ? nghttp2_session_get_stream_user_data(h2->library, id) : NULL;
 }
 
+/* Whatever is missing of a stream that has ended, it fails with. */
+static bool fail_as_ended(struct h2_stream *h2s, uint32_t h2_code)
+{
+    int error = h2s->h2->role->end_error(h2s, h2_code);
+
+    if (error)
+        h2_stream_fail(h2s, error);
+    return error != 0;
+}
+
+static void fail_all(struct h2_session *h2, uint32_t h2_code)
+{
+    LIST_FOREACH (link, &h2->streams)
+        fail_as_ended(CONTAINER_OF(link, struct h2_stream, link), h2_code);
+}
+
 /* ---- the guard ---- */
 
 void h2_session_punish(struct h2_session *h2, uint32_t h2_code)
@@ -20,8 +36,7 @@ void h2_session_punish(struct h2_session *h2, uint32_t h2_code)
     h2->ending = true;
     if (nghttp2_session_terminate_session(h2->library, h2_code) != 0)
         h2->dead = true;
-    LIST_FOREACH (link, &h2->streams)
-        h2_stream_fail(CONTAINER_OF(link, struct h2_stream, link), -ERR_REQUEST_STREAM);
+    fail_all(h2, H2_BROKEN);
     h2_session_flush(h2);
 }
 
@@ -57,6 +72,7 @@ static int on_begin_frame(nghttp2_session *library, const nghttp2_frame_hd *hd, 
         if (hd->length == 0 && !ends)
             note_flood(user, H2_FLOOD_EMPTY);
         break;
+    case NGHTTP2_PUSH_PROMISE: note_error(user, H2_PROTOCOL_ERROR); break; /* we have said that we want none */
     case NGHTTP2_PRIORITY: /* not read any more by the library; RFC 9113 section 6.3 still says where it may stand */
         if (hd->stream_id == 0 || hd->length != 5)
             note_error(user, hd->stream_id == 0 ? H2_PROTOCOL_ERROR : H2_FRAME_SIZE_ERROR);
@@ -149,6 +165,13 @@ static int on_frame_recv(nghttp2_session *library, const nghttp2_frame *frame, v
         if (h2s)
             h2_stream_note_whole(h2s, 0);
         break;
+    case NGHTTP2_RST_STREAM:
+        h2s = stream_of_id(h2, frame->hd.stream_id);
+        if (h2s)
+            h2s->peer_reset = true;
+        break;
+    case NGHTTP2_GOAWAY: h2->peer_left = true; break;
+    case NGHTTP2_SETTINGS: h2->greeted = true; break;
     case NGHTTP2_PING:
         if (h2->draining && !h2->drained && (frame->hd.flags & NGHTTP2_FLAG_ACK)) {
             h2->drained = true;
@@ -168,15 +191,18 @@ static int on_frame_send(nghttp2_session *library, const nghttp2_frame *frame, v
 
     if (frame->hd.type == NGHTTP2_DATA)
         h2_bucket_credit(&h2->floods[H2_FLOOD_CONTROL], 2); /* one update for the stream, one for the connection */
-    if ((frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) ||
-        !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+    if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS)
         return 0;
     struct h2_stream *h2s = stream_of_id(h2, frame->hd.stream_id);
-    if (h2s && !h2s->out_framed) {
-        h2s->out_framed = true;
-        h2s->leaves_at = h2->queued;
+    if (!h2s)
+        return 0;
+    h2s->stream->sent_bytes = true;
+    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) || h2s->out_framed)
+        return 0;
+    h2s->out_framed = true;
+    h2s->leaves_at = h2->queued;
+    if (h2->role->tells_sent)
         list_append(&h2->leaving, &h2s->leaving);
-    }
     return 0;
 }
 
@@ -196,10 +222,7 @@ static int on_stream_close(nghttp2_session *library, int32_t id, uint32_t h2_cod
     if (!h2s)
         return 0;
     h2s->closed = true;
-    if (!h2s->out_framed || (!h2s->whole && h2_code != H2_NO_ERROR)) {
-        h2->room->counts.streams_reset++;
-        h2_stream_fail(h2s, h2->role->gone_error);
-    }
+    h2->room->counts.streams_reset += fail_as_ended(h2s, h2_code);
     return 0;
 }
 
@@ -287,9 +310,8 @@ static void end_if_over(struct h2_session *h2)
 
     if (silent && !h2->ending) { /* the library has said goodbye by itself: the peer broke a rule */
         h2->ending = true;
-        h2->room->counts.errors += !h2->dead;
-        LIST_FOREACH (link, &h2->streams)
-            h2_stream_fail(CONTAINER_OF(link, struct h2_stream, link), -ERR_REQUEST_STREAM);
+        h2->room->counts.errors += !h2->dead && !h2->peer_left;
+        fail_all(h2, h2->peer_left ? H2_NO_ERROR : H2_BROKEN);
     }
     if (h2->stream_count > 0)
         return;
@@ -328,8 +350,7 @@ void h2_session_die(struct h2_session *h2)
 {
     h2->dead = true;
     h2->ending = true;
-    LIST_FOREACH (link, &h2->streams)
-        h2_stream_fail(CONTAINER_OF(link, struct h2_stream, link), h2->role->gone_error);
+    fail_all(h2, H2_LOST);
     h2_session_flush(h2);
 }
 
@@ -358,8 +379,10 @@ void h2_session_drain(struct h2_session *h2)
     h2_session_flush(h2);
 }
 
+/* A client whose uploads nobody reads holds itself up; a worker's connection carries answers for many clients. */
 static int submit_settings(struct h2_session *h2, bool server, uint32_t streams_max)
 {
+    int32_t window = server ? H2_SESSION_WINDOW : (int32_t)(streams_max * H2_STREAM_WINDOW);
     nghttp2_settings_entry entries[] = {
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_STREAM_WINDOW},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, h2->limits->head_bytes},
@@ -370,7 +393,7 @@ static int submit_settings(struct h2_session *h2, bool server, uint32_t streams_
         nghttp2_submit_settings(h2->library, NGHTTP2_FLAG_NONE, entries, ARRAY_SIZE(entries) - (server ? 0 : 1));
 
     if (!error)
-        error = nghttp2_session_set_local_window_size(h2->library, NGHTTP2_FLAG_NONE, 0, H2_SESSION_WINDOW);
+        error = nghttp2_session_set_local_window_size(h2->library, NGHTTP2_FLAG_NONE, 0, window);
     return error ? -ERR_NO_MEMORY : 0;
 }
 

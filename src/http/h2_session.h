@@ -16,6 +16,7 @@ enum { H2_STREAM_WINDOW = STREAM_BODY_HIGH, H2_SESSION_WINDOW = 16 * H2_STREAM_W
 
 struct nghttp2_session;
 struct h2_session;
+struct h2_waiting_head;
 
 struct h2_stream {
     uint32_t magic;
@@ -37,7 +38,17 @@ struct h2_stream {
     bool out_ended, out_framed;
     bool deferred; /* the library waits for body */
     bool wants_room;
-    bool closed; /* the library has let it go */
+    bool closed;     /* the library has let it go */
+    bool peer_reset; /* RST_STREAM came */
+    /* worker side (h2_client.c) */
+    bool begun;     /* some head of the answer came */
+    bool final;     /* and the final one */
+    bool interim;   /* a 1xx was told and is not consumed: other heads wait */
+    bool end_waits; /* as the end does, behind them */
+    uint8_t asked;  /* enum msg_method */
+    uint8_t waiting_count;
+    struct h2_waiting_head *waiting; /* oldest first */
+    int64_t opened_ms;
 };
 
 /* What one side does in its own way. */
@@ -50,7 +61,11 @@ struct h2_role {
     void (*set_deadline)(struct h2_session *h2);
     /* The library has nothing to say or hear any more and all streams have left: conn is the role's to close. */
     void (*on_over)(struct h2_session *h2);
-    int gone_error; /* of a stream whose peer, or whose connection, has gone */
+    /* What became of a stream that was ended with this code, by the peer or by the library, or with its connection
+     * (H2_LOST, H2_BROKEN): the code with which it fails, or 0 if nothing is missing. */
+    int (*end_error)(const struct h2_stream *h2s, uint32_t h2_code);
+    int gone_error; /* told even after another failure; 0: none is */
+    bool tells_sent;
 };
 
 struct h2_session {
@@ -71,13 +86,15 @@ struct h2_session {
     uint32_t begun;
     bool draining, drained; /* told to end; the last stream was named */
     bool ending;            /* no stream begins any more; over when those there have left */
+    bool peer_left;         /* it has said GOAWAY */
+    bool greeted;           /* its first SETTINGS came */
     bool dead;              /* the connection is gone, or the library's state is lost */
 };
 
 enum { H2_STREAM_MAGIC = 0x68327374 };
 
-/* The session's conn is open (whatever it received waits in conn->in). server: which side we are. Sends the first
- * SETTINGS. 0 or -ERR_NO_MEMORY with nothing held. */
+/* The session's conn is open (whatever it received waits in conn->in). server: which side we are; streams_max: at once.
+ * Sends the first SETTINGS. 0 or -ERR_NO_MEMORY with nothing held. */
 MUST_CHECK int h2_session_init(struct h2_session *h2, const struct h2_role *role, struct h2_room *room,
                                const struct h1_limits *limits, const uint32_t floods_most[H2_FLOODS], bool server,
                                uint32_t streams_max);
@@ -103,7 +120,7 @@ struct h2_stream *h2_stream_create(struct h2_session *h2, int32_t id, struct str
 /* Ends it on the peer's side if it is not over (h2_code says why), and gives it back. */
 void h2_stream_release(struct h2_stream *h2s, uint32_t h2_code);
 void h2_stream_fail(struct h2_stream *h2s, int error);
-/* The message is complete: END is told with `events`. */
+/* The message is complete: END is told with `events`, or once the heads before it are. */
 void h2_stream_note_whole(struct h2_stream *h2s, unsigned events);
 
 /* session_ops that are the same on both sides. */
@@ -128,7 +145,10 @@ enum {
     H2_FRAME_SIZE_ERROR = 6,
     H2_REFUSED_STREAM = 7,
     H2_CANCEL = 8,
-    H2_ENHANCE_YOUR_CALM = 11
+    H2_ENHANCE_YOUR_CALM = 11,
 };
+/* None of them, but for h2_role.end_error: the connection has gone; its peer broke the rules. */
+#define H2_LOST   UINT32_MAX
+#define H2_BROKEN (UINT32_MAX - 1)
 
 #endif

@@ -48,7 +48,7 @@ void h2_stream_release(struct h2_stream *h2s, uint32_t h2_code)
     struct h2_session *h2 = h2s->h2;
 
     give_credit(h2s, h2s->received);
-    if (!h2->dead && !h2s->closed) {
+    if (!h2->dead && !h2s->closed && h2s->id > 0) {
         nghttp2_session_set_stream_user_data(h2->library, h2s->id, NULL);
         if (nghttp2_submit_rst_stream(h2->library, NGHTTP2_FLAG_NONE, h2s->id, h2_code) != 0)
             h2->dead = true;
@@ -92,7 +92,8 @@ void h2_stream_note_whole(struct h2_stream *h2s, unsigned events)
     struct stream *stream = h2s->stream;
 
     h2s->whole = true;
-    if (stream->failed)
+    h2s->end_waits = h2s->interim;
+    if (stream->failed || h2s->end_waits)
         return;
     stream->ended = true;
     stream->notify(stream, events | STREAM_END);
@@ -146,6 +147,36 @@ int h2_library_send_answer(struct h2_stream *h2s, const struct msg *msg, bool bo
     if (msg->status < 200)
         return error_of(nghttp2_submit_headers(library, NGHTTP2_FLAG_NONE, h2s->id, NULL, nv, n, NULL));
     return error_of(nghttp2_submit_response(library, h2s->id, nv, n, bodiless ? NULL : &body));
+}
+
+int h2_library_send_request(struct h2_stream *h2s, const struct msg *msg, bool bodiless)
+{
+    struct conn *conn = &h2s->h2->session.conn;
+    nghttp2_nv *nv = arena_take(h2s->stream->arena, (msg->count + NV_AROUND) * sizeof(*nv));
+    nghttp2_data_provider body = h2_library_body();
+    char length[20];
+    size_t n = 0;
+
+    if (!nv)
+        return -ERR_NO_MEMORY;
+    if (is_gone(h2s))
+        return 0;
+    nv[n++] = nv_of(STR(":method"), msg->method_text);
+    nv[n++] = nv_of(STR(":scheme"), conn_scheme(conn));
+    nv[n++] = nv_of(STR(":path"), msg->target);
+    if (msg->authority.n > 0)
+        nv[n++] = nv_of(STR(":authority"), msg->authority);
+    n += put_fields(nv + n, msg->fields, msg->count);
+    if (msg->trailers_wanted)
+        nv[n++] = nv_of(STR("te"), STR("trailers"));
+    if (msg->body == MSG_BODY_LENGTH)
+        nv[n++] = nv_of(STR("content-length"), str_slice(length, str_put_u64(length, (uint64_t)msg->length)));
+    int32_t id = nghttp2_submit_request(h2s->h2->library, NULL, nv, n, bodiless ? NULL : &body, h2s);
+    if (id == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE)
+        return -ERR_STREAM_REFUSED;
+    if (id > 0)
+        h2s->id = id;
+    return error_of(id);
 }
 
 int h2_library_send_trailers(struct h2_stream *h2s)

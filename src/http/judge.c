@@ -51,3 +51,16 @@ int judge_expect(struct msg *msg)
     msg->expect_continue = msg->minor == 1;
     return 0;
 }
+
+int judge_answer_error(int error)
+{
+    switch (-error) {
+    case ERR_REQUEST_HEAD_SIZE:
+    case ERR_REQUEST_FIELD_COUNT:
+    case ERR_REQUEST_TARGET_SIZE: return -ERR_ANSWER_HEAD_SIZE;
+    case ERR_REQUEST_BARE_LF:
+    case ERR_REQUEST_CHUNK:
+    case ERR_REQUEST_TRAILER: return -ERR_ANSWER_MALFORMED;
+    default: return error;
+    }
+}

@@ -15,5 +15,7 @@ MUST_CHECK int judge_host(struct msg *msg, bool has_host, bool repeated);
 /* Expect: 100-continue and nothing else (RFC 9110 section 10.1.1); an HTTP/1.0 client cannot wait for 100. 0 or
  * -ERR_REQUEST_EXPECT. */
 MUST_CHECK int judge_expect(struct msg *msg);
+/* What the parsers that both sides share say of a request, said of an answer; other codes stay. */
+int judge_answer_error(int error);
 
 #endif

@@ -80,6 +80,17 @@ struct session_owner {
     void (*idles)(struct session_owner *owner, struct session *session);
 };
 
+/* Whoever makes worker-side sessions: a lease book, a prober. Events come from the loop, never from inside a call. */
+struct session_user {
+    /* The connection is there (0), or will not be (a code; close it). */
+    void (*ready)(struct session_user *user, struct session *session, int error);
+    /* A session without a stream was ended by the worker, got bytes nobody asked for, or passed its deadline: close
+     * it. */
+    void (*lost)(struct session_user *user, struct session *session);
+    /* The last event: the memory may go (through io_reap). */
+    void (*closed)(struct session_user *user, struct session *session);
+};
+
 /* A body may go around this process, from the sender's session into a pipe and from there to the other's session. The
  * stream that it comes from and the stream that it goes to must both be able to: a session that cannot (its version
  * frames bodies, its transport encrypts) has NULL here, and the body is copied. */
@@ -105,7 +116,9 @@ struct session_ops {
     void (*drain)(struct session *session);
     bool (*idle)(struct session *session);
     bool (*rest)(struct session *session);
-    const struct session_splice *splice; /* NULL: bodies are copied */
+    void (*close)(struct session *session);
+    uint32_t (*slots)(struct session *session); /* NULL: one stream at a time */
+    const struct session_splice *splice;        /* NULL: bodies are copied */
 };
 
 struct session {
@@ -114,6 +127,7 @@ struct session {
     struct conn conn;
     struct list link; /* of those that idle (http/rest), or the owner's */
     int64_t idle_since_ms;
+    uint32_t claimed; /* worker side: places of streams that will be opened in this turn */
 };
 
 enum { STREAM_MAGIC = 0x7374726d, SESSION_MAGIC = 0x73657373 };
@@ -124,9 +138,10 @@ void stream_fini(struct stream *stream);
 /* Forgets what the peer sent, to be opened again on another session; same condition. */
 void stream_reset(struct stream *stream);
 
-/* Worker side: the session (idle, ready) takes this stream's request. 0 or a code. */
+/* Worker side: the session (ready, and idle or with a slot) takes this stream's request. 0 or a code. */
 MUST_CHECK static inline int session_open(struct session *session, struct stream *stream)
 {
+    session->claimed -= session->claimed > 0;
     return session->ops->open(session, stream);
 }
 
@@ -204,7 +219,7 @@ MUST_CHECK static inline int session_splice_to(struct stream *stream, struct io_
 
 /* Both messages are complete, or as complete as they will be: the stream leaves the session. Client side: the next
  * request may come, or the connection ends politely where it must. Worker side: true when the session can take another
- * request (it is idle then and the caller's to keep or close); false when it is closing. */
+ * request (one stream at a time: it is idle then and the caller's to keep or close); false when it cannot any more. */
 static inline bool session_finish(struct stream *stream)
 {
     return stream->session->ops->finish(stream);
@@ -220,6 +235,26 @@ static inline void session_abort(struct stream *stream)
 static inline void session_drain(struct session *session)
 {
     session->ops->drain(session);
+}
+
+/* Worker side: ends a session that has no stream; closed follows. Harmless while closing. */
+static inline void session_close(struct session *session)
+{
+    session->ops->close(session);
+}
+
+/* Worker side: many streams at a time. */
+static inline bool session_is_shared(const struct session *session)
+{
+    return session->ops->slots != NULL;
+}
+
+/* Worker side, shared: how many streams more it could take now. */
+static inline uint32_t session_slots(struct session *session)
+{
+    uint32_t slots = session->ops->slots(session);
+
+    return slots > session->claimed ? slots - session->claimed : 0;
 }
 
 /* Open and without a stream. */

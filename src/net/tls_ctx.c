@@ -396,6 +396,17 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
     return 1;
 }
 
+/* RFC 7301: names with their lengths, the preferred one first. */
+static int offer(SSL_CTX *context, const struct tls_client_options *options)
+{
+    static const unsigned char names[] = "\x02h2\x08http/1.1";
+    unsigned first = options->h2 ? 0 : 3, end = options->http1 ? 12 : 3;
+
+    if (first >= end)
+        return 0;
+    return SSL_CTX_set_alpn_protos(context, names + first, end - first) == 0 ? 0 : -ERR_NO_MEMORY;
+}
+
 /* start-up only: what all workers of a pool share. */
 int tls_client_create(const struct tls_client_options *options, struct tls_ctx **ret_ctx, char why[TLS_WHY_MAX])
 {
@@ -416,6 +427,8 @@ int tls_client_create(const struct tls_client_options *options, struct tls_ctx *
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
         error = believe(context, &options->ca, false, &(struct tls_file){""}, why);
     }
+    if (!error)
+        error = offer(context, options);
     if (!error && options->chain.bytes.p)
         error = use_certificate(context, &options->chain, &options->key, why);
     if (error) {

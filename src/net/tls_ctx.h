@@ -51,6 +51,7 @@ struct tls_client_options {
     struct tls_file chain; /* none: no certificate of our own */
     struct tls_file key;
     uint32_t handshake_ms;
+    bool h2, http1; /* what ALPN offers; neither: it is not spoken of */
 };
 
 enum { TLS_WHY_MAX = 512, TLS_TICKET_KEY_BYTES = 80, TLS_TICKET_KEYS_MAX = 8 };

@@ -115,7 +115,6 @@ static void on_leased(void *context, struct session *session, int error)
     struct exchange *x = context;
 
     ASSERT_MAGIC(x, EXCHANGE_MAGIC);
-    x->connecting = NULL;
     x->leased = session;
     x->error = error;
     note_connected(x);
@@ -128,7 +127,7 @@ static enum exchange_step start_lease(struct exchange *x)
     x->error = 0;
     x->leased = x->fresh_only ? NULL : lease_take(x->home->leases, x->target);
     if (x->leased) {
-        x->reused = true;
+        x->reused = session_idle(x->leased);
         note_connected(x);
         return EXCHANGE_FORWARD;
     }
@@ -146,12 +145,11 @@ static enum exchange_step lease(struct exchange *x)
         return start_lease(x);
     if (x->error)
         return EXCHANGE_RETRY;
-    if (!x->connecting)
+    if (!x->connecting.lease)
         return EXCHANGE_FORWARD;
     if (!client_gone(x) && !x->timed_out)
         return EXCHANGE_LEASE;
-    lease_cancel(x->connecting);
-    x->connecting = NULL;
+    lease_cancel(&x->connecting);
     if (client_gone(x) || patience_with_half_closed_ends(x))
         return fail(x, -ERR_CLIENT_GONE, EXCHANGE_ACCOUNT);
     return fail(x, -ERR_CONNECT_TIMEOUT, EXCHANGE_RETRY);
@@ -298,17 +296,17 @@ static enum exchange_step refuse_retry(struct exchange *x, enum retry_refusal wh
 
 static enum exchange_step send_again(struct exchange *x)
 {
-    bool stale = x->reused && err_retry(x->error) == ERR_RETRY_REPEAT;
+    bool refused = x->error == -ERR_STREAM_REFUSED, reset = x->error == -ERR_STREAM_RESET;
+    bool stale = x->reused && err_retry(x->error) == ERR_RETRY_REPEAT && !reset;
 
     stream_reset(&x->worker);
     if (flow_rewind(&x->up))
         return fail(x, -ERR_NO_MEMORY, EXCHANGE_REPLY);
     x->worker_events = 0;
     x->tried.workers[x->tried.count++] = x->target;
-    if (stale) {
-        x->fresh_only = true;
+    x->fresh_only |= stale;
+    if (stale || refused)
         x->let_go = x->target;
-    }
     account_note_retry(x->home->account, x->target, x->error);
     x->target = NULL;
     return EXCHANGE_PICK;

@@ -44,7 +44,7 @@ struct exchange {
     struct worker *target; /* the worker of the present try */
     struct pick_tried tried;
     struct worker *let_go; /* of tried: all that is known of it is that it closed an idle connection */
-    struct lease *connecting;
+    struct lease_wait connecting;
     struct session *leased; /* between LEASE and FORWARD */
     struct bufq own_body;
     struct retry_place again; /* in the budget of retries, from the first costly one to the answer's head */

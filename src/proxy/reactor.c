@@ -14,10 +14,6 @@
 enum {
     MAIL_SLOTS = 64, /* well above REACTOR_ORDERS_MAX */
     LOG_FLUSH_MS = 100,
-    /* What the HTTP/2 library keeps: of a session its tables, both HPACK ones full, and what waits to be sent; of a
-     * stream its state and the heads in its queue. */
-    LIBRARY_SESSION_BYTES = 64 << 10,
-    LIBRARY_STREAM_BYTES = 16 << 10,
     /* Chunks for a connection that moves bodies both ways with all four queues full, each chunk at least half full
      * (BUFQ_JOIN_BYTES), and what is being received and written. */
     CONNECTION_BYTES_MAX = 4 * 2 * 65536 + 4 * BUF_CHUNK_BYTES,
@@ -63,7 +59,7 @@ struct reactor {
     struct proxied_room proxied;
     struct list doors;
     uint32_t doors_open; /* those being closed included */
-    struct h2_room h2;
+    struct h2_room h2, h2_workers;
     struct clients clients;
     struct timer flush;
     struct mailbox mail;
@@ -93,7 +89,7 @@ static void note_connections(struct reactor *reactor)
     copy_counts(&totals->h2, &reactor->h2.counts);
     __atomic_store_n(&totals->clients_open, reactor->clients.count, __ATOMIC_RELAXED);
     __atomic_store_n(&totals->workers_open, reactor->leases.open, __ATOMIC_RELAXED);
-    __atomic_store_n(&totals->workers_idle, reactor->leases.idle, __ATOMIC_RELAXED);
+    __atomic_store_n(&totals->workers_idle, lease_book_idle(&reactor->leases), __ATOMIC_RELAXED);
     account_end(&reactor->account);
 }
 
@@ -230,10 +226,15 @@ static void open_doors(struct reactor *reactor, struct reactor_change *change)
     }
 }
 
-static struct lease_options lease_options_of(const struct reactor_options *options)
+static struct lease_options lease_options_of(struct reactor *reactor)
 {
+    const struct reactor_options *options = &reactor->options;
+    struct worker_door_options door = {.limits = options->answer_limits, .h2 = options->worker_h2};
+
+    door.h2.idle_ms = options->worker_idle_ms;
+    door.h2.room = &reactor->h2_workers;
     return (struct lease_options){
-        .limits = options->answer_limits,
+        .door = door,
         .worker_idle_ms = options->worker_idle_ms,
         .idle_max = options->idle_per_worker,
         .workers = options->workers,
@@ -252,10 +253,11 @@ static void apply(struct reactor *reactor, struct reactor_change *change)
     options->client = from->client;
     options->client_h2 = from->client_h2;
     options->answer_limits = from->answer_limits;
+    options->worker_h2 = from->worker_h2;
     options->worker_idle_ms = from->worker_idle_ms;
     options->idle_per_worker = from->idle_per_worker;
     options->workers = from->workers;
-    struct lease_options leases = lease_options_of(options);
+    struct lease_options leases = lease_options_of(reactor);
     lease_book_adopt(&reactor->leases, &leases);
     options->access_sample = from->access_sample;
     access_log_turn(&reactor->log, from->access_sink, from->access_format, from->access_sample);
@@ -457,7 +459,7 @@ static int start_parts(struct reactor *reactor)
         .on_wake = on_wake,
         .context = reactor,
     };
-    struct lease_options leases = lease_options_of(options);
+    struct lease_options leases = lease_options_of(reactor);
     struct epoch *epoch = make_epoch(options);
     if (!epoch)
         return -ERR_NO_MEMORY;
@@ -509,7 +511,10 @@ int reactor_create(const struct reactor_options *options, struct reactor **ret_r
     /* One connection may be on its way from each listener when the last place is taken. */
     size_t most = (size_t)options->connections + options->door_count;
     h2_room_init(&reactor->h2, options->streams,
-                 LIBRARY_SESSION_BYTES * most + LIBRARY_STREAM_BYTES * options->streams);
+                 H2_LIBRARY_SESSION_BYTES * most + H2_LIBRARY_STREAM_BYTES * options->streams);
+    /* No more sessions than exchanges: each has one at most. */
+    h2_room_init(&reactor->h2_workers, most + 1 + options->streams,
+                 (H2_LIBRARY_SESSION_BYTES + H2_LIBRARY_STREAM_BYTES) * (most + 1 + options->streams));
     reactor->proxied = (struct proxied_room){&reactor->handshakes, admit_proxied, note_proxied, reactor};
     start_clients(reactor, most);
     /* While one exchange ends, a pipelined request may begin the next. Streams of HTTP/2 take nothing from HTTP/1. */
@@ -553,7 +558,7 @@ void reactor_read_use(const struct reactor *reactor, struct reactor_use *ret_use
         .chunks_max = reactor->buffers.chunks.used_max,
         .slices = reactor->buffers.nodes.used,
         .timers = io_timers(reactor->io),
-        .idle = reactor->leases.idle,
+        .idle = lease_book_idle(&reactor->leases),
         .retries = reactor->home.retries.running,
         .retries_waiting = reactor->home.retries.waiting,
         .pipes = io_pipes_taken(reactor->io),
@@ -614,6 +619,7 @@ void reactor_destroy(struct reactor **destroyed)
     exchange_home_fini(&reactor->home);
     clients_fini(&reactor->clients);
     h2_room_fini(&reactor->h2);
+    h2_room_fini(&reactor->h2_workers);
     buf_pool_fini(&reactor->buffers);
     account_fini(&reactor->account);
     recent_fini(&reactor->recent);

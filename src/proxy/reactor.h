@@ -29,6 +29,7 @@ struct reactor_options {
     struct h2_server_options client_h2; /* not enabled: HTTP/1 alone */
     uint32_t streams;                   /* of HTTP/2, over all its connections at once */
     struct h1_limits answer_limits;
+    struct h2_client_options worker_h2; /* its room and idle_ms are the reactor's to set */
     int64_t worker_idle_ms;
     uint32_t idle_per_worker;
     uint32_t workers;                 /* worker->index is below it, until reactor_publish */

@@ -1,7 +1,8 @@
-"""HTTP/2 frame by frame: a client that may break any rule, with hyperframe's frames and hpack's heads."""
+"""HTTP/2 frame by frame: a client and a worker that may break any rule, with hyperframe's frames and hpack's heads."""
 
 import dataclasses
 import socket
+import threading
 
 import hpack
 from hyperframe.frame import (ContinuationFrame, DataFrame, Frame, GoAwayFrame, HeadersFrame, PingFrame, RstStreamFrame,
@@ -37,14 +38,17 @@ class H2Client:
     """One connection. Frames are sent as told; what comes is kept by stream."""
 
     def __init__(self, address, hello=True, timeout=10.0):
-        self.socket = socket.create_connection(address, timeout)
+        self.take_over(socket.create_connection(address, timeout))
+        if hello:
+            self.send(PREFACE, SettingsFrame(0))
+
+    def take_over(self, connected):
+        self.socket = connected
         self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
         self.streams, self.buffer, self.block = {}, b"", b""
         self.goaway, self.last, self.settings, self.pongs, self.updates = None, None, {}, 0, []
         self.closed = False
         self.goaways = []
-        if hello:
-            self.send(PREFACE, SettingsFrame(0))
 
     def __enter__(self):
         return self
@@ -137,3 +141,76 @@ class H2Client:
         """Read to the connection's end; the last GOAWAY's code."""
         self.until(lambda: False)
         return self.goaway
+
+
+class H2Connection(H2Client):
+    """A balancer's connection to a worker: the same frames, from the other side."""
+
+    def __init__(self, worker, accepted):
+        self.take_over(accepted)
+        self.worker, self.hello, self.number = worker, b"", len(worker.connections)
+        accepted.settimeout(60)
+        self.send(SettingsFrame(0, settings=worker.settings))
+
+    def run(self):
+        while len(self.hello) < len(PREFACE) and (data := self.socket.recv(len(PREFACE) - len(self.hello))):
+            self.hello += data
+        while self.take():
+            pass
+        self.socket.close()
+
+    def note(self, frame):
+        super().note(frame)
+        stream = self.streams[frame.stream_id]
+        if isinstance(frame, DataFrame) and frame.data and self.worker.reads:
+            self.send(WindowUpdateFrame(0, window_increment=len(frame.data)),
+                      WindowUpdateFrame(frame.stream_id, window_increment=len(frame.data)))
+        if isinstance(frame, HeadersFrame) and len(stream.heads) == 1:
+            path = stream.heads[0][":path"]
+            if path == "/health":
+                self.answer_with(frame.stream_id)
+            else:
+                self.worker.asked.append((self.number, frame.stream_id, path))
+                self.worker.play.get(path, H2Connection.answer_with)(self, frame.stream_id)
+
+    def answer_with(self, stream, body=b"ok", status="200", extra=(), ends=True):
+        self.send(self.head_frame(stream, [(":status", status), *extra], ends and not body))
+        if body:
+            self.send(DataFrame(stream, body, flags=["END_STREAM"] if ends else []))
+
+
+class H2Worker:
+    """A worker that speaks HTTP/2 without TLS. `play` maps a path to what is done when it is asked for: a function of
+    the connection and the stream's number; any other path gets 200."""
+
+    def __init__(self, play=None, settings=None, reads=True):
+        self.play, self.settings, self.reads = play or {}, settings or {}, reads
+        self.asked, self.connections = [], []
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+        for connection in self.connections:
+            connection.socket.close()
+
+    def accept(self):
+        while True:
+            try:
+                accepted, _ = self.listener.accept()
+            except OSError:
+                return
+            connection = H2Connection(self, accepted)
+            self.connections.append(connection)
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    @staticmethod
+    def serve(connection):
+        try:
+            connection.run()
+        except OSError:
+            pass  # the balancer, or the test, has ended it

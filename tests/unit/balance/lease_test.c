@@ -33,7 +33,7 @@ static void setup(struct fixture *f)
     assert_int_equal(io_create(&io, &f->io), 0);
     struct lease_options options = {
         .io = f->io,
-        .limits = {.head_bytes = 16384, .fields = 100, .target_bytes = 8192},
+        .door = {.limits = {.head_bytes = 16384, .fields = 100, .target_bytes = 8192}},
         .worker_idle_ms = IDLE_MS,
         .idle_max = IDLE_MAX,
         .workers = WORKERS,
@@ -109,9 +109,9 @@ static void use(struct fixture *f, struct session *session)
 /* A new session to this worker that has served a request, or NULL with f->error. */
 static struct session *connect_to(struct fixture *f, uint32_t worker)
 {
-    struct lease *lease;
+    struct lease_wait wait = {0};
     f->told = 0;
-    assert_int_equal(lease_connect(&f->book, &f->workers[worker], NULL, on_ready, f, &lease), 0);
+    assert_int_equal(lease_connect(&f->book, &f->workers[worker], NULL, on_ready, f, &wait), 0);
     assert_int_equal(f->told, 0);
     assert_true(io_sim_run(f->net, is_told, f, 1000));
     if (f->session)
@@ -334,15 +334,15 @@ static void lease_learns_as_it_looks(void **state)
 static void lease_cancels(void **state)
 {
     struct fixture f;
-    struct lease *lease;
+    struct lease_wait wait = {0};
     setup(&f);
     io_sim_limits(f.net)->delay_ns = 5000000;
     for (int turns = 0; turns < 3; turns++) {
         f.told = 0;
-        assert_int_equal(lease_connect(&f.book, &f.workers[0], NULL, on_ready, &f, &lease), 0);
+        assert_int_equal(lease_connect(&f.book, &f.workers[0], NULL, on_ready, &f, &wait), 0);
         for (int i = 0; i < turns; i++)
             io_sim_step(f.net);
-        lease_cancel(lease);
+        lease_cancel(&wait);
         assert_true(io_sim_run(f.net, all_closed, &f, 1000));
         assert_int_equal(f.told, 0);
     }
@@ -364,15 +364,14 @@ static void lease_tells_of_a_refusal(void **state)
 static void lease_has_a_limit(void **state)
 {
     struct fixture f;
-    struct lease *leases[SESSIONS_MAX + 1];
+    struct lease_wait waits[SESSIONS_MAX + 1] = {0};
     setup(&f);
     for (int i = 0; i < SESSIONS_MAX; i++)
-        assert_int_equal(lease_connect(&f.book, &f.workers[0], NULL, on_ready, &f, &leases[i]), 0);
-    leases[SESSIONS_MAX] = NULL;
-    assert_int_equal(lease_connect(&f.book, &f.workers[0], NULL, on_ready, &f, &leases[SESSIONS_MAX]), -ERR_FULL);
-    assert_null(leases[SESSIONS_MAX]);
+        assert_int_equal(lease_connect(&f.book, &f.workers[0], NULL, on_ready, &f, &waits[i]), 0);
+    assert_int_equal(lease_connect(&f.book, &f.workers[0], NULL, on_ready, &f, &waits[SESSIONS_MAX]), -ERR_FULL);
+    assert_null(waits[SESSIONS_MAX].lease);
     for (int i = 0; i < SESSIONS_MAX; i++)
-        lease_cancel(leases[i]);
+        lease_cancel(&waits[i]);
     assert_true(io_sim_run(f.net, all_closed, &f, 1000));
     give_back(&f, connect_to(&f, 0));
     teardown(&f);
@@ -392,7 +391,7 @@ static void lease_of_one_client_is_not_shared(void **state)
     struct transport personal = transport_plain;
     struct transport_use use_it = {.transport = &personal};
     struct fixture f;
-    struct lease *lease;
+    struct lease_wait wait = {0};
     personal.personal = true;
     personal.init = personal_init;
     setup(&f);
@@ -402,7 +401,7 @@ static void lease_of_one_client_is_not_shared(void **state)
     assert_null(lease_take(&f.book, &f.workers[0]));
     f.told = 0;
     told_of = NULL;
-    assert_int_equal(lease_connect(&f.book, &f.workers[0], &f, on_ready, &f, &lease), 0);
+    assert_int_equal(lease_connect(&f.book, &f.workers[0], &f, on_ready, &f, &wait), 0);
     assert_ptr_equal(told_of, &f);
     assert_true(io_sim_run(f.net, is_told, &f, 1000));
     use(&f, f.session);
@@ -421,12 +420,12 @@ static void lease_of_one_client_is_not_shared(void **state)
 static void lease_drains(void **state)
 {
     struct fixture f;
-    struct lease *lease;
+    struct lease_wait wait = {0};
     setup(&f);
     struct session *idle = connect_to(&f, 0), *leased = connect_to(&f, 1);
     give_back(&f, idle);
     f.told = 0;
-    assert_int_equal(lease_connect(&f.book, &f.workers[1], NULL, on_ready, &f, &lease), 0);
+    assert_int_equal(lease_connect(&f.book, &f.workers[1], NULL, on_ready, &f, &wait), 0);
     lease_book_drain(&f.book);
     assert_int_equal(f.book.idle, 0);
     assert_null(lease_take(&f.book, &f.workers[0]));
@@ -447,16 +446,16 @@ static void lease_survives_no_memory(void **state)
 {
     struct fixture f;
     struct lease_book book;
-    struct lease *lease = NULL;
+    struct lease_wait wait = {0};
     struct lease_options options = {.workers = 1, .max_sessions = 1};
     alloc_fail_at(1);
     assert_int_equal(lease_book_init(&book, &options), -ERR_NO_MEMORY);
     assert_true(alloc_fail_stop());
     setup(&f);
     alloc_fail_at(1);
-    assert_true(lease_connect(&f.book, &f.workers[0], NULL, on_ready, &f, &lease) < 0);
+    assert_true(lease_connect(&f.book, &f.workers[0], NULL, on_ready, &f, &wait) < 0);
     assert_true(alloc_fail_stop());
-    assert_null(lease);
+    assert_null(wait.lease);
     assert_int_equal(f.book.open, 0);
     assert_int_equal(f.book.leases.used, 0);
     give_back(&f, connect_to(&f, 0));

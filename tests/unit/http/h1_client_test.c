@@ -38,7 +38,7 @@ static void leave(void)
     if (asker.busy)
         asker_abort(&asker);
     if (!conn_closing(&asker.client.session.conn))
-        h1_client_close(&asker.client);
+        session_close(&asker.client.session);
     world_settle(&world);
     assert_int_equal(asker.closed, 1);
     if (peer)
@@ -152,8 +152,8 @@ static void test_connect_given_up(void **state)
     asker_init(&asker, world.io);
     asker.by_hand = true;
     assert_int_equal(asker_start(&asker, &address, &limits), 0);
-    h1_client_close(&asker.client);
-    h1_client_close(&asker.client);
+    session_close(&asker.client.session);
+    session_close(&asker.client.session);
     world_settle(&world);
     assert_int_equal(asker.ready, 0);
     assert_int_equal(asker.closed, 1);
@@ -635,7 +635,7 @@ static void test_nth_allocation_fails(void **state)
         asker.ask.body = MSG_BODY_OPEN;
         asker.body = str_slice(bytes, sizeof(bytes));
         alloc_fail_at(n);
-        asker.owner.ready(&asker.owner, &asker.client, 0);
+        asker.user.ready(&asker.user, &asker.client.session, 0);
         world_settle(&world);
         converse();
         failed = alloc_fail_stop();

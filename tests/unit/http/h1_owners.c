@@ -308,7 +308,7 @@ static void ask_now(struct asker *asker)
 static void ask_again(struct asker *asker)
 {
     if (asker->repeats == 0) {
-        h1_client_close(&asker->client);
+        session_close(&asker->client.session);
     } else {
         asker->repeats--;
         ask_now(asker);
@@ -336,33 +336,33 @@ static void run_asker(struct io_task *task)
     }
 }
 
-static void on_client_ready(struct h1_client_owner *owner, struct h1_client *client, int error)
+static void on_client_ready(struct session_user *user, struct session *session, int error)
 {
-    struct asker *asker = CONTAINER_OF(owner, struct asker, owner);
+    struct asker *asker = CONTAINER_OF(user, struct asker, user);
 
-    ASSERT(client == &asker->client);
+    ASSERT(session == &asker->client.session);
     asker->ready++;
     asker->error = error;
     if (asker->by_hand)
         return;
     if (error)
-        h1_client_close(client);
+        session_close(session);
     else
         ask_now(asker);
 }
 
-static void on_client_lost(struct h1_client_owner *owner, struct h1_client *client)
+static void on_client_lost(struct session_user *user, struct session *session)
 {
-    struct asker *asker = CONTAINER_OF(owner, struct asker, owner);
+    struct asker *asker = CONTAINER_OF(user, struct asker, user);
 
     ASSERT(!asker->busy);
     asker->lost++;
-    h1_client_close(client);
+    session_close(session);
 }
 
-static void on_client_closed(struct h1_client_owner *owner, struct h1_client *client)
+static void on_client_closed(struct session_user *user, struct session *session)
 {
-    struct asker *asker = CONTAINER_OF(owner, struct asker, owner);
+    struct asker *asker = CONTAINER_OF(user, struct asker, user);
 
     ASSERT(!asker->busy);
     asker->closed++;
@@ -372,8 +372,7 @@ void asker_init(struct asker *asker, struct io *io)
 {
     memset(asker, 0, sizeof(*asker));
     asker->io = io;
-    asker->owner =
-        (struct h1_client_owner){.ready = on_client_ready, .lost = on_client_lost, .closed = on_client_closed};
+    asker->user = (struct session_user){.ready = on_client_ready, .lost = on_client_lost, .closed = on_client_closed};
     asker->ask = (struct msg){.method = METHOD_GET,
                               .method_text = STR("GET"),
                               .target = STR("/"),
@@ -386,5 +385,5 @@ void asker_init(struct asker *asker, struct io *io)
 int asker_start(struct asker *asker, struct sockaddr_storage *to, const struct h1_limits *limits)
 {
     seat_init(&asker->seat, NULL);
-    return h1_client_start(&asker->client, &asker->seat, asker->io, to, NULL, limits, &asker->owner);
+    return h1_client_start(&asker->client, &asker->seat, asker->io, to, NULL, limits, &asker->user);
 }

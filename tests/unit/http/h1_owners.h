@@ -51,7 +51,7 @@ bool echo_finish(struct echo_request *request);
 void echo_abort(struct echo_request *request);
 
 struct asker {
-    struct h1_client_owner owner;
+    struct session_user user;
     struct h1_client client;
     struct seat seat;
     struct io *io;
