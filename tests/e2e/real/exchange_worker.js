@@ -51,7 +51,8 @@ function answer(request, response) {
     response.writeHead(403);
     response.end('no');
   } else if (pathname === '/hints') {
-    response.writeEarlyHints({ link: '</a>; rel=preload' }, () => response.end('late'));
+    response.writeEarlyHints({ link: '</a>; rel=preload' });
+    response.end('late');
   } else if (pathname === '/cut-head') {
     cut(request, response);
   } else if (pathname === '/cut-body') {
