@@ -265,6 +265,7 @@ struct config_forwarded {
     bool x_forwarded;
     bool forwarded;
     bool request_id;
+    struct str client_subject; /* a field's name; empty: none */
     struct config_networks trusted;
 };
 

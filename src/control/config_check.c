@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "control/directive.h"
+#include "http/fields.h"
 
 struct checker {
     struct config *config;
@@ -357,6 +358,16 @@ static void check_health(struct checker *checker)
     }
 }
 
+/* Ballast has its own use for those in its table. */
+static void check_forwarded(struct checker *checker)
+{
+    const struct config_forwarded *forwarded = &checker->config->forwarded;
+    if (forwarded->client_subject.n > 0 && field_lookup(forwarded->client_subject) != FIELD_OTHER)
+        config_error_add(checker->errors, &forwarded->place,
+                         "client_subject: the field \"%.*s\" has a meaning of its own",
+                         STR_ARG(config_shown(forwarded->client_subject)));
+}
+
 static void check_limits(struct checker *checker)
 {
     const struct config_limits *limits = &checker->config->limits;
@@ -389,6 +400,7 @@ int config_check(struct config *config, struct config_errors *errors, struct are
     check_listeners(&checker);
     check_proxied(&checker);
     check_admin(&checker);
+    check_forwarded(&checker);
     check_limits(&checker);
     check_protocols(&checker);
     check_health(&checker);

@@ -203,6 +203,8 @@ static int fill_rules(struct snapshot *snapshot, const struct config *config)
     int error = fill_routes(snapshot, config);
     if (!error && config->metrics.enabled)
         error = copy_text(snapshot, config->metrics.path, &snapshot->rules.metrics_path);
+    if (!error)
+        error = copy_text(snapshot, config->forwarded.client_subject, &snapshot->rules.rewrite.client_subject);
     if (error)
         return error;
     struct access_format_error wrong; /* nothing is: it was checked */

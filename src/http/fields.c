@@ -162,6 +162,23 @@ void fields_drop_hop(struct field *fields, uint32_t count)
     }
 }
 
+static bool is_alike(struct str a, struct str b)
+{
+    for (size_t i = 0; i < a.n && a.n == b.n; i++) {
+        char one = a.p[i] == '_' ? '-' : str_lower(a.p[i]), other = b.p[i] == '_' ? '-' : str_lower(b.p[i]);
+        if (one != other)
+            return false;
+    }
+    return a.n == b.n;
+}
+
+void fields_drop_named(struct field *fields, uint32_t count, struct str name)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (is_alike(fields[i].name, name))
+            fields[i].dropped = true;
+}
+
 void fields_drop_from_trailers(struct field *fields, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {

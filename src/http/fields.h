@@ -42,6 +42,9 @@ bool field_list_has(struct str value, struct str token);
 /* Marks as dropped: hop-by-hop fields, and those named in Connection (except FIELD_KEEP ones); framing fields too.
  * RFC 9110 section 7.6.1. */
 void fields_drop_hop(struct field *fields, uint32_t count);
+/* Marks as dropped all of this name, which no table has. Case does not count, nor `_` for `-`: a worker that makes
+ * variables of names cannot tell those apart. */
+void fields_drop_named(struct field *fields, uint32_t count, struct str name);
 /* Marks as dropped what must not come in trailers: framing, hop-by-hop and FIELD_REQUEST fields. RFC 9110
  * section 6.5.1. */
 void fields_drop_from_trailers(struct field *fields, uint32_t count);

@@ -332,10 +332,26 @@ static int set_verify(SSL_CTX *context, const struct tls_server_options *options
     return believe(context, &options->ca, true, &options->crl, why);
 }
 
+/* Whom a session was believed by: one that began under other authorities or another list of revoked certificates is not
+ * resumed, or a client that was refused since would come in by its ticket. */
+static int name_sessions(SSL_CTX *context, const struct tls_server_options *options)
+{
+    unsigned char name[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    unsigned char verify = (unsigned char)options->verify;
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
+
+    bool named = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 && EVP_DigestUpdate(hash, &verify, 1) == 1 &&
+                 EVP_DigestUpdate(hash, options->ca.bytes.p, options->ca.bytes.n) == 1 &&
+                 EVP_DigestUpdate(hash, options->crl.bytes.p, options->crl.bytes.n) == 1 &&
+                 EVP_DigestFinal_ex(hash, name, &n) == 1 && SSL_CTX_set_session_id_context(context, name, n) == 1;
+    EVP_MD_CTX_free(hash);
+    return named ? 0 : -ERR_NO_MEMORY;
+}
+
 static int add_certificate(struct tls_ctx *ctx, const struct tls_server_options *options, size_t index,
                            char why[TLS_WHY_MAX])
 {
-    static const unsigned char session_id[] = "ballast";
     const struct tls_certificate *from = &options->certificates[index];
     SSL_CTX *context = ctx->contexts[index] = make_context(TLS_server_method(), options->only_tls13);
 
@@ -343,7 +359,6 @@ static int add_certificate(struct tls_ctx *ctx, const struct tls_server_options 
         return -ERR_NO_MEMORY;
     SSL_CTX_set_app_data(context, ctx);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_session_id_context(context, session_id, sizeof(session_id) - 1);
     SSL_CTX_set_num_tickets(context, 1);
     SSL_CTX_set_tlsext_servername_callback(context, on_name);
     SSL_CTX_set_tlsext_servername_arg(context, ctx);
@@ -351,7 +366,9 @@ static int add_certificate(struct tls_ctx *ctx, const struct tls_server_options 
     SSL_CTX_set_tlsext_status_cb(context, on_status);
     SSL_CTX_set_tlsext_status_arg(context, ctx);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(context, on_ticket);
-    int error = use_certificate(context, &from->chain, &from->key, why);
+    int error = name_sessions(context, options);
+    if (!error)
+        error = use_certificate(context, &from->chain, &from->key, why);
     if (!error)
         error = keep_staple(ctx, index, &from->ocsp, why);
     if (!error)

@@ -498,6 +498,7 @@ struct stream *exchange_open(struct exchange_home *home, struct session *session
     x->client.spare_fields = REWRITE_REQUEST_FIELDS;
     x->worker.spare_fields = REWRITE_ANSWER_FIELDS;
     flow_init(&x->up, &x->client, &x->worker, true, buffers);
+    x->up.withheld = x->rules->rewrite.client_subject;
     flow_init(&x->down, &x->worker, &x->client, false, buffers);
     bufq_init(&x->own_body, buffers);
     io_task_init(&x->task, run);

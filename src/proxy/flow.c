@@ -120,6 +120,8 @@ int flow_step(struct flow *flow)
     if (error || !from->ended || flow->done)
         return error;
     flow->done = true;
+    if (flow->withheld.n > 0)
+        fields_drop_named(from->trailers, from->trailer_count, flow->withheld);
     return session_send_end(flow->to, from->trailers, from->trailer_count);
 }
 

@@ -21,6 +21,7 @@ struct flow {
     bool handed;          /* what the pipe holds is the other side's to send */
     struct io_pipe *pipe; /* the rest of the body goes through it; NULL: is copied */
     struct bufq replay;
+    struct str withheld; /* a field that does not go on in trailers; empty: none */
 };
 
 void flow_init(struct flow *flow, struct stream *from, struct stream *to, bool keeping, struct buf_pool *pool);

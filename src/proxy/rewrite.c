@@ -212,6 +212,17 @@ static bool may_upgrade(const struct msg *msg, enum rewrite_upgrade allowed)
     return false;
 }
 
+/* Whoever came with this field did not get it from us. */
+static void add_subject(struct msg *msg, const struct rewrite_client *client, struct str name)
+{
+    if (name.n == 0)
+        return;
+    fields_drop_named(msg->fields, msg->count, name);
+    struct str subject = conn_word(client->conn, TRANSPORT_PEER_SUBJECT);
+    if (subject.n > 0)
+        msg_add_field(msg, FIELD_OTHER, name, subject);
+}
+
 int rewrite_request(struct msg *msg, const struct rewrite_client *client, struct str id,
                     const struct rewrite_options *options, struct arena *arena)
 {
@@ -231,6 +242,7 @@ int rewrite_request(struct msg *msg, const struct rewrite_client *client, struct
         drop_all(msg, FIELD_X_REQUEST_ID);
         add(msg, FIELD_X_REQUEST_ID, id);
     }
+    add_subject(msg, client, options->client_subject);
     return 0;
 }
 

@@ -20,6 +20,7 @@ struct rewrite_options {
     bool request_id;
     const struct network *trusted; /* whose forwarding fields are believed */
     uint32_t trusted_count;
+    struct str client_subject; /* the field that tells whose certificate a client has shown; empty: none does */
 };
 
 /* What the request came with, beside its head. */
@@ -28,7 +29,7 @@ struct rewrite_client {
     struct str host; /* the peer's address as text */
 };
 
-enum { REWRITE_REQUEST_FIELDS = 8, REWRITE_ANSWER_FIELDS = 3 }; /* room they need in msg->fields */
+enum { REWRITE_REQUEST_FIELDS = 9, REWRITE_ANSWER_FIELDS = 3 }; /* room they need in msg->fields */
 enum { REWRITE_ID_BYTES = 32 };
 
 /* The request's id: its own X-Request-ID if that is 1 to 128 of [A-Za-z0-9._-], else a new one from the arena; {NULL,

@@ -28,3 +28,35 @@ class Authority:
         openssl("x509", "-req", "-in", request, "-CA", self.path, "-CAkey", self.key, "-days", days,
                 "-extfile", extension, "-out", path)
         return path, key
+
+    def issued(self, *revoked):
+        """A directory for `openssl ca` and `openssl ocsp` that knows these certificates as revoked."""
+        base = self.directory / f"{self.path.stem}-{len(revoked)}"
+        base.mkdir(exist_ok=True)
+        (base / "index.txt").write_text("")
+        (base / "crlnumber").write_text("01\n")
+        (base / "openssl.cnf").write_text(f"[ca]\ndefault_ca=own\n[own]\ndatabase={base}/index.txt\n"
+                                          f"crlnumber={base}/crlnumber\ndefault_md=sha256\ndefault_crl_days=30\n")
+        for certificate in revoked:
+            self.ca(base, "-revoke", certificate)
+        return base
+
+    def ca(self, base, *arguments):
+        openssl("ca", "-config", base / "openssl.cnf", "-keyfile", self.key, "-cert", self.path, *arguments)
+
+    def revocations(self, *revoked):
+        """The list (CRL) of these certificates."""
+        base = self.issued(*revoked)
+        self.ca(base, "-gencrl", "-out", base / "crl.pem")
+        return base / "crl.pem"
+
+    def staple(self, certificate):
+        """An OCSP answer for this certificate, in DER."""
+        base = self.issued()
+        serial = subprocess.run(["openssl", "x509", "-in", certificate, "-noout", "-serial"], check=True,
+                                capture_output=True, text=True).stdout.strip().removeprefix("serial=")
+        (base / "index.txt").write_text(f"V\t491231235959Z\t\t{serial}\tunknown\t/CN=stapled\n")
+        openssl("ocsp", "-issuer", self.path, "-cert", certificate, "-no_nonce", "-reqout", base / "request.der")
+        openssl("ocsp", "-index", base / "index.txt", "-CA", self.path, "-rsigner", self.path, "-rkey", self.key,
+                "-ndays", 7, "-reqin", base / "request.der", "-respout", base / "answer.der")
+        return base / "answer.der"

@@ -267,13 +267,44 @@ static void rewrite_survives_no_memory(void **state)
     }
 }
 
+static struct str shown;
+
+static struct str word(const struct conn *conn, enum transport_word what)
+{
+    return what == TRANSPORT_PEER_SUBJECT ? shown : STR_NONE;
+}
+
+/* The field is ours alone, whether a certificate was shown or not. */
+static void rewrite_tells_whose_certificate_it_is(void **state)
+{
+    static const char text[] = "GET / HTTP/1.1\r\nHost: a\r\nX-Subject: CN=root\r\nx_subject: CN=root\r\n"
+                               "X-Subjects: mine\r\nX-SUBJECT: CN=root\r\n\r\n";
+    struct rewrite_options options = {.client_subject = STR("X-Subject"), .trusted = trusted, .trusted_count = 2};
+    struct transport tls = transport_plain;
+    struct arena arena;
+    struct conn conn;
+    tls.word = word;
+    arena_init(&arena, 1 << 16);
+    for (int certified = 0; certified < 2; certified++) {
+        struct msg msg = parse(text);
+        set_peer(&conn, "10.0.0.1"); /* trusted or not */
+        conn.transport = &tls;
+        shown = certified ? STR("CN=client,O=here") : STR_NONE;
+        struct rewrite_client client = {&conn, STR("10.0.0.1")};
+        assert_int_equal(rewrite_request(&msg, &client, STR("my-id"), &options, &arena), 0);
+        assert_string_equal(print_fields(&msg),
+                            certified ? "X-Subjects: mine\nX-Subject: CN=client,O=here\n" : "X-Subjects: mine\n");
+    }
+    arena_fini(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rewrite_tells_where_from),   cmocka_unit_test(rewrite_judges_upgrades),
         cmocka_unit_test(rewrite_each_can_be_off),    cmocka_unit_test(rewrite_counts_forwards_down),
         cmocka_unit_test(rewrite_keeps_good_ids),     cmocka_unit_test(rewrite_completes_answers),
-        cmocka_unit_test(rewrite_survives_no_memory),
+        cmocka_unit_test(rewrite_survives_no_memory), cmocka_unit_test(rewrite_tells_whose_certificate_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
