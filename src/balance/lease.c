@@ -6,7 +6,13 @@ struct lease {
     struct seat seat; /* first */
     struct lease_book *book;
     struct worker *worker;
-    struct list link; /* of its shelf, while it idles or is shared */
+    union {
+        struct {
+            struct list link; /* of its shelf, while it idles or is shared */
+            struct list age;  /* of book->idlers */
+        };
+        struct io_reap reap; /* once it is closed */
+    };
     union {
         struct {               /* until it is connected */
             struct list waits; /* of struct lease_wait */
@@ -21,7 +27,6 @@ struct lease {
     bool shelved;
     bool personal;    /* it goes for one client */
     uint8_t protocol; /* enum worker_protocol: it was connected for */
-    struct io_reap reap;
 };
 
 /* What a lease needs while a request is under way. */
@@ -95,6 +100,7 @@ static void unshelve(struct lease *lease)
     if (!lease->shelved)
         return;
     lease->shelved = false;
+    list_remove(&lease->age);
     shelf_of(lease)->count--;
     lease->book->idle--;
 }
@@ -179,8 +185,10 @@ static int64_t idle_ms(const struct lease *lease)
 static void take_down(struct lease *lease)
 {
     unshelve(lease);
-    if (shelf_of(lease)->scout == lease)
-        shelf_of(lease)->scout = NULL;
+    if (shelf_of(lease)->scout != lease)
+        return;
+    shelf_of(lease)->scout = NULL;
+    list_remove(&lease->age);
 }
 
 static void set_idle_deadline(struct lease *lease, int64_t ms)
@@ -195,6 +203,7 @@ static bool becomes_scout(struct lease *lease)
         return false;
     unshelve(lease);
     shelf_of(lease)->scout = lease;
+    list_prepend(&lease->book->idlers, &lease->age);
     set_idle_deadline(lease, lease->book->options.worker_idle_ms);
     return true;
 }
@@ -285,6 +294,7 @@ int lease_book_init(struct lease_book *book, const struct lease_options *options
 {
     *book = (struct lease_book){.user = {on_ready, on_lost, on_closed}, .options = *options};
     table_init(&book->shelves, sizeof(struct lease_shelf));
+    list_init(&book->idlers);
     rest_init(&book->rest, drop_session);
     slab_init_blocks(&book->leases, sizeof(struct lease), options->max_sessions);
     /* Twice: what has rested is still there when the next request makes another. */
@@ -360,6 +370,19 @@ void lease_book_drain(struct lease_book *book)
 void lease_book_rest(struct lease_book *book)
 {
     rest_run(&book->rest, io_now_ms(book->options.io));
+}
+
+uint32_t lease_book_yield(struct lease_book *book, uint32_t most)
+{
+    uint32_t closed = 0;
+
+    while (closed < most && !list_empty(&book->idlers)) {
+        struct lease *oldest = CONTAINER_OF(book->idlers.next, struct lease, age);
+        take_down(oldest);
+        close_lease(oldest);
+        closed++;
+    }
+    return closed;
 }
 
 static struct lease_session *take_session(struct lease_book *book)
@@ -475,6 +498,7 @@ static int start(struct lease_book *book, struct worker *worker, void *whom, str
             use.room = whom;
         list_init(&lease->waits);
         list_init(&lease->link);
+        list_init(&lease->age);
         seat_init(&lease->seat, &seat_events);
         error = worker_door_open(&session->door, &lease->seat, book->options.io, &worker->addr.storage, &use,
                                  worker_protocol(worker), &book->options.door, &book->user);
@@ -486,6 +510,8 @@ static int start(struct lease_book *book, struct worker *worker, void *whom, str
         begin_waiting(lease, wait);
         return 0;
     }
+    if (error == -ERR_NO_DESCRIPTORS)
+        lease_book_yield(book, LEASE_YIELD); /* for the next one */
     if (session)
         slab_give(&book->sessions, session);
     if (lease)
@@ -553,9 +579,12 @@ void lease_return(struct lease_book *book, struct session *session, int64_t whol
     lease->shelved = true;
     lease->idle_since_ms = whole_ms;
     list_prepend(&shelf->idle, &lease->link);
+    list_append(&book->idlers, &lease->age);
     shelf->count++;
     book->idle++;
     int64_t retire_ms = idle_age_retire_ms(&lease->worker->idle_age);
     set_idle_deadline(lease, retire_ms < book->options.worker_idle_ms ? retire_ms : book->options.worker_idle_ms);
     rest_add(&book->rest, session);
+    if (book->idle > book->options.idle_total)
+        lease_book_yield(book, 1);
 }

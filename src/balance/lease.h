@@ -21,8 +21,9 @@ struct lease_options {
     struct io *io;
     struct worker_door_options door; /* h2.idle_ms is worker_idle_ms */
     int64_t worker_idle_ms;
-    uint32_t idle_max; /* idle sessions kept for each worker */
-    uint32_t workers;  /* worker->index is below it, until lease_book_grow */
+    uint32_t idle_max;   /* idle sessions kept for each worker */
+    uint32_t idle_total; /* and for all of them: of more the one that has idled for longest is closed */
+    uint32_t workers;    /* worker->index is below it, until lease_book_grow */
     size_t max_sessions;
 };
 
@@ -42,7 +43,8 @@ struct lease_book {
     struct table shelves; /* struct lease_shelf by worker index; never used ones are all zero */
     struct slab leases, sessions;
     struct rest rest;
-    uint32_t open; /* sessions that exist */
+    struct list idlers; /* idle for longest first */
+    uint32_t open;      /* sessions that exist */
     uint32_t idle;
     bool draining;
 };
@@ -73,6 +75,11 @@ void lease_book_drain(struct lease_book *book);
 
 /* Those that have idled for long enough rest. Called now and then. */
 void lease_book_rest(struct lease_book *book);
+
+/* Descriptors have run out: closes idle sessions, those that have idled for longest, at most so many. How many it were.
+ */
+enum { LEASE_YIELD = 16 };
+uint32_t lease_book_yield(struct lease_book *book, uint32_t most);
 
 /* A session to this worker that is idle, or has room for a stream, which is to be opened in this turn; or NULL: then
  * lease_connect. */

@@ -158,6 +158,8 @@ static void on_refused(struct listener *listener, int error)
     struct reactor *reactor = listener->owner;
 
     count_one(reactor, &reactor->account.totals.accepts_refused);
+    if (error == -ERR_NO_DESCRIPTORS)
+        lease_book_yield(&reactor->leases, LEASE_YIELD);
 }
 
 static void on_listener_closed(struct listener *listener)
@@ -237,6 +239,7 @@ static struct lease_options lease_options_of(struct reactor *reactor)
         .door = door,
         .worker_idle_ms = options->worker_idle_ms,
         .idle_max = options->idle_per_worker,
+        .idle_total = options->connections, /* as many as descriptors are reckoned with for them */
         .workers = options->workers,
         /* Twice: a session that closes is still there when the next try takes another. */
         .max_sessions = 2 * (size_t)options->connections + ((size_t)options->idle_per_worker + 1) * options->workers,

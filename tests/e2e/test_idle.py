@@ -14,6 +14,7 @@ import time
 
 import pytest
 
+from harness.ballast import Ballast
 from harness.programs import Program, Steadily, children
 from harness.waiting import wait_for
 
@@ -142,3 +143,24 @@ def test_idle_worker_connections_take_less_than_300_bytes_and_give_them_back(bal
         after = held(server)
     print(f"{idle} idle worker connections: {(full - after) / idle:.0f} bytes each")
     assert 0.5 * BYTES < (full - after) / idle < BYTES
+
+
+def test_idle_worker_connections_yield_to_clients(stack, demo, ballast_path):
+    """Few descriptors, many workers, each asked by many clients at once: those that idle would take them all."""
+    workers, at_once = 12, 40
+    addresses = [demo("--delay-ms=50").address for _ in range(workers)]
+    config = {"pools": {f"p{n}": {"workers": [address], "health": {"interval": "1s"}}
+                        for n, address in enumerate(addresses)},
+              "routes": [{"path": f"/{n}/", "pool": f"p{n}"} for n in range(workers)],
+              "limits": {"idle_per_worker": at_once}, "timeouts": {"worker_idle": "60s"}, "threads": 1}
+    ballast = stack.enter_context(Ballast(ballast_path, config, wrapper=("prlimit", "--nofile=350:350")))
+    ballast.wait_alive(workers)
+    for number in range(2 * workers):
+        with contextlib.ExitStack() as crowd:
+            clients = [crowd.enter_context(ballast.connect(20)) for _ in range(at_once)]
+            for client in clients:
+                client.send(b"GET /%d/ HTTP/1.1\r\nHost: few.example\r\n\r\n" % (number % workers))
+            assert {client.read_answer().status for client in clients} == {200}
+    metrics = ballast.assert_accounts()
+    assert metrics['ballast_connections{side="worker",state="idle"}'] >= at_once
+    assert metrics['ballast_connections_refused_total{reason="system"}'] == 0

@@ -2,10 +2,11 @@
 #include "balance/lease.h"
 
 #include "balance_helper.h"
+#include "io/io_backend.h"
 #include "scripted_worker.h"
 #include "tests/unit/alloc_fail.h"
 
-enum { WORKERS = 2, IDLE_MAX = 2, IDLE_MS = 4000, SESSIONS_MAX = 6 };
+enum { WORKERS = 2, IDLE_MAX = 2, IDLE_TOTAL = 3, IDLE_MS = 4000, SESSIONS_MAX = 6 };
 
 struct fixture {
     struct io_sim_net *net;
@@ -36,6 +37,7 @@ static void setup(struct fixture *f)
         .door = {.limits = {.head_bytes = 16384, .fields = 100, .target_bytes = 8192}},
         .worker_idle_ms = IDLE_MS,
         .idle_max = IDLE_MAX,
+        .idle_total = IDLE_TOTAL,
         .workers = WORKERS,
         .max_sessions = SESSIONS_MAX,
     };
@@ -531,6 +533,73 @@ static void lease_times_out_at_rest(void **state)
     teardown(&f);
 }
 
+/* When descriptors are short the one that has idled for longest goes, whichever worker it leads to. */
+static void lease_yields_the_oldest(void **state)
+{
+    struct fixture f;
+    setup(&f);
+    struct session *a = connect_to(&f, 0), *b = connect_to(&f, 1), *c = connect_to(&f, 0);
+    give_back(&f, a);
+    io_sim_run(f.net, NULL, NULL, REST_AFTER_MS + 1);
+    lease_book_rest(&f.book); /* one of them rests */
+    settle(&f);
+    give_back(&f, b);
+    give_back(&f, c);
+    assert_int_equal(lease_book_yield(&f.book, 1), 1);
+    assert_int_equal(f.book.idle, 2);
+    assert_int_equal(lease_book_yield(&f.book, 1), 1);
+    assert_null(lease_take(&f.book, &f.workers[1]));
+    assert_ptr_equal(lease_take(&f.book, &f.workers[0]), c);
+    assert_int_equal(lease_book_yield(&f.book, 5), 0); /* a leased one stays */
+    settle(&f);
+    assert_int_equal(f.book.open, 1);
+    give_back(&f, c);
+    assert_int_equal(lease_book_yield(&f.book, 5), 1);
+    settle(&f);
+    assert_int_equal(f.book.open, 0);
+    teardown(&f);
+}
+
+/* Of more than so many, over all workers, the oldest goes by itself. */
+static void lease_keeps_so_many_in_all(void **state)
+{
+    struct fixture f;
+    setup(&f);
+    struct session *sessions[] = {connect_to(&f, 0), connect_to(&f, 1), connect_to(&f, 1), connect_to(&f, 0)};
+    for (size_t i = 0; i < ARRAY_SIZE(sessions); i++)
+        give_back(&f, sessions[i]);
+    settle(&f);
+    assert_int_equal(f.book.open, IDLE_TOTAL);
+    assert_int_equal(f.book.idle, IDLE_TOTAL);
+    assert_ptr_equal(lease_take(&f.book, &f.workers[0]), sessions[3]);
+    assert_null(lease_take(&f.book, &f.workers[0]));
+    give_back(&f, sessions[3]);
+    teardown(&f);
+}
+
+static int open_none(struct io *io, struct io_sock *sock, int family)
+{
+    return -ERR_NO_DESCRIPTORS;
+}
+
+static void lease_yields_to_a_connect(void **state)
+{
+    struct fixture f;
+    struct io_backend poor = io_sim_backend;
+    struct lease_wait wait = {0};
+    setup(&f);
+    give_back(&f, connect_to(&f, 0));
+    poor.open = open_none;
+    f.io->backend = &poor;
+    assert_int_equal(lease_connect(&f.book, &f.workers[1], NULL, on_ready, &f, &wait), -ERR_NO_DESCRIPTORS);
+    assert_int_equal(f.book.idle, 0);
+    f.io->backend = &io_sim_backend;
+    settle(&f);
+    assert_int_equal(f.book.open, 0);
+    give_back(&f, connect_to(&f, 1));
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -549,6 +618,9 @@ int main(void)
         cmocka_unit_test(lease_has_a_limit),
         cmocka_unit_test(lease_of_one_client_is_not_shared),
         cmocka_unit_test(lease_drains),
+        cmocka_unit_test(lease_yields_the_oldest),
+        cmocka_unit_test(lease_keeps_so_many_in_all),
+        cmocka_unit_test(lease_yields_to_a_connect),
         cmocka_unit_test(lease_rests),
         cmocka_unit_test(lease_ends_at_rest),
         cmocka_unit_test(lease_times_out_at_rest),
