@@ -98,6 +98,7 @@ COVERED_ELSEWHERE = {
     "src/http/h2_room.c": ("tests/unit/http/h2_server_test.c", "its memory is what sessions use, refused there"),
     "src/http/h2_session.c": ("tests/unit/http/h2_server_test.c", "frames in, frames out: nothing else is seen"),
     "src/http/h2_stream.c": ("tests/unit/http/h2_server_test.c", "a stream is nothing without its session"),
+    "src/control/span_export.c": ("tests/e2e/test_tracing.py", "a collector that is there, busy, away, back"),
     "src/control/server.c": ("tests/e2e/test_keeper.py", "threads, sockets and signals of a whole process"),
     "src/main/options_table.c": ("tests/unit/main/options_test.c", "tables: their parser's tests read them"),
     "src/control/admin_story.c": ("tests/e2e/test_why.py", "what a record says, against what the test caused"),

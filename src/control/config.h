@@ -32,6 +32,7 @@ enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
 enum config_tls_verify { CONFIG_TLS_OFF, CONFIG_TLS_OPTIONAL, CONFIG_TLS_REQUIRED };          /* as tls_verify */
 enum config_send_proxy { CONFIG_SEND_PROXY_OFF, CONFIG_SEND_PROXY_V1, CONFIG_SEND_PROXY_V2 }; /* as telling_version */
 enum config_others { CONFIG_OTHERS_REFUSE, CONFIG_OTHERS_PLAIN };
+enum config_tracing_incoming { CONFIG_TRACING_CONTINUE, CONFIG_TRACING_RESTART };
 enum config_sandbox { CONFIG_SANDBOX_AUTO, CONFIG_SANDBOX_OFF };
 
 /* The shape of every list below: items in the order of the file. */
@@ -249,6 +250,14 @@ struct config_admin {
     bool write;
 };
 
+struct config_tracing {
+    struct config_place place;       /* file NULL: no such block, and no tracing */
+    struct config_address collector; /* addr.len 0: none */
+    struct str path, service;
+    uint32_t ratio_percent;
+    enum config_tracing_incoming incoming;
+};
+
 struct config_http2 {
     struct config_place place;
     bool enabled;
@@ -283,6 +292,7 @@ struct config {
     struct config_http2 http2;
     struct config_forwarded forwarded;
     struct config_admin admin;
+    struct config_tracing tracing;
     struct str user, group; /* empty: as started, the user's own */
     enum config_sandbox sandbox;
     uint32_t watchdog_ms; /* 0: off */
@@ -314,6 +324,10 @@ MUST_CHECK int config_load(const char *path, const struct config_flags *flags, s
 /* The same from text; name stands in for the path in places, and relative includes are relative to it. */
 MUST_CHECK int config_load_text(const char *name, struct str text, const struct config_flags *flags,
                                 struct config_errors *errors, struct config **ret_config);
+static inline bool config_has_tracing(const struct config *config)
+{
+    return config->tracing.place.file != NULL;
+}
 /* Is there an administration API? */
 static inline bool config_has_admin(const struct config *config)
 {

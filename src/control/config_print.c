@@ -80,6 +80,7 @@ static void print_setting(FILE *out, const struct directive *directive, int inde
     bool left_out =
         directive->type == DIRECTIVE_INCLUDE || directive->type == DIRECTIVE_SECRET ||
         (is_block && (directive_child(directive) == DIRECTIVE_BLOCK_ADMIN ||
+                      directive_child(directive) == DIRECTIVE_BLOCK_TRACING ||
                       directive_child(directive) == DIRECTIVE_BLOCK_PROXY_PROTOCOL ||
                       directive_child(directive) == DIRECTIVE_BLOCK_TLS)) || /* none by default */
         (directive->initial != NULL && directive->initial[0] == '\0' &&

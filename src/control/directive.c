@@ -27,6 +27,7 @@
 #define STRUCT_HTTP2          struct config_http2
 #define STRUCT_FORWARDED      struct config_forwarded
 #define STRUCT_SYSLOG         struct config_syslog
+#define STRUCT_TRACING        struct config_tracing
 #define STRUCT_ADMIN          struct config_admin
 
 /* Bytes of the C type that each setting type is stored in; the child structs of BLOCK and INCLUDE vary. */

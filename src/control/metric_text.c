@@ -318,6 +318,20 @@ static void put_dropped(struct page *page)
     put_single(page, METRIC_EVENTS_DROPPED, logs->events ? sink_dropped(logs->events) : 0);
 }
 
+static void put_spans(struct page *page)
+{
+    const struct metric_sources *sources = page->sources;
+    const char *name = metrics[METRIC_SPANS].name;
+    struct span_export_counts counts = {0};
+
+    if (sources->export)
+        span_export_read(sources->export, &counts);
+    put_head(page, METRIC_SPANS);
+    put(page, "%s{result=\"sent\"} %llu\n", name, (ull)counts.sent);
+    put(page, "%s{result=\"failed\"} %llu\n", name, (ull)counts.failed);
+    put(page, "%s{result=\"dropped\"} %llu\n", name, (ull)(sources->spans ? span_queue_dropped(sources->spans) : 0));
+}
+
 static void put_page(struct page *page)
 {
     const struct account_totals *totals = &page->totals;
@@ -351,6 +365,7 @@ static void put_page(struct page *page)
     put_by_worker(page, METRIC_WORKER_WEIGHT, weight_of);
     put_probes(page);
     put_dropped(page);
+    put_spans(page);
 }
 
 /* Whole states of all accounts. The number of workers is read again afterwards: whoever was added meanwhile may have

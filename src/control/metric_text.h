@@ -7,6 +7,7 @@
 #include "base/bufq.h"
 #include "control/logs.h"
 #include "control/snapshot.h"
+#include "control/span_export.h"
 
 /* Where the numbers come from; everything outlives the page's readers. */
 struct metric_sources {
@@ -15,7 +16,9 @@ struct metric_sources {
     const struct account *const *accounts; /* of each reactor */
     uint32_t account_count;
     struct prober *prober;
-    const struct logs *logs; /* NULL: none */
+    const struct logs *logs;        /* NULL: none */
+    const struct span_queue *spans; /* NULL, as the next: none are exported */
+    const struct span_export *export;
     int64_t started_s;
 };
 

@@ -13,6 +13,7 @@
 #include "control/notify.h"
 #include "control/signal.h"
 #include "control/snapshot.h"
+#include "control/span_export.h"
 #include "control/watchdog.h"
 #include "io/io_epoll.h"
 
@@ -37,6 +38,8 @@ struct server {
     struct metric_sources metrics;
     struct timer drain_timer;
     struct timer reopen_timer;
+    struct span_queue *spans; /* NULL, as the next: none are exported */
+    struct span_export *export;
     struct gate *gate; /* NULL: clients are not counted */
     struct watchdog watchdog;
     struct timer watchdog_timer;
@@ -258,6 +261,7 @@ static int create_reactors(struct server *server)
     options.streams = streams ? (streams + count - 1) / count : 2 * options.connections;
     options.access_sink = server->logs.access;
     options.gate = server->gate;
+    options.spans = server->spans;
     options.on_stopped = on_reactor_stopped;
     options.context = server;
     for (uint32_t i = 0; i < count; i++) {
@@ -266,6 +270,20 @@ static int create_reactors(struct server *server)
             return error;
     }
     return 0;
+}
+
+/* Before the reactors, whose spans it is for. */
+static int start_export(struct server *server)
+{
+    const struct config_tracing *tracing = &server->options.config->tracing;
+
+    if (!config_has_tracing(server->options.config) || tracing->collector.addr.len == 0)
+        return 0;
+    int error = span_queue_create(&server->spans);
+    if (error)
+        return error;
+    struct span_export_options options = {.io = server->io, .queue = server->spans, .tracing = tracing};
+    return span_export_create(&options, &server->export);
 }
 
 static int start_reactors(struct server *server)
@@ -277,6 +295,8 @@ static int start_reactors(struct server *server)
         .account_count = server->created,
         .prober = server->prober,
         .logs = &server->logs,
+        .spans = server->spans,
+        .export = server->export,
         .started_s = clock_wall_ns() / 1000000000,
     };
     for (uint32_t i = 0; i < server->created; i++) {
@@ -370,6 +390,8 @@ static int start(struct server *server)
     if (!error)
         error = create_gate(server);
     if (!error)
+        error = start_export(server);
+    if (!error)
         error = create_reactors(server);
     if (!error)
         error = start_reactors(server);
@@ -409,10 +431,13 @@ static bool finished(struct server *server)
     if (!server->prober_stopping) {
         server->prober_stopping = true;
         prober_stop(server->prober);
+        if (server->export)
+            span_export_stop(server->export);
         if (server->admin)
             admin_stop(server->admin);
     }
-    return prober_stopped(server->prober) && (!server->admin || admin_stopped(server->admin));
+    return prober_stopped(server->prober) && (!server->export || span_export_stopped(server->export)) &&
+           (!server->admin || admin_stopped(server->admin));
 }
 
 /* start-up only: the other end of start. */
@@ -425,6 +450,10 @@ static void clean_up(struct server *server)
     if (server->admin)
         admin_destroy(&server->admin);
     gate_destroy(&server->gate);
+    if (server->export)
+        span_export_destroy(&server->export);
+    if (server->spans)
+        span_queue_destroy(&server->spans);
     free(server->reactors);
     free(server->accounts);
     prober_destroy(&server->prober);

@@ -199,6 +199,12 @@ static int fill_rules(struct snapshot *snapshot, const struct config *config)
         .tunnel_drain_ms = timeouts->tunnel_drain_ms,
         .half_closed_ms = timeouts->half_closed_ms,
         .min_rate = config->limits.min_rate,
+        .trace =
+            {
+                .enabled = config_has_tracing(config),
+                .restart = config->tracing.incoming == CONFIG_TRACING_RESTART,
+                .ratio_percent = config->tracing.ratio_percent,
+            },
     };
     int error = fill_routes(snapshot, config);
     if (!error && config->metrics.enabled)

@@ -24,7 +24,7 @@ struct access_log {
 /* What the fields are made of, by the names in access_field.def. */
 struct access_log_facts {
     int64_t wall_ns; /* when the exchange ended */
-    struct str id, client, method, host, target, path, protocol, by, reason, pool, worker;
+    struct str id, client, method, host, target, path, protocol, by, reason, pool, worker, trace, span;
     struct str referer, user_agent; /* needed where the format has them */
     int64_t status, tries, bytes_in, bytes_out, reused;
     int64_t queue_us, connect_us, first_byte_us, total_us; /* since the request's first byte; -1: not reached */

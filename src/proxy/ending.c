@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "proxy/exchange_parts.h"
+#include "proxy/tracing.h"
 
 enum account_outcome ending_outcome(const struct exchange *x)
 {
@@ -29,6 +30,13 @@ static struct str asked_of(const struct exchange *x, enum access_field field, en
 static void write_access_line(struct exchange *x, int64_t total_us)
 {
     const struct msg *head = &x->client.head;
+    char hex[2 * (TRACE_ID_BYTES + TRACE_SPAN_BYTES)];
+    struct str trace = str_slice(hex, 2 * TRACE_ID_BYTES), span = str_slice(hex + trace.n, 2 * TRACE_SPAN_BYTES);
+
+    if (x->trace) {
+        trace_hex(hex, x->trace->id, TRACE_ID_BYTES);
+        trace_hex(hex + trace.n, x->trace->span, TRACE_SPAN_BYTES);
+    }
     struct access_log_facts facts = {
         .wall_ns = clock_wall_ns(),
         .id = x->id,
@@ -53,6 +61,8 @@ static void write_access_line(struct exchange *x, int64_t total_us)
         .reason = str_of(err_reason(x->error)),
         .referer = asked_of(x, ACCESS_FIELD_REFERER, FIELD_REFERER),
         .user_agent = asked_of(x, ACCESS_FIELD_USER_AGENT, FIELD_USER_AGENT),
+        .trace = x->trace ? trace : STR_NONE,
+        .span = x->trace ? span : STR_NONE,
         .notable = ending_outcome(x) != ACCOUNT_OK || x->status >= 500,
     };
 
@@ -110,6 +120,8 @@ void ending_note(struct exchange *x)
 
     account_note_ended(x->home->account, x->target, &record);
     remember(x, total_us);
+    if (x->trace)
+        tracing_note(x);
     if (x->home->log->sink)
         write_access_line(x, total_us);
 }

@@ -10,6 +10,7 @@
 #include "proxy/own_answer.h"
 #include "proxy/patience.h"
 #include "proxy/server_timing.h"
+#include "proxy/tracing.h"
 #include "proxy/tunnel.h"
 
 static enum exchange_step fail(struct exchange *x, int error, enum exchange_step next)
@@ -50,7 +51,8 @@ static enum exchange_step admit(struct exchange *x)
     x->counted = refused || !asks_for_metrics(x);
     if (x->counted)
         account_note_begun(x->home->account);
-    if (!x->id.p || !host)
+    bool traced = x->rules->trace.enabled && x->counted;
+    if (!x->id.p || !host || (traced && tracing_begin(x)))
         return fail(x, -ERR_NO_MEMORY, EXCHANGE_ACCOUNT);
     if (x->client.failed)
         return fail(x, x->client.error, client_gone(x) ? EXCHANGE_ACCOUNT : EXCHANGE_REPLY);
@@ -165,7 +167,8 @@ static int rewrite_once(struct exchange *x)
     if (x->rewritten)
         return 0;
     x->rewritten = true;
-    return rewrite_request(&x->client.head, &from, x->id, &x->rules->rewrite, &x->arena);
+    int error = rewrite_request(&x->client.head, &from, x->id, &x->rules->rewrite, &x->arena);
+    return error || !x->trace ? error : tracing_rewrite(x);
 }
 
 static enum exchange_step forward(struct exchange *x)

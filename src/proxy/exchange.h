@@ -9,6 +9,7 @@
 #include "proxy/exchange_home.h"
 #include "proxy/rewrite.h"
 #include "proxy/route.h"
+#include "proxy/trace.h"
 
 enum exchange_step {
 #define STEP(name, function, next, what) EXCHANGE_##name,
@@ -32,6 +33,7 @@ struct exchange_rules {
     int64_t half_closed_ms;   /* a client that has ended its sending is still answered if the answer begins by then */
     uint64_t min_rate;        /* bytes a second of a client that is waited for; 0: any */
     struct str metrics_path;  /* empty: none */
+    struct trace_options trace;
     /* Writes the metrics; any reactor's thread. 0 or a code. */
     int (*metrics)(void *context, struct bufq *out);
     void *metrics_context;

@@ -15,6 +15,7 @@
 struct exchange;
 struct exchange_rules;
 struct recent;
+struct span_queue;
 
 /* The rules of one configuration in one reactor: exchanges that began under them hold them to their end. */
 struct exchange_epoch {
@@ -32,6 +33,7 @@ struct exchange_home {
     struct account *account;
     struct access_log *log;
     struct recent *recent;
+    struct span_queue *spans; /* NULL: nobody exports them */
     struct rand_gen rand;
     struct retry_budget retries;
     struct slab exchanges;

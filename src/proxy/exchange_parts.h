@@ -47,6 +47,7 @@ struct exchange {
     struct lease_wait connecting;
     struct session *leased; /* between LEASE and FORWARD */
     struct bufq own_body;
+    struct trace *trace;      /* NULL: tracing is off */
     struct retry_place again; /* in the budget of retries, from the first costly one to the answer's head */
     /* how it went */
     bool counted; /* everything but requests for the metrics */

@@ -535,6 +535,7 @@ int reactor_create(const struct reactor_options *options, struct reactor **ret_r
     reactor->home.account = &reactor->account;
     reactor->home.log = &reactor->log;
     reactor->home.recent = &reactor->recent;
+    reactor->home.spans = reactor->options.spans;
     if (options->seed)
         rand_seed(&reactor->home.rand, options->seed);
     else

@@ -39,6 +39,7 @@ struct reactor_options {
     const struct reactor_door *doors; /* needed until reactor_create has returned */
     uint32_t door_count;
     uint32_t handshakes;                       /* of TLS with clients, at the same time */
+    struct span_queue *spans;                  /* shared by all reactors; NULL: nobody exports them */
     struct sink *access_sink;                  /* NULL: no access log */
     const struct access_format *access_format; /* as long as the rules */
     uint32_t access_sample;                    /* percent */

@@ -13,7 +13,8 @@ from harness.waiting import free_port, wait_for
 from harness.worker import Script
 
 NAMES = ["id", "client", "method", "host", "target", "path", "protocol", "status", "by", "reason", "pool", "worker",
-         "tries", "bytes_in", "bytes_out", "queue_us", "connect_us", "first_byte_us", "total_us", "reused"]
+         "tries", "bytes_in", "bytes_out", "queue_us", "connect_us", "first_byte_us", "total_us", "reused", "trace",
+         "span"]
 NUMBERS = {"status", "tries", "bytes_in", "bytes_out", "queue_us", "connect_us", "first_byte_us", "total_us", "reused"}
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 POST = (b"POST /path?q=1 HTTP/1.1\r\nHost: shop.example\r\nX-Request-ID: abc-123\r\nContent-Length: 5\r\n\r\nhello")

@@ -34,6 +34,8 @@ static const struct access_log_facts usual = {
     .first_byte_us = 20,
     .total_us = 30,
     .reason = {"ok", 2},
+    .trace = {"t", 1},
+    .span = {"s", 1},
 };
 
 struct fixture {
@@ -93,10 +95,11 @@ static void access_log_writes_text(void **state)
                         "2026-01-01T00:00:00.123Z id=the-id client=192.0.2.1 method=GET host=example.com target=/a?b=c "
                         "path=/a protocol=HTTP/1.1 status=200 by=worker reason=ok pool=web worker=blue tries=2 "
                         "bytes_in=5 bytes_out=5368709120 queue_us=8 connect_us=10 first_byte_us=20 total_us=30 "
-                        "reused=1\n"
+                        "reused=1 trace=t span=s\n"
                         "1970-01-01T00:00:00.000Z id=i client=::1 method=- host=\"a b\" target=\"/\\\"\" path=- "
                         "protocol=HTTP/1.0 status=400 by=ballast reason=bad_request_line pool=- worker=- tries=0 "
-                        "bytes_in=0 bytes_out=0 queue_us=-1 connect_us=-1 first_byte_us=-1 total_us=-1 reused=0\n");
+                        "bytes_in=0 bytes_out=0 queue_us=-1 connect_us=-1 first_byte_us=-1 total_us=-1 reused=0 "
+                        "trace=- span=-\n");
     free(f.text);
 }
 
@@ -113,7 +116,7 @@ static void access_log_writes_json(void **state)
         "\"protocol\":\"HTTP/1.1\","
         "\"status\":200,\"by\":\"worker\",\"reason\":\"ok\",\"pool\":\"web\",\"worker\":\"blue\","
         "\"tries\":2,\"bytes_in\":5,\"bytes_out\":5368709120,\"queue_us\":8,\"connect_us\":10,\"first_byte_us\":20,"
-        "\"total_us\":30,\"reused\":1}\n");
+        "\"total_us\":30,\"reused\":1,\"trace\":\"t\",\"span\":\"s\"}\n");
     free(f.text);
 }
 
@@ -229,7 +232,7 @@ static void access_log_survives_hostile_bytes(void **state)
         finish(&f);
         const char *p = f.text;
         for (int i = 0; i < LINES; i++)
-            assert_int_equal(json ? check_json_line(&p) : check_text_line(&p), 21);
+            assert_int_equal(json ? check_json_line(&p) : check_text_line(&p), 23);
         assert_int_equal(*p, '\0');
         assert_true(is_utf8(f.text));
         free(f.text);
