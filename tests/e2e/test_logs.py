@@ -3,11 +3,12 @@
 import json
 import re
 import signal
+import subprocess
 
 import pytest
 
 from harness import receivers
-from harness.ballast import Ballast, settings
+from harness.ballast import settings
 from harness.receivers import parse_journal, parse_syslog
 from harness.waiting import free_port, wait_for
 
@@ -121,7 +122,8 @@ def test_events_in_a_file_of_their_own(demo, balance, tmp_path, form):
 
 
 def test_a_log_that_cannot_be_opened_stops_the_start(demo, ballast_path, tmp_path):
-    ballast = Ballast(ballast_path, settings([demo()], log={"path": str(tmp_path / "absent" / "log")}))
-    with pytest.raises(AssertionError, match="events log cannot be opened"):
-        ballast.start()
-    ballast.directory.cleanup()
+    config = tmp_path / "ballast.yaml"
+    config.write_text(json.dumps(settings([demo()], listeners=[f"127.0.0.1:{free_port()}"],
+                                          log={"path": str(tmp_path / "absent" / "log")})))
+    done = subprocess.run([ballast_path, "run", "-c", config], capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 1 and "events log cannot be opened" in done.stderr
