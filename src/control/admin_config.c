@@ -91,6 +91,7 @@ static json_t *setting_json(const struct directive *directive, const void *field
     case DIRECTIVE_STATUS: return status_json(field);
     case DIRECTIVE_NAME:
     case DIRECTIVE_PATH:
+    case DIRECTIVE_URL:
     case DIRECTIVE_HOST:
     case DIRECTIVE_LOG_PATH:
     case DIRECTIVE_LOG_FORMAT: return admin_str(*(const struct str *)field);

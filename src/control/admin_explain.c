@@ -7,8 +7,9 @@
 #include "balance/pick.h"
 #include "control/admin_pools.h"
 #include "http/target.h"
+#include "proxy/reply.h"
 
-enum { SENTENCE_MAX = 512 };
+enum { SENTENCE_MAX = 512, EXPLAIN_ARENA_BYTES = 65536 };
 
 /* Turns until the worker's own, or the round's length when it has none. */
 static uint32_t turns_until(const struct pool *pool, const struct worker *worker)
@@ -112,23 +113,45 @@ static void put_answer(json_t *json, const struct pool *pool, const struct worke
     admin_set(json, "reason", json_string(error ? err_reason(error) : ""));
 }
 
+static void put_redirect(json_t *json, const struct explain_request *request, const struct route *route)
+{
+    struct msg asked = {.target = request->path, .authority = request->host};
+    char sentence[SENTENCE_MAX];
+    struct arena arena;
+
+    arena_init(&arena, EXPLAIN_ARENA_BYTES);
+    struct str location = reply_location(&route->redirect, &asked, &arena);
+    (void)snprintf(sentence, sizeof(sentence), "Ballast answers %u: go to %.*s", (unsigned)route->redirect.status,
+                   STR_ARG(location));
+    arena_fini(&arena);
+    admin_set(json, "answer", json_string(sentence));
+    admin_set(json, "status", json_integer(route->redirect.status));
+    admin_set(json, "reason", json_string(""));
+}
+
 json_t *admin_explain_json(struct admin *admin, const struct explain_request *request)
 {
     const struct exchange_rules *rules = &admin->options.sources->snapshot->rules;
     struct str path = str_slice(request->path.p, str_find(request->path, '?'));
     bool is_read = str_eq(request->method, STR("GET")) || str_eq(request->method, STR("HEAD"));
     bool is_metrics = is_read && rules->metrics_path.n > 0 && str_eq(path, rules->metrics_path);
-    const struct route *route = is_metrics ? NULL : route_match(&rules->routes, target_host_name(request->host), path);
+    bool https = str_eq(request->scheme, STR("https"));
+    const struct route *route =
+        is_metrics ? NULL : route_match(&rules->routes, target_host_name(request->host), path, https);
     struct pool *pool = route ? route->pool : NULL;
     struct pick_tried none = {0};
     const struct worker *worker = pool ? pool->pick->peek(pool, &none) : NULL;
     json_t *json = json_object();
 
     admin_set_str(json, "method", request->method);
+    admin_set_str(json, "scheme", request->scheme);
     admin_set_str(json, "host", request->host);
     admin_set_str(json, "path", request->path);
     admin_set_str(json, "client", request->client);
-    put_answer(json, pool, worker, is_metrics);
+    if (route && !pool)
+        put_redirect(json, request, route);
+    else
+        put_answer(json, pool, worker, is_metrics);
     admin_set(json, "route", route_json(&rules->routes, route));
     admin_set_str(json, "pool", pool ? pool->name : STR(""));
     admin_set_str(json, "worker", worker ? worker->name : STR(""));
@@ -140,14 +163,16 @@ void admin_do_explain(struct admin *admin, struct admin_call *call)
 {
     struct explain_request request = {
         .method = admin_query(call, "method", STR("GET")),
+        .scheme = admin_query(call, "scheme", STR("http")),
         .host = admin_query(call, "host", STR("localhost")),
         .path = admin_query(call, "path", STR("/")),
         .client = admin_query(call, "client", STR("127.0.0.1")),
     };
 
-    if (!request.method.p || !request.host.p || !request.path.p || !request.client.p || request.path.p[0] != '/') {
+    if (!request.method.p || !request.scheme.p || !request.host.p || !request.path.p || !request.client.p ||
+        request.path.p[0] != '/') {
         admin_answer_error(call, 400, "bad_query",
-                           "`method`, `host`, `path` (begins with /) and `client` may be given.");
+                           "`method`, `scheme`, `host`, `path` (begins with /) and `client` may be given.");
         return;
     }
     admin_answer_json(call, admin_explain_json(admin, &request));

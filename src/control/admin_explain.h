@@ -6,7 +6,7 @@
 #include "control/admin.h"
 
 struct explain_request {
-    struct str method, host, path, client;
+    struct str method, scheme, host, path, client;
 };
 
 /* The Explanation object, found by the code that routes and picks, without taking anybody's turn; the caller's

@@ -31,6 +31,7 @@ enum config_upgrade { CONFIG_UPGRADE_OFF, CONFIG_UPGRADE_WEBSOCKET, CONFIG_UPGRA
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
 enum config_tls_verify { CONFIG_TLS_OFF, CONFIG_TLS_OPTIONAL, CONFIG_TLS_REQUIRED };          /* as tls_verify */
 enum config_send_proxy { CONFIG_SEND_PROXY_OFF, CONFIG_SEND_PROXY_V1, CONFIG_SEND_PROXY_V2 }; /* as telling_version */
+enum config_redirect_status { CONFIG_REDIRECT_301, CONFIG_REDIRECT_302, CONFIG_REDIRECT_307, CONFIG_REDIRECT_308 };
 enum config_others { CONFIG_OTHERS_REFUSE, CONFIG_OTHERS_PLAIN };
 enum config_tracing_incoming { CONFIG_TRACING_CONTINUE, CONFIG_TRACING_RESTART };
 enum config_sandbox { CONFIG_SANDBOX_AUTO, CONFIG_SANDBOX_OFF };
@@ -83,6 +84,12 @@ struct config_certificates {
     size_t count;
 };
 
+struct config_hsts {
+    struct config_place place; /* file NULL: no such block, and answers say nothing */
+    uint32_t max_age_s;
+    bool include_subdomains, preload;
+};
+
 struct config_tls {
     struct config_place place;
     struct config_certificates certificates; /* none: plain HTTP */
@@ -90,6 +97,7 @@ struct config_tls {
     enum config_tls_version min_version;
     enum config_tls_verify client_verify;
     struct config_file client_ca, client_crl, ticket_keys;
+    struct config_hsts hsts;
 };
 
 struct config_proxy_protocol {
@@ -161,13 +169,21 @@ struct config_pools {
     size_t count;
 };
 
+struct config_redirect {
+    struct config_place place;
+    struct str to; /* "https" or a URL; empty: none */
+    enum config_redirect_status status;
+    uint32_t port;
+};
+
 struct config_route {
     struct config_place place;
     struct str host; /* lower case; "" any; `*.example.com` every name below */
     struct str path; /* begins with / */
     struct str pool_name;
-    size_t pool; /* index in pools */
+    size_t pool; /* index in pools; of a redirect, their count */
     bool server_timing;
+    struct config_redirect redirect; /* instead of a pool */
 };
 
 struct config_routes {

@@ -235,6 +235,8 @@ static void check_reachable(struct checker *checker, size_t at)
     for (size_t i = 0; i < at; i++) {
         const struct config_route *first = &checker->config->routes.items[i];
         char place[CONFIG_PLACE_MAX];
+        if (str_eq(first->redirect.to, STR("https")) && !str_eq(route->redirect.to, STR("https")))
+            continue; /* it lets through what came by https */
         if (!host_covers(first->host, route->host) || !path_covers(first->path, route->path))
             continue;
         config_error_add(checker->errors, &route->place,
@@ -293,7 +295,11 @@ static int check_routes(struct checker *checker)
         route->pool = pool_find(config, route->pool_name);
         if (checker->whole)
             check_reachable(checker, i);
-        if (route->pool < config->pools.count)
+        if (checker->whole && (route->pool_name.n > 0) == (route->redirect.place.file != NULL))
+            config_error_add(checker->errors, &route->place, "routes[%zu]: %s", i,
+                             route->pool_name.n > 0 ? "a route has a \"pool\" or a \"redirect\", not both"
+                                                    : "\"pool\" is missing, or \"redirect\"");
+        else if (route->pool < config->pools.count)
             used[route->pool] = true;
         else if (route->pool_name.n > 0)
             unknown_pool(checker, route);
@@ -304,6 +310,19 @@ static int check_routes(struct checker *checker)
 }
 
 /* ---- The rest ---- */
+
+/* What the list's keepers ask for (hstspreload.org). */
+static void check_hsts(struct checker *checker)
+{
+    enum { YEAR_S = 31536000 };
+    const struct config_listeners *listeners = &checker->config->listeners;
+    for (size_t i = 0; i < listeners->count; i++) {
+        const struct config_hsts *hsts = &listeners->items[i].tls.hsts;
+        if (hsts->preload && (hsts->max_age_s < YEAR_S || !hsts->include_subdomains))
+            config_error_add(checker->errors, &hsts->place,
+                             "hsts: \"preload\" needs a \"max_age\" of at least %d and \"include_subdomains\"", YEAR_S);
+    }
+}
 
 static void check_proxied(struct checker *checker)
 {
@@ -399,6 +418,7 @@ int config_check(struct config *config, struct config_errors *errors, struct are
     struct checker checker = {config, errors, scratch, errors->error_count == 0};
     check_listeners(&checker);
     check_proxied(&checker);
+    check_hsts(&checker);
     check_admin(&checker);
     check_forwarded(&checker);
     check_limits(&checker);

@@ -3,6 +3,7 @@
 #include "control/config_tls.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,6 +70,15 @@ static int read_pool(struct config *config, struct config_worker_tls *tls, struc
 
 /* ---- settings of them ---- */
 
+static struct str hsts_of(const struct config_hsts *hsts, char out[TLS_HSTS_MAX])
+{
+    if (!hsts->place.file)
+        return STR_NONE;
+    int n = snprintf(out, TLS_HSTS_MAX, "max-age=%u%s%s", hsts->max_age_s,
+                     hsts->include_subdomains ? "; includeSubDomains" : "", hsts->preload ? "; preload" : "");
+    return str_slice(out, (size_t)n);
+}
+
 int config_tls_listener(const struct config *config, size_t listener, struct tls_ctx **ret_ctx, char why[TLS_WHY_MAX])
 {
     const struct config_tls *tls = &config->listeners.items[listener].tls;
@@ -84,7 +94,9 @@ int config_tls_listener(const struct config *config, size_t listener, struct tls
         .ticket_keys = file_of(&tls->ticket_keys),
         .handshake_ms = config->timeouts.tls_handshake_ms,
     };
+    char hsts[TLS_HSTS_MAX];
 
+    options.hsts = hsts_of(&tls->hsts, hsts);
     *ret_ctx = NULL;
     if (count == 0)
         return 0;

@@ -274,6 +274,21 @@ static int parse_log_format(struct config_value *value, struct str text, struct 
     return 0;
 }
 
+/* `https`, or enough of a URL to send a client to: a scheme, a host, and nothing that has no place in a field. */
+static bool is_url(struct str text)
+{
+    size_t scheme = str_starts(text, STR("https://")) ? 8 : str_starts(text, STR("http://")) ? 7 : 0;
+    if (str_eq(text, STR("https")))
+        return true;
+    if (scheme == 0 || text.n == scheme || strchr("/?#:@", text.p[scheme]) != NULL)
+        return false;
+    for (size_t i = scheme; i < text.n; i++) {
+        if (text.p[i] <= 0x20 || text.p[i] >= 0x7F || strchr("\"<>\\^`{|}", text.p[i]) != NULL)
+            return false;
+    }
+    return true;
+}
+
 static int parse_text(struct config_value *value, const struct directive *directive, struct str text, void *field)
 {
     bool valid;
@@ -281,6 +296,9 @@ static int parse_text(struct config_value *value, const struct directive *direct
     if (directive->type == DIRECTIVE_NAME) {
         valid = is_name(text);
         wrong = "is no name";
+    } else if (directive->type == DIRECTIVE_URL) {
+        valid = is_url(text);
+        wrong = "is no URL";
     } else if (directive->type == DIRECTIVE_PATH) {
         valid = is_path(text);
         wrong = text.n > 0 && text.p[0] == '/' ? wrong : "is no path";
@@ -306,6 +324,7 @@ int config_value_parse(struct config_value *value, const struct directive *direc
     case DIRECTIVE_SIZE: return parse_number(value, directive, text, field);
     case DIRECTIVE_WORD: return parse_word(value, directive, text, field);
     case DIRECTIVE_STATUS: return parse_status(value, directive, text, field);
+    case DIRECTIVE_URL:
     case DIRECTIVE_NAME:
     case DIRECTIVE_PATH:
     case DIRECTIVE_LOG_PATH:

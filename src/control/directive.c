@@ -19,6 +19,8 @@
 #define STRUCT_WORKER         struct config_worker
 #define STRUCT_HEALTH         struct config_health
 #define STRUCT_ROUTE          struct config_route
+#define STRUCT_REDIRECT       struct config_redirect
+#define STRUCT_HSTS           struct config_hsts
 #define STRUCT_METRICS        struct config_metrics
 #define STRUCT_ACCESS_LOG     struct config_access_log
 #define STRUCT_LOG            struct config_log
@@ -41,6 +43,7 @@
 #define BYTES_NAME(field)       sizeof(struct str)
 #define BYTES_PATH(field)       sizeof(struct str)
 #define BYTES_HOST(field)       sizeof(struct str)
+#define BYTES_URL(field)        sizeof(struct str)
 #define BYTES_LOG_PATH(field)   sizeof(struct str)
 #define BYTES_LOG_FORMAT(field) sizeof(struct str)
 #define BYTES_SECRET(field)     sizeof(struct str)
@@ -185,6 +188,7 @@ void directive_describe(const struct directive *directive, char *out, size_t n)
     case DIRECTIVE_BOOLEAN: plain = "true or false"; break;
     case DIRECTIVE_NAME: plain = "1 to 64 letters, digits, _, . or -"; break;
     case DIRECTIVE_PATH: plain = "a path that begins with /"; break;
+    case DIRECTIVE_URL: plain = "https, or a URL that begins with http:// or https://"; break;
     case DIRECTIVE_HOST: plain = "a host name, or *. and a host name"; break;
     case DIRECTIVE_LOG_PATH: plain = "a file, -, syslog, journal or off"; break;
     case DIRECTIVE_LOG_FORMAT: plain = "text, json, or a template with fields such as {time}"; break;

@@ -18,6 +18,7 @@ enum directive_type {
     DIRECTIVE_NAME,       /* struct str */
     DIRECTIVE_PATH,       /* struct str */
     DIRECTIVE_HOST,       /* struct str */
+    DIRECTIVE_URL,        /* struct str */
     DIRECTIVE_LOG_PATH,   /* struct str */
     DIRECTIVE_LOG_FORMAT, /* struct str */
     DIRECTIVE_SECRET,     /* struct str; never shown */

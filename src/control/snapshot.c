@@ -155,6 +155,20 @@ static int fill_pools(struct snapshot *snapshot, const struct config *config, st
     return 0;
 }
 
+static int fill_redirect(struct snapshot *snapshot, const struct config_redirect *from, struct route_redirect *redirect)
+{
+    static const uint16_t statuses[] = {[CONFIG_REDIRECT_301] = 301,
+                                        [CONFIG_REDIRECT_302] = 302,
+                                        [CONFIG_REDIRECT_307] = 307,
+                                        [CONFIG_REDIRECT_308] = 308};
+
+    redirect->status = statuses[from->status];
+    redirect->port = (uint16_t)from->port;
+    redirect->to_https = str_eq(from->to, STR("https"));
+    snapshot->by_scheme |= redirect->to_https;
+    return copy_text(snapshot, from->to, &redirect->to);
+}
+
 static int fill_routes(struct snapshot *snapshot, const struct config *config)
 {
     int error = 0;
@@ -162,9 +176,13 @@ static int fill_routes(struct snapshot *snapshot, const struct config *config)
     for (size_t i = 0; i < config->routes.count && !error; i++) {
         const struct config_route *from = &config->routes.items[i];
         struct route *route = &snapshot->routes[i];
-        route->pool = snapshot->pools[from->pool];
+        if (from->redirect.to.n > 0)
+            error = fill_redirect(snapshot, &from->redirect, &route->redirect);
+        else
+            route->pool = snapshot->pools[from->pool];
         route->server_timing = from->server_timing;
-        error = copy_text(snapshot, from->host, &route->host);
+        if (!error)
+            error = copy_text(snapshot, from->host, &route->host);
         if (!error)
             error = copy_text(snapshot, from->path, &route->path);
     }
@@ -207,6 +225,7 @@ static int fill_rules(struct snapshot *snapshot, const struct config *config)
             },
     };
     int error = fill_routes(snapshot, config);
+    snapshot->rules.routes.by_scheme = snapshot->by_scheme;
     if (!error && config->metrics.enabled)
         error = copy_text(snapshot, config->metrics.path, &snapshot->rules.metrics_path);
     if (!error)

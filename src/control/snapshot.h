@@ -29,6 +29,7 @@ struct snapshot {
     struct proxied_rules **proxied; /* the same; NULL: no PROXY protocol */
     uint32_t listener_count;
     struct route *routes;
+    bool by_scheme; /* of the route table */
     struct network *trusted;
     struct exchange_rules rules;
     struct access_format access_format;

@@ -170,12 +170,13 @@ static void print_explanation(const json_t *explanation)
 {
     const json_t *route = json_object_get(explanation, "route"), *workers = json_object_get(explanation, "workers");
     const char *host = text_of(route, "host"), *path = text_of(route, "path");
+    const char *pool = text_of(explanation, "pool");
 
     printf("%s %s of %s, from %s: %s\n", text_of(explanation, "method"), text_of(explanation, "path"),
            text_of(explanation, "host"), text_of(explanation, "client"), text_of(explanation, "answer"));
     if (number_of(route, "number"))
-        printf("route %llu (host %s, path %s) leads to pool %s\n", number_of(route, "number"), host[0] ? host : "any",
-               path[0] ? path : "any", text_of(explanation, "pool"));
+        printf("route %llu (host %s, path %s) %s%s\n", number_of(route, "number"), host[0] ? host : "any",
+               path[0] ? path : "any", pool[0] ? "leads to pool " : "redirects", pool);
     for (size_t i = 0; i < json_array_size(workers); i++) {
         const json_t *worker = json_array_get(workers, i);
         printf("  %c %-20s %s\n", json_is_true(json_object_get(worker, "chosen")) ? '>' : ' ', text_of(worker, "name"),
@@ -200,8 +201,9 @@ int admin_explain_run(const struct options *options)
     char target[TARGET_MAX] = "/v1/explain";
     json_t *explanation = NULL;
 
-    if (!put_query(target, "method", options->method) || !put_query(target, "host", options->host) ||
-        !put_query(target, "path", options->path) || !put_query(target, "client", options->client)) {
+    if (!put_query(target, "method", options->method) || !put_query(target, "scheme", options->scheme) ||
+        !put_query(target, "host", options->host) || !put_query(target, "path", options->path) ||
+        !put_query(target, "client", options->client)) {
         fprintf(stderr, "ballast: the request is too long to be explained\n");
         return STATUS_EXIT_UNKNOWN;
     }

@@ -35,11 +35,11 @@ struct options {
     bool reference;
     bool defaults;
     bool openapi;
-    bool json;                                 /* status, explain, why */
-    const char *method, *host, *path, *client; /* explain */
-    const char *id;                            /* why */
-    bool man;                                  /* check, help: a manual page instead */
-    const char *completion;                    /* help: for this shell instead */
+    bool json;                                          /* status, explain, why */
+    const char *method, *scheme, *host, *path, *client; /* explain */
+    const char *id;                                     /* why */
+    bool man;                                           /* check, help: a manual page instead */
+    const char *completion;                             /* help: for this shell instead */
     const char *listen[OPTIONS_ADDRESSES_MAX];
     const char *worker[OPTIONS_ADDRESSES_MAX];
 };

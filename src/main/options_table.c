@@ -31,6 +31,7 @@ const struct option_rule option_rules[] = {
      "where the administration API is: unix:/path or an IP address and port"},
     {"json", 0, "", FOR_STATUS | FOR_EXPLAIN | FOR_WHY, OPTION_FLAG, AT(json), 0, 0, 0, "print JSON"},
     {"method", 0, "METHOD", FOR_EXPLAIN, OPTION_TEXT, AT(method), 0, 0, 0, "of the request (GET)"},
+    {"scheme", 0, "SCHEME", FOR_EXPLAIN, OPTION_TEXT, AT(scheme), 0, 0, 0, "http or https (http)"},
     {"host", 0, "HOST", FOR_EXPLAIN, OPTION_TEXT, AT(host), 0, 0, 0, "of the request (localhost)"},
     {"path", 0, "PATH", FOR_EXPLAIN, OPTION_TEXT, AT(path), 0, 0, 0, "of the request (/)"},
     {"client", 0, "IP", FOR_EXPLAIN, OPTION_TEXT, AT(client), 0, 0, 0, "who asks (127.0.0.1)"},

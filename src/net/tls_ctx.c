@@ -40,6 +40,8 @@ struct tls_ctx {
     unsigned char ticket_keys[TLS_TICKET_KEYS_MAX][TLS_TICKET_KEY_BYTES];
     size_t ticket_key_count;
     char *name; /* the worker's, or NULL */
+    char hsts[TLS_HSTS_MAX];
+    size_t hsts_n;
     /* shared */
     _Atomic uint32_t refs;
     pthread_mutex_t lock;
@@ -383,6 +385,10 @@ int tls_server_create(const struct tls_server_options *options, struct tls_ctx *
 
     if (!ctx)
         return -ERR_NO_MEMORY;
+    ASSERT(options->hsts.n <= sizeof(ctx->hsts));
+    if (options->hsts.n > 0)
+        memcpy(ctx->hsts, options->hsts.p, options->hsts.n);
+    ctx->hsts_n = options->hsts.n;
     ctx->strict_sni = options->strict_sni;
     ctx->h2 = options->h2;
     ctx->count = options->count;
@@ -523,6 +529,11 @@ SSL *tls_ctx_open(const struct tls_ctx *ctx)
 bool tls_ctx_is_server(const struct tls_ctx *ctx)
 {
     return ctx->server;
+}
+
+struct str tls_ctx_hsts(const struct tls_ctx *ctx)
+{
+    return str_slice(ctx->hsts, ctx->hsts_n);
 }
 
 uint32_t tls_ctx_handshake_ms(const struct tls_ctx *ctx)

@@ -43,6 +43,7 @@ struct tls_server_options {
     struct tls_file crl;
     struct tls_file ticket_keys; /* TLS_TICKET_KEY_BYTES for each key, the newest first; none: made here */
     uint32_t handshake_ms;
+    struct str hsts; /* copied: what answers say (RFC 6797); empty: nothing */
 };
 
 struct tls_client_options {
@@ -54,7 +55,7 @@ struct tls_client_options {
     bool h2, http1; /* what ALPN offers; neither: it is not spoken of */
 };
 
-enum { TLS_WHY_MAX = 512, TLS_TICKET_KEY_BYTES = 80, TLS_TICKET_KEYS_MAX = 8 };
+enum { TLS_HSTS_MAX = 64, TLS_WHY_MAX = 512, TLS_TICKET_KEY_BYTES = 80, TLS_TICKET_KEYS_MAX = 8 };
 
 /* 0, or -ERR_CONFIG with a sentence in why, or -ERR_NO_MEMORY. */
 MUST_CHECK int tls_server_create(const struct tls_server_options *options, struct tls_ctx **ret_ctx,
@@ -78,6 +79,7 @@ struct ssl_session_st;
 struct ssl_st *tls_ctx_open(const struct tls_ctx *ctx);
 bool tls_ctx_is_server(const struct tls_ctx *ctx);
 uint32_t tls_ctx_handshake_ms(const struct tls_ctx *ctx);
+struct str tls_ctx_hsts(const struct tls_ctx *ctx);
 /* The worker's newest session; takes the reference over. */
 void tls_ctx_keep_session(struct tls_ctx *ctx, struct ssl_session_st *session);
 

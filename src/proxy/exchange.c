@@ -66,10 +66,16 @@ static enum exchange_step admit(struct exchange *x)
 static enum exchange_step route(struct exchange *x)
 {
     const struct msg *head = &x->client.head;
-    const struct route *found = route_match(&x->rules->routes, target_host_name(head->authority), head->path);
+    const struct route_table *routes = &x->rules->routes;
+    bool https = routes->by_scheme && rewrite_is_https(head, &x->client.session->conn, &x->rules->rewrite);
+    const struct route *found = route_match(routes, target_host_name(head->authority), head->path, https);
 
     if (!found)
         return fail(x, -ERR_NO_ROUTE, EXCHANGE_REPLY);
+    if (!found->pool) {
+        x->redirect = &found->redirect;
+        return EXCHANGE_REPLY;
+    }
     x->pool = found->pool;
     x->server_timing = found->server_timing;
     return EXCHANGE_PICK;
@@ -213,6 +219,7 @@ static int pass_head(struct exchange *x)
     rewrite_answer(head, msg_via(head), exchange_home_date(x->home), &x->rules->rewrite);
     if (x->server_timing && server_timing_add(x))
         return -ERR_NO_MEMORY;
+    rewrite_secure(head, &x->client.session->conn);
     x->answering = true;
     x->status = head->status;
     x->first_byte_ns = io_now_ns(x->home->io);

@@ -41,7 +41,8 @@ struct exchange {
     struct flow up, down;
     struct str id, client_host;
     struct pool *pool;
-    struct worker *target; /* the worker of the present try */
+    const struct route_redirect *redirect; /* where the client is sent; NULL: nowhere */
+    struct worker *target;                 /* the worker of the present try */
     struct pick_tried tried;
     struct worker *let_go; /* of tried: all that is known of it is that it closed an idle connection */
     struct lease_wait connecting;

@@ -24,6 +24,15 @@ static int metrics_reply(struct exchange *x, struct reply *reply)
     return error;
 }
 
+static int redirect_reply(struct exchange *x, struct reply *reply)
+{
+    struct str location = reply_location(x->redirect, &x->client.head, &x->arena);
+
+    return location.p
+               ? reply_redirect(reply, x->redirect->status, location, x->id, exchange_home_date(x->home), &x->arena)
+               : -ERR_NO_MEMORY;
+}
+
 static int make_reply(struct exchange *x, struct reply *reply)
 {
     const struct msg *head = &x->client.head;
@@ -36,6 +45,8 @@ static int make_reply(struct exchange *x, struct reply *reply)
     }
     if (!x->counted)
         return metrics_reply(x, reply);
+    if (x->redirect)
+        return redirect_reply(x, reply);
     if (head->method == METHOD_TRACE)
         return reply_trace(reply, head, date, &x->arena);
     return reply_text(reply, STR_NONE, STR("text/plain"), date, &x->arena);
@@ -54,6 +65,7 @@ int own_answer_send(struct exchange *x)
     x->answering = true;
     x->status = reply.head.status;
     x->first_byte_ns = io_now_ns(x->home->io);
+    rewrite_secure(&reply.head, &x->client.session->conn);
     error = session_send_head(&x->client, &reply.head);
     if (!error && x->client.head.method != METHOD_HEAD)
         error = session_send_body(&x->client, &x->own_body, bufq_bytes(&x->own_body));

@@ -2,8 +2,9 @@
 #include "proxy/reply.h"
 
 #include "base/err.h"
+#include "http/target.h"
 
-enum { REPLY_FIELDS = 8 };
+enum { REPLY_FIELDS = 8, HTTPS_PORT = 443 };
 
 /* What every form of an error says. */
 struct reply_facts {
@@ -126,6 +127,46 @@ int reply_text(struct reply *ret_reply, struct str body, struct str content_type
     if (!error)
         set_body(ret_reply, body);
     return error;
+}
+
+/* The request's own target stands behind a URL that has no path; `*` is none. */
+static struct str target_behind(const struct msg *request)
+{
+    return request->target.n > 0 && request->target.p[0] == '/' ? request->target : STR("/");
+}
+
+static bool has_path(struct str url)
+{
+    size_t host = str_find(url, '/') + 2; /* behind "https://": it was checked */
+
+    return str_find(str_slice(url.p + host, url.n - host), '/') < url.n - host;
+}
+
+struct str reply_location(const struct route_redirect *redirect, const struct msg *request, struct arena *arena)
+{
+    struct str host = target_host_name(request->authority), target = target_behind(request);
+
+    if (!redirect->to_https)
+        return has_path(redirect->to) ? redirect->to
+                                      : arena_print(arena, "%.*s%.*s", STR_ARG(redirect->to), STR_ARG(target));
+    if (redirect->port == HTTPS_PORT)
+        return arena_print(arena, "https://%.*s%.*s", STR_ARG(host), STR_ARG(target));
+    return arena_print(arena, "https://%.*s:%u%.*s", STR_ARG(host), (unsigned)redirect->port, STR_ARG(target));
+}
+
+int reply_redirect(struct reply *ret_reply, int status, struct str location, struct str id, struct str date,
+                   struct arena *arena)
+{
+    if (begin(ret_reply, status, STR("text/plain; charset=utf-8"), date, arena))
+        return -ERR_NO_MEMORY;
+    struct msg *head = &ret_reply->head;
+    struct str body = arena_print(arena, "%d %.*s: %.*s\n", status, STR_ARG(head->reason), STR_ARG(location));
+    if (!body.p)
+        return -ERR_NO_MEMORY;
+    msg_add_field(head, FIELD_OTHER, STR("Location"), location);
+    msg_add_field(head, FIELD_X_REQUEST_ID, STR("X-Request-ID"), id);
+    set_body(ret_reply, body);
+    return 0;
 }
 
 static bool may_hold_secrets(const struct field *field)

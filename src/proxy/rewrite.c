@@ -13,6 +13,14 @@ static bool is_trusted(const struct conn *conn, const struct rewrite_options *op
     return network_has(options->trusted, options->trusted_count, &conn->seat->peer.any);
 }
 
+bool rewrite_is_https(const struct msg *msg, const struct conn *conn, const struct rewrite_options *options)
+{
+    if (str_eq(conn_scheme(conn), STR("https")))
+        return true;
+    const struct field *told = fields_find(msg->fields, msg->count, FIELD_X_FORWARDED_PROTO);
+    return told && str_ieq(told->value, STR("https")) && is_trusted(conn, options);
+}
+
 /* ---- request ids ---- */
 
 static bool id_well_formed(struct str id)
@@ -254,4 +262,17 @@ void rewrite_answer(struct msg *msg, struct str via, struct str date, const stru
         add(msg, FIELD_DATE, date);
     if (options->via)
         add(msg, FIELD_VIA, via);
+}
+
+void rewrite_secure(struct msg *msg, const struct conn *conn)
+{
+    static const struct str name = {"Strict-Transport-Security", 25};
+    struct str policy = conn_word(conn, TRANSPORT_HSTS);
+
+    if (policy.n == 0)
+        return;
+    for (uint32_t i = 0; i < msg->count; i++)
+        if (str_ieq(msg->fields[i].name, name) && !msg->fields[i].dropped)
+            return;
+    msg_add_field(msg, FIELD_OTHER, name, policy);
 }

@@ -20,10 +20,12 @@ static bool path_matches(struct str prefix, struct str path)
     return prefix.n == 0 || prefix.p[prefix.n - 1] == '/' || path.n == prefix.n || path.p[prefix.n] == '/';
 }
 
-const struct route *route_match(const struct route_table *table, struct str host, struct str path)
+const struct route *route_match(const struct route_table *table, struct str host, struct str path, bool https)
 {
     for (uint32_t i = 0; i < table->count; i++) {
         const struct route *route = &table->routes[i];
+        if (https && route->redirect.to_https)
+            continue;
         if (host_matches(route->host, host) && path_matches(route->path, path))
             return route;
     }
@@ -32,7 +34,7 @@ const struct route *route_match(const struct route_table *table, struct str host
 
 struct pool *route_find(const struct route_table *table, struct str host, struct str path)
 {
-    const struct route *route = route_match(table, host, path);
+    const struct route *route = route_match(table, host, path, false);
 
     return route ? route->pool : NULL;
 }

@@ -70,6 +70,15 @@ def test_status_where_nobody_answers(command, tmp_path):
         assert told.returncode == 3 and told.stdout == "" and told.stderr.startswith("ballast: ")
 
 
+def test_explain_tells_of_a_redirect(operate, scripted, command):
+    balancer, admin, where = operate(scripted(), routes=[{"redirect": "https"}, {"pool": "web"}])
+    told = command("explain", "--admin", where, "--host", "known.example", "--path", "/a?b")
+    assert "Ballast answers 308: go to https://known.example/a?b" in told.stdout and "route 1 " in told.stdout
+    assert "redirects" in told.stdout and told.returncode == 1
+    told = command("explain", "--admin", where, "--host", "known.example", "--path", "/a?b", "--scheme", "https")
+    assert told.returncode == 0 and "route 2 " in told.stdout
+
+
 def test_explain_tells_in_words(operate, scripted, command):
     a, b = scripted(), scripted()
     balancer, admin, where = operate(a, b, routes=[{"host": "known.example", "path": "/a b/".replace(" ", "-"),

@@ -40,7 +40,7 @@ static void read_tells_where_and_what(void **state)
          "1:22: forwarded.trusted: expected a list of networks such as 10.0.0.0/8, found a text"},
         {"forwarded: {trusted: [{a: b}]}\n" POOLS, "1:23: forwarded.trusted: expected a network such as 10.0.0.0/8"},
         {"listeners: []\n" POOLS, "1:1: listeners: there must be at least one"},
-        {"routes: [{path: /}]\n" POOLS, "1:10: routes[0]: \"pool\" is missing"},
+        {"routes: [{path: /}]\n" POOLS, "1:10: routes[0]: \"pool\" is missing, or \"redirect\""},
         {"threads: 0\nlimits:\n  header_bytes: 1\n  headerz: 1\ntimeouts: {drain: x}\n" POOLS,
          "1:10: threads: \"0\" is out of range; expected auto or a whole number from 1 to 256\n"
          "3:17: limits.header_bytes: \"1\" is out of range; expected a size from 1KiB to 1MiB\n"

@@ -145,6 +145,37 @@ static void reply_traces(void **state)
     arena_fini(&arena);
 }
 
+static void reply_redirects(void **state)
+{
+    static const struct {
+        struct route_redirect redirect;
+        const char *authority, *target, *location;
+    } cases[] = {
+        {{308, 443, true, {NULL, 0}}, "a.example", "/x?y=1", "https://a.example/x?y=1"},
+        {{308, 443, true, {NULL, 0}}, "a.example:8080", "/", "https://a.example/"},
+        {{308, 8443, true, {NULL, 0}}, "a.example:80", "/", "https://a.example:8443/"},
+        {{308, 8443, true, {NULL, 0}}, "[::1]:80", "/", "https://[::1]:8443/"},
+        {{308, 443, true, {NULL, 0}}, "a.example", "*", "https://a.example/"},
+        {{302, 443, false, {"https://b.example", 17}}, "a.example", "/x?y", "https://b.example/x?y"},
+        {{302, 443, false, {"https://b.example/", 18}}, "a.example", "/x?y", "https://b.example/"},
+        {{302, 443, false, {"http://b:1/moved?to=1", 21}}, "a.example", "/x", "http://b:1/moved?to=1"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct msg request = {.authority = str_of(cases[i].authority), .target = str_of(cases[i].target)};
+        struct arena arena;
+        struct reply reply;
+        arena_init(&arena, 4096);
+        struct str location = reply_location(&cases[i].redirect, &request, &arena);
+        assert_int_equal(reply_redirect(&reply, cases[i].redirect.status, location, id, date, &arena), 0);
+        assert_int_equal(reply.head.status, cases[i].redirect.status);
+        assert_value(&reply.head, "Location", cases[i].location);
+        assert_value(&reply.head, "X-Request-ID", "some-id");
+        assert_true(holds(reply.body, cases[i].location));
+        assert_int_equal(reply.head.length, reply.body.n);
+        arena_fini(&arena);
+    }
+}
+
 static void reply_survives_no_memory(void **state)
 {
     bool failed = true;
@@ -167,9 +198,13 @@ static void reply_survives_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reply_says_every_error), cmocka_unit_test(reply_chooses_by_accept),
-        cmocka_unit_test(reply_writes_json),      cmocka_unit_test(reply_plain),
-        cmocka_unit_test(reply_traces),           cmocka_unit_test(reply_survives_no_memory),
+        cmocka_unit_test(reply_says_every_error),
+        cmocka_unit_test(reply_chooses_by_accept),
+        cmocka_unit_test(reply_writes_json),
+        cmocka_unit_test(reply_plain),
+        cmocka_unit_test(reply_traces),
+        cmocka_unit_test(reply_redirects),
+        cmocka_unit_test(reply_survives_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -67,12 +67,24 @@ static void route_to_all(void **state)
     assert_ptr_equal(route_find(&one, STR("a"), STR("*")), &pools[7]);
 }
 
+/* A route to https is for those who did not come by it. */
+static void route_by_scheme(void **state)
+{
+    struct route both[] = {{.redirect = {.status = 308, .to_https = true}}, {.pool = &pools[7]}};
+    struct route_table by_scheme = {both, 2, true};
+    assert_ptr_equal(route_match(&by_scheme, STR("a"), STR("/"), false), &both[0]);
+    assert_ptr_equal(route_match(&by_scheme, STR("a"), STR("/"), true), &both[1]);
+    both[0].redirect.to_https = false; /* to a URL: for all */
+    assert_ptr_equal(route_match(&by_scheme, STR("a"), STR("/"), true), &both[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(route_first_match_wins),
         cmocka_unit_test(route_without_routes_finds_none),
         cmocka_unit_test(route_to_all),
+        cmocka_unit_test(route_by_scheme),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

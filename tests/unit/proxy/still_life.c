@@ -70,6 +70,7 @@ void still_life_init(struct still_life *s)
     s->home.recent = &s->recent;
     seat_init(&s->seat, NULL);
     s->client.conn.seat = s->worker.conn.seat = &s->seat;
+    s->client.conn.transport = s->worker.conn.transport = &transport_plain;
     s->client.ops = s->worker.ops = &stand_in;
     bufq_init(&s->sent, &s->buffers);
     struct exchange *x = s->x = exchange_home_take(&s->home);
