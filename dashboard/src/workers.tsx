@@ -28,6 +28,8 @@ async function order(worker: Worker, what: { mode?: Mode; weight?: number }): Pr
   }
 }
 
+const SPARK_LEAST = 8;
+
 export function Pill({ kind, children, title }: { kind: string; children: string; title?: string }) {
   return (
     <span class={`pill ${kind}`} title={title}>
@@ -36,12 +38,13 @@ export function Pill({ kind, children, title }: { kind: string; children: string
   );
 }
 
+/* From a few seconds on: less of it looks like dirt. */
 function Spark({ values }: { values: number[] }) {
   const most = Math.max(1, ...values);
   const points = values.map((value, i) => `${(72 - ((values.length - 1 - i) * 72) / 59).toFixed(1)},${(22 - (20 * value) / most).toFixed(1)}`).join(" ");
   return (
     <svg class="spark" viewBox="0 0 72 24" aria-hidden="true">
-      <polyline points={points} />
+      {values.length < SPARK_LEAST ? null : <polyline points={points} />}
     </svg>
   );
 }

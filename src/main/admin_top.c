@@ -4,6 +4,7 @@
 
 #include <locale.h>
 #include <ncurses.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,12 +18,14 @@ struct column {
     const char *title, *field; /* of the worker, or of its rates */
     int width;
     bool in_rates;
+    int from; /* columns that the terminal must have: on a narrow one the least important are left out */
 };
 
 static const struct column columns[] = {
-    {"WEIGHT", "weight", 7, false},        {"ACTIVE", "active", 7, false}, {"REQUESTS", "requests", 11, false},
-    {"RATE/S", "requests_per_s", 9, true}, {"P50 MS", "p50_ms", 9, true},  {"P99 MS", "p99_ms", 9, true},
-    {"BROKEN", "broken", 8, false},
+    {"WEIGHT", "weight", 7, false, 112},      {"ACTIVE", "active", 7, false, 85},
+    {"REQUESTS", "requests", 11, false, 105}, {"RATE/S", "requests_per_s", 9, true, 0},
+    {"P50 MS", "p50_ms", 9, true, 94},        {"P99 MS", "p99_ms", 9, true, 0},
+    {"BROKEN", "broken", 8, false, 0},
 };
 
 struct top {
@@ -106,6 +109,20 @@ static void gather_rows(struct top *top)
 
 /* ---- the screen ---- */
 
+/* Up to the right margin, and no further: what would go beyond is not on the screen. */
+__attribute__((format(printf, 1, 2))) static void put(const char *format, ...)
+{
+    char text[1024];
+    int room = COLS - 1 - getcurx(stdscr);
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    if (room > 0)
+        addnstr(text, room);
+}
+
 static int color_of(const char *word)
 {
     if (strcmp(word, "up") == 0 || strcmp(word, "ok") == 0)
@@ -118,7 +135,7 @@ static int color_of(const char *word)
 static void put_word(const char *word, int width)
 {
     attron(color_of(word));
-    printw("%-*.*s", width, width - 1, word);
+    put("%-*.*s", width, width - 1, word);
     attroff(color_of(word));
 }
 
@@ -135,18 +152,21 @@ static void draw_head(const struct top *top)
     char span[STATUS_SPAN_MAX];
 
     admin_status_span((uint64_t)number_of(version, "uptime_s"), span);
-    mvprintw(0, 0, "Ballast %s  ", text_of(version, "version"));
+    move(0, 0);
+    put("Ballast %s  ", text_of(version, "version"));
     put_word(text_of(top->status, "health"), 10);
-    printw("up %s  %lld threads%s", span, number_of(version, "threads"),
-           json_is_true(json_object_get(top->status, "stopping")) ? "  STOPPING" : "");
-    mvprintw(1, 0, "%9.1f requests/s  %.1f failures/s  p50 %.1f ms  p99 %.1f ms",
-             json_number_value(json_object_get(rates, "requests_per_s")),
-             json_number_value(json_object_get(rates, "failures_per_s")),
-             json_number_value(json_object_get(rates, "p50_ms")), json_number_value(json_object_get(rates, "p99_ms")));
-    mvprintw(2, 0, "%9lld requests: %lld failed, %lld aborted, %lld active  %lld clients  %lld to workers (%lld idle)",
-             number_of(requests, "total"), number_of(requests, "failed"), number_of(requests, "aborted"),
-             number_of(requests, "active"), number_of(connections, "clients"), number_of(connections, "workers"),
-             number_of(connections, "workers_idle"));
+    put("up %s  %lld threads%s", span, number_of(version, "threads"),
+        json_is_true(json_object_get(top->status, "stopping")) ? "  STOPPING" : "");
+    move(1, 0);
+    put("%9.1f requests/s  %.1f failures/s  p50 %.1f ms  p99 %.1f ms",
+        json_number_value(json_object_get(rates, "requests_per_s")),
+        json_number_value(json_object_get(rates, "failures_per_s")),
+        json_number_value(json_object_get(rates, "p50_ms")), json_number_value(json_object_get(rates, "p99_ms")));
+    move(2, 0);
+    put("%9lld requests: %lld failed, %lld aborted, %lld active  %lld clients  %lld to workers (%lld idle)",
+        number_of(requests, "total"), number_of(requests, "failed"), number_of(requests, "aborted"),
+        number_of(requests, "active"), number_of(connections, "clients"), number_of(connections, "workers"),
+        number_of(connections, "workers_idle"));
 }
 
 static void draw_reasons(const struct top *top)
@@ -156,21 +176,24 @@ static void draw_reasons(const struct top *top)
 
     move(3, 0);
     if (json_object_size(reasons))
-        addstr("  reasons:");
-    json_object_foreach(reasons, reason, count) printw("  %s %lld", reason, json_integer_value(count));
+        put("  reasons:");
+    json_object_foreach(reasons, reason, count) put("  %s %lld", reason, json_integer_value(count));
 }
 
 static void draw_titles(const struct top *top)
 {
     attron(COLOR_PAIR(COLOR_HEAD) | A_BOLD);
-    mvprintw(5, 0, "%-12s%-20s%-9s%-10s", "POOL", "WORKER", "STATE", "MODE");
+    move(5, 0);
+    put("%-12s%-20s%-9s%-10s", "POOL", "WORKER", "STATE", "MODE");
     for (size_t c = 0; c < ARRAY_SIZE(columns); c++) {
+        if (COLS < columns[c].from)
+            continue;
         if (top->sort == (int)c)
             attron(A_UNDERLINE);
-        printw("%*s", columns[c].width, columns[c].title);
+        put("%*s", columns[c].width, columns[c].title);
         attroff(A_UNDERLINE);
     }
-    printw("  %-*s", COLS, "PROBES");
+    put("  %-*s", COLS, "PROBES");
     attroff(COLOR_PAIR(COLOR_HEAD) | A_BOLD);
 }
 
@@ -180,18 +203,18 @@ static void draw_probes(const json_t *worker)
     const json_t *probes = json_object_get(worker, "last_probes");
     size_t count = json_array_size(probes);
 
-    addstr("  ");
+    put("  ");
     for (size_t i = count; i-- > 0;) {
         bool good = json_is_true(json_object_get(json_array_get(probes, i), "good"));
         attron(COLOR_PAIR(good ? COLOR_GOOD : COLOR_BAD));
-        addch(good ? '.' : 'x');
+        put("%c", good ? '.' : 'x');
         attroff(COLOR_PAIR(good ? COLOR_GOOD : COLOR_BAD));
     }
     const json_t *newest = json_array_get(probes, 0);
     if (newest && text_of(newest, "cause")[0])
-        printw(" %s", text_of(newest, "cause"));
+        put(" %s", text_of(newest, "cause"));
     else if (newest)
-        printw(" %.1f ms", json_number_value(json_object_get(newest, "took_ms")));
+        put(" %.1f ms", json_number_value(json_object_get(newest, "took_ms")));
 }
 
 static void draw_worker(const struct top *top, int row, int line)
@@ -201,12 +224,13 @@ static void draw_worker(const struct top *top, int row, int line)
     move(line, 0);
     if (row == top->selected)
         attron(A_REVERSE);
-    printw("%-12.11s%-20.19s", text_of(worker, "pool"), text_of(worker, "name"));
+    put("%-12.11s%-20.19s", text_of(worker, "pool"), text_of(worker, "name"));
     attroff(A_REVERSE);
     put_word(text_of(worker, "state"), 9);
     put_word(text_of(worker, "mode"), 10);
     for (size_t c = 0; c < ARRAY_SIZE(columns); c++)
-        printw("%*.*f", columns[c].width, columns[c].in_rates ? 1 : 0, value_of(worker, &columns[c]));
+        if (COLS >= columns[c].from)
+            put("%*.*f", columns[c].width, columns[c].in_rates ? 1 : 0, value_of(worker, &columns[c]));
     draw_probes(worker);
 }
 
@@ -216,13 +240,15 @@ static void draw_events(const struct top *top, int line)
     size_t count = json_array_size(events);
 
     attron(COLOR_PAIR(COLOR_HEAD) | A_BOLD);
-    mvprintw(line++, 0, "%-*s", COLS, "RECENT EVENTS");
+    move(line++, 0);
+    put("%-*s", COLS, "RECENT EVENTS");
     attroff(COLOR_PAIR(COLOR_HEAD) | A_BOLD);
     for (size_t i = count; i-- > 0 && line < LINES - 1; line++) {
         const json_t *event = json_array_get(events, i);
-        mvprintw(line, 0, "%.8s ", strlen(text_of(event, "time")) > 19 ? text_of(event, "time") + 11 : "");
+        move(line, 0);
+        put("%.8s ", strlen(text_of(event, "time")) > 19 ? text_of(event, "time") + 11 : "");
         put_word(text_of(event, "level"), 6);
-        printw("%s  %s", text_of(event, "message"), text_of(event, "facts"));
+        put("%s  %s", text_of(event, "message"), text_of(event, "facts"));
     }
 }
 
@@ -231,12 +257,12 @@ static void draw_foot(const struct top *top)
     move(LINES - 1, 0);
     attron(A_BOLD);
     if (top->filtering)
-        printw("filter: %s_", top->filter);
+        put("filter: %s_", top->filter);
     else if (top->said[0])
-        printw("%s", top->said);
+        put("%s", top->said);
     else
-        printw("q quit  s sort%s%s  / filter%s%s  d drain  r ready  x disable  + - weight", top->sort >= 0 ? ": " : "",
-               top->sort >= 0 ? columns[top->sort].title : "", top->filter[0] ? ": " : "", top->filter);
+        put("q quit  s sort%s%s  / filter%s%s  d drain  r ready  x disable  + - weight", top->sort >= 0 ? ": " : "",
+            top->sort >= 0 ? columns[top->sort].title : "", top->filter[0] ? ": " : "", top->filter);
     attroff(A_BOLD);
 }
 

@@ -1,6 +1,8 @@
 """`ballast top`, seen as a person sees it: through a terminal."""
 
+import itertools
 import os
+import re
 import subprocess
 
 import pytest
@@ -12,8 +14,10 @@ from harness.waiting import wait_for
 class Terminal:
     """A tmux of its own with one program in it."""
 
+    numbers = itertools.count()
+
     def __init__(self, *command, columns=150, lines=30):
-        self.name = f"ballast-test-{os.getpid()}"
+        self.name = f"ballast-test-{os.getpid()}-{next(self.numbers)}"  # a server that ends is not asked for the next
         self.tmux("new-session", "-d", "-x", str(columns), "-y", str(lines), " ".join(map(str, command)))
 
     def tmux(self, *arguments, check=True):
@@ -67,6 +71,21 @@ def test_top_shows_workers_and_drains_one(top):
     terminal.wait(f"{b.port}: mode drain, weight 2")
     terminal.press("r")
     wait_for(lambda: admin.worker("web", b.port)["taking"], what="the worker to take requests again")
+
+
+@pytest.mark.parametrize("columns", [62, 80, 112])
+def test_top_fits_a_narrow_terminal(top, ballast_path, stack, columns):
+    """A worker has one line, whose numbers stand under their titles; what does not fit is left out."""
+    balancer, workers, admin, _ = top
+    terminal = stack.enter_context(Terminal(ballast_path, "top", "--admin", f"unix:{admin.where}", columns=columns))
+    lines = terminal.wait("RECENT EVENTS", "worker is up").splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("POOL"))
+    assert lines[at + 1].split()[:2] == ["web", str(workers[0].port)]
+    assert lines[at + 2].split()[:2] == ["web", str(workers[1].port)]
+    assert lines[at + 3].startswith("RECENT EVENTS") or not lines[at + 3].strip()
+    end = lines[at].index("RATE/S") + len("RATE/S")
+    assert all(re.search(r" \d+\.\d$", line[:end]) for line in lines[at + 1:at + 3])
+    assert ("WEIGHT" in lines[at]) == (columns >= 112) and ("ACTIVE" in lines[at]) == (columns >= 85)
 
 
 def test_top_sorts_and_filters(top):
