@@ -93,6 +93,8 @@ struct pool {
     const struct pick_ops *pick;
     enum worker_protocol protocol;
     struct health_rules health;
+    bool health_grpc;          /* asked by gRPC's protocol, about this service; else by GET, for this path */
+    struct str health_service; /* at most GRPC_HEALTH_SERVICE_MAX */
     struct str health_path;
     struct worker **workers;
     uint32_t count;

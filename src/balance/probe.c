@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "balance/grpc_health.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/table.h"
@@ -34,6 +35,8 @@ struct probe {
     bool fresh;   /* this probe's connection was made for it */
     bool retired; /* its worker was removed: it asks no more */
     int64_t began_ns;
+    uint8_t answer_bytes;                /* GRPC_HEALTH_ANSWER_MAX + 1: too many */
+    char answer[GRPC_HEALTH_ANSWER_MAX]; /* a call's body */
 };
 
 /* A pool's schedule follows its workers' health at once, unless it has just been published and is long. */
@@ -165,18 +168,37 @@ static bool is_our_shortage(int error)
     return error == -ERR_NO_MEMORY || error == -ERR_NO_DESCRIPTORS;
 }
 
-static void end_probe(struct probe *probe, int error)
+/* What a whole answer to a call says: 0 or -ERR_NOT_SERVING. A call without a message ends with its head. */
+static int judge_call(const struct probe *probe)
 {
+    const struct stream *stream = &probe->stream;
+    bool ok = stream->head.status == 200 && probe->answer_bytes <= GRPC_HEALTH_ANSWER_MAX &&
+              grpc_health_is_ok(stream->trailers, stream->trailer_count) &&
+              grpc_health_serves(str_slice(probe->answer, probe->answer_bytes));
+
+    return ok ? 0 : -ERR_NOT_SERVING;
+}
+
+static struct probe_result result_of(const struct probe *probe, int error)
+{
+    const struct pool *pool = probe->worker->pool;
     int64_t took_ns = io_now_ns(probe->prober->options.io) - probe->began_ns;
     uint16_t status = error ? 0 : probe->stream.head.status;
-    struct probe_result result = {
+    int judged = !error && pool->health_grpc ? judge_call(probe) : error;
+    bool expected = pool->health_grpc || (status >= pool->health.status_min && status <= pool->health.status_max);
+
+    return (struct probe_result){
         .at_ns = clock_wall_ns(),
         .took_us = (uint32_t)(took_ns / 1000),
         .status = status,
-        .error = error,
-        .good = !error && status >= probe->worker->pool->health.status_min &&
-                status <= probe->worker->pool->health.status_max,
+        .error = judged,
+        .good = !judged && expected,
     };
+}
+
+static void end_probe(struct probe *probe, int error)
+{
+    const struct probe_result result = result_of(probe, error);
 
     probe->asking = false;
     io_task_cancel(&probe->task);
@@ -198,6 +220,21 @@ static bool worth_a_fresh_try(const struct probe *probe)
     return !probe->fresh && (error == -ERR_CONN_CLOSED || error == -ERR_CONN_RESET || error == -ERR_STREAM_REFUSED);
 }
 
+/* All of it is read; of a call's the beginning is kept. */
+static void take_body(struct probe *probe)
+{
+    struct bufq *body = &probe->stream.body;
+
+    while (bufq_bytes(body) > 0) {
+        struct str front = bufq_front(body);
+        bool fits = probe->answer_bytes + front.n <= GRPC_HEALTH_ANSWER_MAX;
+        if (fits)
+            memcpy(probe->answer + probe->answer_bytes, front.p, front.n);
+        probe->answer_bytes = fits ? (uint8_t)(probe->answer_bytes + front.n) : GRPC_HEALTH_ANSWER_MAX + 1;
+        bufq_consume(body, front.n);
+    }
+}
+
 static void on_task(struct io_task *task)
 {
     struct probe *probe = CONTAINER_OF(task, struct probe, task);
@@ -205,7 +242,7 @@ static void on_task(struct io_task *task)
 
     if (!probe->asking || !stream->session)
         return;
-    bufq_clear(&stream->body);
+    take_body(probe);
     if (stream->failed && worth_a_fresh_try(probe)) {
         drop_session(probe);
         stream_fini(stream);
@@ -226,14 +263,42 @@ static void on_stream(struct stream *stream, unsigned events)
     io_task_queue(probe->prober->options.io, &probe->task);
 }
 
+static int send_get(struct probe *probe, struct msg *head)
+{
+    head->method = METHOD_GET;
+    head->method_text = STR("GET");
+    head->target = probe->worker->pool->health_path;
+    int error = session_send_head(&probe->stream, head);
+    return error ? error : session_send_end(&probe->stream, NULL, 0);
+}
+
+static int send_call(struct probe *probe, struct msg *head)
+{
+    char text[GRPC_HEALTH_ASK_MAX];
+    size_t n = grpc_health_ask(text, probe->worker->pool->health_service);
+    struct bufq body;
+
+    head->method = METHOD_POST;
+    head->method_text = STR("POST");
+    head->target = STR(GRPC_HEALTH_PATH);
+    head->body = MSG_BODY_LENGTH;
+    head->length = (int64_t)n;
+    head->trailers_wanted = true;
+    msg_add_field(head, FIELD_OTHER, STR("Content-Type"), STR("application/grpc"));
+    bufq_init(&body, io_buffers(probe->prober->options.io));
+    int error = bufq_append(&body, text, n);
+    if (!error)
+        error = session_send_head(&probe->stream, head);
+    if (!error)
+        error = session_send_body(&probe->stream, &body, n);
+    bufq_clear(&body);
+    return error ? error : session_send_end(&probe->stream, NULL, 0);
+}
+
 static void ask(struct probe *probe)
 {
-    struct pool *pool = probe->worker->pool;
-    struct field fields[1];
+    struct field fields[2];
     struct msg head = {
-        .method = METHOD_GET,
-        .method_text = STR("GET"),
-        .target = pool->health_path,
         .authority = probe->worker->address,
         .body = MSG_BODY_NONE,
         .length = -1,
@@ -241,12 +306,11 @@ static void ask(struct probe *probe)
         .cap = ARRAY_SIZE(fields),
     };
 
+    probe->answer_bytes = 0;
     msg_add_field(&head, FIELD_USER_AGENT, STR("User-Agent"), STR("ballast-health"));
     int error = session_open(probe->session, &probe->stream);
     if (!error)
-        error = session_send_head(&probe->stream, &head);
-    if (!error)
-        error = session_send_end(&probe->stream, NULL, 0);
+        error = probe->worker->pool->health_grpc ? send_call(probe, &head) : send_get(probe, &head);
     if (error)
         end_probe(probe, error);
 }

@@ -26,6 +26,7 @@
 enum { CONFIG_LISTENERS_MAX = 256 };
 
 enum config_balance { CONFIG_BALANCE_ROUND_ROBIN };
+enum config_health_type { CONFIG_HEALTH_HTTP, CONFIG_HEALTH_GRPC };
 enum config_protocol { CONFIG_HTTP1, CONFIG_H2C, CONFIG_H2, CONFIG_AUTO };                /* as worker_protocol */
 enum config_upgrade { CONFIG_UPGRADE_OFF, CONFIG_UPGRADE_WEBSOCKET, CONFIG_UPGRADE_ANY }; /* as rewrite_upgrade */
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
@@ -136,6 +137,8 @@ struct config_workers {
 struct config_health {
     struct config_place place;
     struct str path;
+    enum config_health_type type;
+    struct str service;
     uint32_t interval_ms;
     uint32_t interval_doubt_ms; /* <= interval_ms */
     uint32_t timeout_ms;

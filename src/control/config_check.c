@@ -362,6 +362,10 @@ static void check_protocols(struct checker *checker)
                              "protocol: h2 is spoken over TLS, which needs worker_tls; without TLS it is h2c");
         if (pool->protocol == CONFIG_H2C && tls)
             config_error_add(checker->errors, &pool->place, "protocol: h2c is without TLS; over worker_tls it is h2");
+        if (pool->health.type == CONFIG_HEALTH_GRPC && pool->protocol == CONFIG_HTTP1)
+            config_error_add(
+                checker->errors, &pool->place,
+                "health: type grpc needs HTTP/2: set the pool's protocol to h2c, or to h2 with worker_tls");
         if (pool->protocol == CONFIG_AUTO && !tls)
             config_warning_add(checker->errors, &pool->place,
                                "protocol: auto asks in the TLS handshake; without worker_tls it is http1");

@@ -120,10 +120,13 @@ static int fill_pool(struct snapshot *snapshot, struct pool *pool, const struct 
     memset(pool, 0, sizeof(*pool));
     pool->pick = policy_of(from->balance);
     pool->protocol = (enum worker_protocol)from->protocol;
+    pool->health_grpc = from->health.type == CONFIG_HEALTH_GRPC;
     fill_health(pool, &from->health);
     int error = copy_text(snapshot, from->name, &pool->name);
     if (!error)
         error = copy_text(snapshot, from->health.path, &pool->health_path);
+    if (!error)
+        error = copy_text(snapshot, from->health.service, &pool->health_service);
     if (!error)
         error = roster_turn(roster, from->name, &pool->turn);
     if (!error)

@@ -7,6 +7,7 @@
 #include "net/telling.h"
 #include "proxy/ending.h"
 #include "proxy/exchange_parts.h"
+#include "proxy/grpc.h"
 #include "proxy/own_answer.h"
 #include "proxy/patience.h"
 #include "proxy/server_timing.h"
@@ -40,6 +41,14 @@ static bool asks_for_metrics(const struct exchange *x)
            str_eq(head->path, rules->metrics_path);
 }
 
+static void note_call(struct exchange *x)
+{
+    int64_t ms = grpc_timeout_ms(&x->client.head);
+
+    x->grpc = true;
+    x->expires_ms = ms < 0 ? 0 : exchange_now_ms(x) + ms;
+}
+
 static enum exchange_step admit(struct exchange *x)
 {
     bool refused = x->client.failed && !x->client.head.method_text.n;
@@ -54,6 +63,8 @@ static enum exchange_step admit(struct exchange *x)
     bool traced = x->rules->trace.enabled && x->counted;
     if (!x->id.p || !host || (traced && tracing_begin(x)))
         return fail(x, -ERR_NO_MEMORY, EXCHANGE_ACCOUNT);
+    if (grpc_is_call(&x->client.head))
+        note_call(x);
     if (x->client.failed)
         return fail(x, x->client.error, client_gone(x) ? EXCHANGE_ACCOUNT : EXCHANGE_REPLY);
     if (!x->counted || rewrite_max_forwards(&x->client.head) == 0)
@@ -160,7 +171,7 @@ static enum exchange_step lease(struct exchange *x)
     lease_cancel(&x->connecting);
     if (client_gone(x) || patience_with_half_closed_ends(x))
         return fail(x, -ERR_CLIENT_GONE, EXCHANGE_ACCOUNT);
-    return fail(x, -ERR_CONNECT_TIMEOUT, EXCHANGE_RETRY);
+    return fail(x, patience_has_expired(x) ? -ERR_DEADLINE : -ERR_CONNECT_TIMEOUT, EXCHANGE_RETRY);
 }
 
 /* ---- FORWARD ---- */
@@ -274,6 +285,8 @@ static enum exchange_step relay(struct exchange *x)
     /* Only now: after a pause of the whole process a deadline may have passed beside data that is there. */
     if (x->timed_out && patience_with_half_closed_ends(x))
         return cut(x, -ERR_CLIENT_GONE);
+    if (x->timed_out && patience_has_expired(x))
+        return cut(x, -ERR_DEADLINE);
     if (x->timed_out && tunnel_has_drained(x))
         return cut(x, -ERR_TUNNEL_DRAINED);
     if (x->timed_out && patience_is_lost(x))
@@ -363,6 +376,8 @@ static enum exchange_step retry(struct exchange *x)
         return EXCHANGE_RETRY;
     if (patience_with_half_closed_ends(x))
         return fail(x, -ERR_CLIENT_GONE, EXCHANGE_ACCOUNT);
+    if (patience_has_expired(x))
+        x->error = -ERR_DEADLINE;
     return refuse_retry(x, RETRY_BUDGET);
 }
 

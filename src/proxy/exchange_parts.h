@@ -62,9 +62,11 @@ struct exchange {
     bool waited;        /* in line among other retries, before the try that comes */
     bool tunnel;        /* the answer is a 101 */
     bool server_timing; /* the client is told what took how long */
+    bool grpc;          /* it is a call */
     uint32_t tries;
     int status;
     int error;
+    int64_t expires_ms;     /* the call's own deadline; 0: it has none */
     int64_t gone_at_ms;     /* the client has ended its sending: from then on it counts as gone; 0: it has not */
     uint64_t read;          /* read_so_far when the deadline was set */
     int64_t silent_at_ms;   /* when its silence until then is too long */

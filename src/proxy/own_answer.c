@@ -2,6 +2,7 @@
 #include "proxy/own_answer.h"
 
 #include "proxy/exchange_parts.h"
+#include "proxy/grpc.h"
 #include "proxy/reply.h"
 
 static int64_t retry_after_s(const struct exchange *x)
@@ -38,6 +39,8 @@ static int make_reply(struct exchange *x, struct reply *reply)
     const struct msg *head = &x->client.head;
     struct str date = exchange_home_date(x->home);
 
+    if (x->error && x->grpc)
+        return grpc_reply(reply, x->error, x->id, date, &x->arena);
     if (x->error) {
         const struct field *accept = fields_find(head->fields, head->count, FIELD_ACCEPT);
         return reply_error(reply, x->error, x->id, date, accept ? accept->value : STR_NONE, retry_after_s(x),

@@ -11,12 +11,19 @@ void patience_set_for(struct exchange *x, int64_t ms)
         due_ms = x->gone_at_ms;
     if (x->tunnel_ends_ms && x->tunnel_ends_ms < due_ms)
         due_ms = x->tunnel_ends_ms;
+    if (x->expires_ms && x->expires_ms < due_ms)
+        due_ms = x->expires_ms;
     io_timer_set(x->home->io, &x->deadline, due_ms);
 }
 
 bool patience_with_half_closed_ends(const struct exchange *x)
 {
     return x->gone_at_ms && !x->answering && exchange_now_ms(x) >= x->gone_at_ms;
+}
+
+bool patience_has_expired(const struct exchange *x)
+{
+    return x->expires_ms && exchange_now_ms(x) >= x->expires_ms;
 }
 
 void patience_note_half_closed(struct exchange *x)

@@ -13,7 +13,7 @@
 struct exchange;
 
 /* The deadline in so many milliseconds, whoever is waited for. A client that has ended its sending and has no answer
- * yet may have gone: nothing is waited for beyond gone_at_ms. */
+ * yet may have gone: nothing is waited for beyond gone_at_ms; nor beyond a call's own deadline. */
 void patience_set_for(struct exchange *x, int64_t ms);
 /* The deadline by whom the exchange waits for now: silence, or the end of a window of the least rate. */
 void patience_set(struct exchange *x);
@@ -25,5 +25,7 @@ int patience_error(const struct exchange *x);
 void patience_note_half_closed(struct exchange *x);
 /* That time is over. */
 bool patience_with_half_closed_ends(const struct exchange *x);
+/* The call's own deadline is over. */
+bool patience_has_expired(const struct exchange *x);
 
 #endif

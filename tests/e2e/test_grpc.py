@@ -1,0 +1,188 @@
+"""gRPC end to end: Node.js and the library in C (by Python), each as client and as server."""
+
+import json
+import pathlib
+import shutil
+import subprocess
+from concurrent import futures
+
+import grpc
+import pytest
+
+from harness.h2 import H2Client, H2Worker, head
+from harness.programs import Server
+from harness.waiting import free_port, wait_for
+
+REAL = pathlib.Path(__file__).resolve().parent / "real" / "grpc"
+MADE = pathlib.Path(__file__).resolve().parents[2] / "build" / "grpc"
+GRPC = [("content-type", "application/grpc"), ("te", "trailers")]
+
+
+@pytest.fixture(scope="session")
+def pair():
+    """The folder of the Node.js pair, with its modules as locked; made once."""
+    assert shutil.which("npm"), "npm is missing"
+    MADE.mkdir(parents=True, exist_ok=True)
+    lock = (REAL / "package-lock.json").read_text()
+    installed = MADE / "installed"
+    for path in REAL.iterdir():
+        if path.is_file():
+            shutil.copy(path, MADE / path.name)
+    if not installed.exists() or installed.read_text() != lock:
+        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=MADE, check=True, timeout=120,
+                       stdout=subprocess.DEVNULL)
+        installed.write_text(lock)
+    return MADE
+
+
+@pytest.fixture
+def node_worker(stack, pair):
+    """node_worker(...) -> the address of a Node.js gRPC server."""
+    def start(*arguments):
+        port = free_port()
+        stack.enter_context(Server(port, shutil.which("node"), pair / "worker.js", port, *arguments))
+        return f"127.0.0.1:{port}"
+    return start
+
+
+@pytest.fixture
+def ballast(balance):
+    def start(*workers, health=None, **extra):
+        health = {"interval": "100ms", **(health or {"type": "grpc"})}
+        return balance(*workers, **extra, pools={"web": {"protocol": "h2c", "health": health}})
+    return start
+
+
+def ends(ballast):
+    metrics = ballast.settled_metrics()
+    return {kind: metrics[f"requests_{kind}"] for kind in ("ok", "failed", "aborted")}
+
+
+def check_calls(results):
+    assert results["unary"] == {"code": 0, "details": None, "value": "hello", "trailer": "behind"}
+    assert (results["fail"]["code"], results["fail"]["details"]) == (9, "not like this")
+    assert results["none"]["code"] == 12
+    assert results["gather"] == {"code": 0, "bytes": 64 * 16384}
+    assert results["scatter"] == {"code": 0, "parts": [f"{i}:x" for i in range(100)]}
+    assert results["both"] == {"code": 0, "parts": [f"ping {i}" for i in range(50)]}
+    assert results["deadline"]["code"] == 4
+    assert results["cancelled"]["code"] == 1
+    assert results["dropped"] == {"code": 1, "parts": ["first"]}
+
+
+def test_node_pair(node_worker, ballast, pair):
+    """Unary, both streamings, deadline, cancellation: and the worker hears of what was given up."""
+    balancer = ballast(node_worker())
+    done = subprocess.run(["node", pair / "client.js", str(balancer.address[1])], capture_output=True, text=True,
+                          timeout=60, check=True)
+    check_calls(json.loads(done.stdout))
+    with grpc.insecure_channel("%s:%d" % balancer.address) as channel:
+        told = channel.unary_unary("/test.Told/Cancelled")
+        wait_for(lambda: set(json.loads(told(b"", timeout=10))) == {"deadline", "cancelled", "dropped"},
+                 what="the worker to hear of all")
+    assert balancer.wait_access_line(lambda line: line["target"] == "/test.Echo/Drip")["reason"] == "client_gone"
+
+
+class Echo(grpc.GenericRpcHandler):
+    """A server in Python, on gRPC's library in C."""
+
+    def service(self, details):
+        calls = {
+            "/test.Echo/Unary": grpc.unary_unary_rpc_method_handler(self.unary),
+            "/test.Echo/Both": grpc.stream_stream_rpc_method_handler(lambda parts, context: parts),
+            "/grpc.health.v1.Health/Check": grpc.unary_unary_rpc_method_handler(lambda body, context: b"\x08\x01"),
+        }
+        return calls.get(details.method)
+
+    @staticmethod
+    def unary(body, context):
+        context.set_trailing_metadata((("x-trailer", "behind"),))
+        return body
+
+
+def test_library_in_c(stack, ballast):
+    server = grpc.server(futures.ThreadPoolExecutor(4))
+    server.add_generic_rpc_handlers((Echo(),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    stack.callback(lambda: server.stop(0).wait())
+    balancer = ballast(f"127.0.0.1:{port}")
+    with grpc.insecure_channel("%s:%d" % balancer.address) as channel:
+        value, call = channel.unary_unary("/test.Echo/Unary").with_call(b"x" * 1000000, timeout=20)
+        assert value == b"x" * 1000000 and dict(call.trailing_metadata())["x-trailer"] == "behind"
+        parts = [b"%d" % i for i in range(200)]
+        assert list(channel.stream_stream("/test.Echo/Both")(iter(parts), timeout=20)) == parts
+    assert ends(balancer) == {"ok": 2, "failed": 0, "aborted": 0}
+
+
+# ---- what Ballast answers itself ----
+
+def ask(ballast, path="/test.Echo/Hang", extra=(), body=b"\0\0\0\0\0"):
+    with H2Client(ballast.address) as client:
+        client.ask(1, head("POST", path, extra=[*GRPC, *extra]), body)
+        stream = client.answer(1)
+    return stream
+
+
+def test_deadline_of_the_call_bounds_it(stack, ballast):
+    """A client that does not watch its own deadline: the worker gets CANCEL, the client status 4 and no page."""
+    far = stack.enter_context(H2Worker({"/test.Echo/Hang": lambda c, s: None}))
+    balancer = ballast(far, health={"type": "http"})
+    stream = ask(balancer, extra=[("grpc-timeout", "300m")])
+    assert stream.status == 200 and stream.body == b""
+    assert stream.heads[0]["grpc-status"] == "4" and stream.heads[0]["content-type"] == "application/grpc"
+    assert "deadline" in stream.heads[0]["grpc-message"]
+    number, asked, _ = far.asked[0]
+    wait_for(lambda: far.connections[number].streams[asked].reset is not None, what="RST_STREAM")
+    assert balancer.wait_access_line(lambda line: line["target"] == "/test.Echo/Hang")["reason"] == "deadline"
+    assert balancer.settled_metrics()["requests_failed"] == 1
+
+
+@pytest.mark.parametrize("timeout", ["", "m", "123456789m", "-1m", "1x", "1 m"])
+def test_malformed_deadline_is_none(stack, ballast, timeout):
+    far = stack.enter_context(H2Worker())
+    assert ask(ballast(far, health={"type": "http"}), "/", [("grpc-timeout", timeout)]).status == 200
+
+
+def test_status_of_own_answers(balance, ballast, stack):
+    """No worker: UNAVAILABLE. No route: UNIMPLEMENTED. And a plain page for whoever does not speak gRPC."""
+    far = stack.enter_context(H2Worker())
+    balancer = ballast(far, health={"type": "http"}, routes=[{"path": "/test.Echo/", "pool": "web"}])
+    stream = ask(balancer, "/other/Method")
+    assert (stream.status, stream.heads[0]["grpc-status"], stream.body) == (200, "12", b"")
+    with H2Client(balancer.address) as client:
+        client.ask(1, head("POST", "/other/Method"), b"x")
+        assert client.answer(1).status == 404
+    nobody = balance(f"127.0.0.1:{free_port()}", alive=0)
+    stream = ask(nobody)
+    assert (stream.status, stream.heads[0]["grpc-status"]) == (200, "14")
+    assert "no_worker_alive" in stream.heads[0]["grpc-message"]
+
+
+# ---- health ----
+
+@pytest.mark.parametrize("service,alive", [
+    ({}, 1), ({"service": "good"}, 1), ({"service": "bad"}, 0), ({"service": "unknown"}, 0)])
+def test_health(node_worker, ballast, service, alive):
+    balancer = ballast(node_worker("bad"), alive=alive, health={"type": "grpc", **service})
+    if not alive:
+        balancer.wait_log("cause=not_serving")
+
+
+@pytest.mark.parametrize("answer", [b"", b"\0\0\0\0\0", b"\1\0\0\0\2\x08\1", b"\0\0\0\0\2\x08\2", b"\0\0\0\0\3\x08\1",
+                                    b"\0\0\0\0\2\x08\x81", b"\0\0\0\0\2\x08\1" * 20])
+def test_health_that_says_something_else(stack, ballast, answer):
+    """And a worker that answers every probe with 200, but not by the protocol."""
+    def check(connection, stream):
+        connection.answer_with(stream, answer, extra=[("content-type", "application/grpc")], ends=False)
+        connection.send(connection.head_frame(stream, [("grpc-status", "0")]))
+    far = stack.enter_context(H2Worker({"/grpc.health.v1.Health/Check": check}))
+    balancer = ballast(far, alive=0)
+    balancer.wait_log("cause=not_serving")
+
+
+def test_health_needs_http2(ballast_path, tmp_path):
+    path = tmp_path / "ballast.yaml"
+    path.write_text("pools: {web: {workers: [3001], health: {type: grpc}}}\n")
+    done = subprocess.run([ballast_path, "check", "-c", path], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "health: type grpc needs HTTP/2" in done.stdout + done.stderr
