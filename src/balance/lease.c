@@ -142,9 +142,12 @@ static bool has_place(const struct lease *lease, struct session *session)
 static void tell_waiting(struct lease *lease, int error)
 {
     struct session *session = session_on(lease);
+    struct list waits;
 
-    while (!list_empty(&lease->waits)) {
-        struct lease_wait *wait = CONTAINER_OF(lease->waits.next, struct lease_wait, link);
+    list_init(&waits); /* the lease's own list is no more once it is returned */
+    list_splice(&waits, &lease->waits);
+    while (!list_empty(&waits)) {
+        struct lease_wait *wait = CONTAINER_OF(waits.next, struct lease_wait, link);
         bool place = !error && has_place(lease, session);
         stop_waiting(wait);
         if (!error && !place && lease->given) {
@@ -458,6 +461,13 @@ struct session *lease_take(struct lease_book *book, const struct worker *worker)
     return list_empty(&shelf->shared) ? take_idle(book, worker) : take_shared(shelf);
 }
 
+uint32_t lease_spare(const struct lease_book *book, const struct worker *worker)
+{
+    const struct lease_shelf *shelf = shelf_at(book, worker);
+
+    return list_empty(&shelf->shared) && list_empty(&shelf->connecting) ? shelf->count : UINT32_MAX;
+}
+
 uint32_t lease_book_idle(const struct lease_book *book)
 {
     uint32_t idle = book->idle;
@@ -587,4 +597,13 @@ void lease_return(struct lease_book *book, struct session *session, int64_t whol
     rest_add(&book->rest, session);
     if (book->idle > book->options.idle_total)
         lease_book_yield(book, 1);
+}
+
+void lease_keep(struct lease_book *book, struct session *session)
+{
+    if (session_is_shared(session))
+        session->claimed -= session->claimed > 0;
+    else
+        conn_read(&session->conn, true); /* its end must be heard of */
+    lease_return(book, session, io_now_ms(book->options.io));
 }

@@ -80,7 +80,9 @@ void lease_book_rest(struct lease_book *book);
  */
 enum { LEASE_YIELD = 16 };
 uint32_t lease_book_yield(struct lease_book *book, uint32_t most);
-
+/* So many requests to this worker would find a connection: those that idle; UINT32_MAX where one for many streams is
+ * there or on its way. */
+uint32_t lease_spare(const struct lease_book *book, const struct worker *worker);
 /* A session to this worker that is idle, or has room for a stream, which is to be opened in this turn; or NULL: then
  * lease_connect. */
 struct session *lease_take(struct lease_book *book, const struct worker *worker);
@@ -95,6 +97,8 @@ void lease_cancel(struct lease_wait *wait);
 void lease_note_stale(struct session *session);
 /* Sessions that idle now: one of many streams is not counted by `idle`. */
 uint32_t lease_book_idle(const struct lease_book *book);
+/* What ready brought is not for a request of now: it waits for whoever comes. */
+void lease_keep(struct lease_book *book, struct session *session);
 /* Gives a session back after session_finish said true. whole_ms: when its worker's answer was whole, in io_now_ms; the
  * worker counts from then, however slow the client is. */
 void lease_return(struct lease_book *book, struct session *session, int64_t whole_ms);

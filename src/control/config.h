@@ -241,6 +241,7 @@ struct config_limits {
     uint32_t tls_handshakes;
     uint32_t tries; /* the first included */
     uint32_t idle_per_worker;
+    uint32_t warm_per_worker;
     uint32_t connections_per_client; /* 0: off */
     uint64_t min_rate;               /* bytes a second; 0: off */
 };

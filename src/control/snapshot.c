@@ -281,6 +281,7 @@ static void fill_reactor(struct snapshot *snapshot, const struct config *config)
             },
         .worker_idle_ms = config->timeouts.worker_idle_ms,
         .idle_per_worker = config->limits.idle_per_worker,
+        .warm_per_worker = config->limits.warm_per_worker,
         .workers = snapshot->index_end,
         .access_format = &snapshot->access_format,
         .access_sample = config->access_log.sample_percent,

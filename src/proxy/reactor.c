@@ -10,6 +10,7 @@
 #include "net/listener.h"
 #include "net/proxied.h"
 #include "net/tls_room.h"
+#include "proxy/warm.h"
 
 enum {
     MAIL_SLOTS = 64, /* well above REACTOR_ORDERS_MAX */
@@ -52,6 +53,7 @@ struct reactor {
     struct io *io;
     struct buf_pool buffers;
     struct lease_book leases;
+    struct warm warm;
     struct account account;
     struct access_log log;
     struct recent recent;
@@ -158,8 +160,10 @@ static void on_refused(struct listener *listener, int error)
     struct reactor *reactor = listener->owner;
 
     count_one(reactor, &reactor->account.totals.accepts_refused);
-    if (error == -ERR_NO_DESCRIPTORS)
-        lease_book_yield(&reactor->leases, LEASE_YIELD);
+    if (error != -ERR_NO_DESCRIPTORS)
+        return;
+    lease_book_yield(&reactor->leases, LEASE_YIELD);
+    warm_pause(&reactor->warm);
 }
 
 static void on_listener_closed(struct listener *listener)
@@ -188,6 +192,7 @@ static void drain(struct reactor *reactor)
     LIST_FOREACH_SAFE (link, &reactor->doors)
         stop_door(CONTAINER_OF(link, struct door, link));
     clients_drain(&reactor->clients);
+    warm_stop(&reactor->warm);
     lease_book_drain(&reactor->leases);
 }
 
@@ -259,6 +264,7 @@ static void apply(struct reactor *reactor, struct reactor_change *change)
     options->worker_h2 = from->worker_h2;
     options->worker_idle_ms = from->worker_idle_ms;
     options->idle_per_worker = from->idle_per_worker;
+    options->warm_per_worker = from->warm_per_worker;
     options->workers = from->workers;
     struct lease_options leases = lease_options_of(reactor);
     lease_book_adopt(&reactor->leases, &leases);
@@ -422,6 +428,7 @@ static void on_flush(struct timer *timer)
     access_log_flush(&reactor->log);
     clients_rest(&reactor->clients);
     lease_book_rest(&reactor->leases);
+    warm_look(&reactor->warm, &reactor->options.rules->routes, reactor->options.warm_per_worker);
     note_connections(reactor);
     io_timer_set(reactor->io, &reactor->flush, io_now_ms(reactor->io) + LOG_FLUSH_MS);
 }
@@ -476,6 +483,7 @@ static int start_parts(struct reactor *reactor)
         reactor->handshakes.note = note_handshake;
         reactor->handshakes.context = reactor;
         error = lease_book_init(&reactor->leases, &leases);
+        warm_init(&reactor->warm, &reactor->leases);
     }
     if (!error)
         error = account_init(&reactor->account, options->workers);

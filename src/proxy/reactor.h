@@ -32,6 +32,7 @@ struct reactor_options {
     struct h2_client_options worker_h2; /* its room and idle_ms are the reactor's to set */
     int64_t worker_idle_ms;
     uint32_t idle_per_worker;
+    uint32_t warm_per_worker;         /* idle ones that are connected before a request needs them */
     uint32_t workers;                 /* worker->index is below it, until reactor_publish */
     uint32_t connections;             /* client connections at most; then the listeners wait */
     uint32_t pipes;                   /* for long bodies at most; beyond they are copied */
@@ -55,9 +56,9 @@ MUST_CHECK int reactor_create(const struct reactor_options *options, struct reac
 /* Starts its thread. 0 or -ERR_SYSTEM. */
 MUST_CHECK int reactor_start(struct reactor *reactor);
 /* Another configuration: made ready by the control thread, which may fail, and then published, which may not. Of the
- * options count rules, client, answer_limits, worker_idle_ms, idle_per_worker, workers, access_sink, access_format,
- * on_released and rules_context. Exchanges that began go on by the rules that they have; idle worker connections are
- * kept, but for workers that were removed. */
+ * options count rules, client, answer_limits, worker_idle_ms, idle_per_worker, warm_per_worker, workers, access_sink,
+ * access_format, on_released and rules_context. Exchanges that began go on by the rules that they have; idle worker
+ * connections are kept, but for workers that were removed. */
 struct reactor_change_options {
     const struct reactor_options *options;
     const struct reactor_door *opened; /* their sockets are taken over by reactor_publish */

@@ -156,6 +156,8 @@ static void draw_shape(struct plan *plan)
     }
     uint32_t reactors = between(&gen, 2, 4);
     plan->reactors = plan_has(plan, FAMILY_REACTORS) ? reactors : 1;
+    gen = stream(plan->seed, STREAM_SHAPE, 1);
+    plan->warm_per_worker = chance(&gen, 20) ? between(&gen, 1, 3) : 0;
     gen = stream(plan->seed, FAMILY_CROWD, 0);
     if (plan_has(plan, FAMILY_CROWD))
         plan->connections = between(&gen, 1, 3) * plan->reactors;

@@ -134,7 +134,7 @@ struct plan {
     bool equal_weights;
     uint32_t families; /* bits 1 << FAMILY_x that are on */
     uint32_t reactors, pools, workers, clients;
-    uint32_t tries, idle_per_worker, connections;
+    uint32_t tries, idle_per_worker, warm_per_worker, connections;
     struct plan_timeouts timeouts;
     struct plan_health health;
     struct io_sim_limits net;

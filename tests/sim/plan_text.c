@@ -199,7 +199,8 @@ void plan_yaml(const struct plan *plan, const uint16_t *ports, char *out, size_t
     put(&text, "routes:\n");
     for (uint32_t i = 0; i < plan->pools; i++)
         put(&text, "  - { path: /p%u/, pool: p%u }\n", i, i);
-    put(&text, "limits: { tries: %u, idle_per_worker: %u }\n", plan->tries, plan->idle_per_worker);
+    put(&text, "limits: { tries: %u, idle_per_worker: %u, warm_per_worker: %u }\n", plan->tries, plan->idle_per_worker,
+        plan->warm_per_worker);
     put(&text,
         "timeouts: { connect: %ums, request_head: %ums, request_body: %ums, response_head: %ums, response_idle: %ums,\n"
         "  client_idle: %ums, client_stall: %ums, worker_idle: %ums, half_closed: %ums }\n",
@@ -260,9 +261,9 @@ void plan_print(const struct plan *plan)
     for (uint32_t f = 0; f < FAMILY_COUNT; f++)
         if (plan_has(plan, (enum plan_family)f))
             printf(" %s", plan_family_name((enum plan_family)f));
-    printf("\n  %u reactors, %u tries, %u idle; segments of %zu, buffers of %zu, delay %lld + %lld us\n",
-           plan->reactors, plan->tries, plan->idle_per_worker, plan->net.segment_bytes, plan->net.buffer_bytes,
-           (long long)plan->net.delay_ns / 1000, (long long)plan->net.jitter_ns / 1000);
+    printf("\n  %u reactors, %u tries, %u idle, %u warm; segments of %zu, buffers of %zu, delay %lld + %lld us\n",
+           plan->reactors, plan->tries, plan->idle_per_worker, plan->warm_per_worker, plan->net.segment_bytes,
+           plan->net.buffer_bytes, (long long)plan->net.delay_ns / 1000, (long long)plan->net.jitter_ns / 1000);
     for (uint32_t i = 0; i < plan->workers; i++)
         print_worker(plan, i);
     for (uint32_t i = 0; i < plan->clients; i++)

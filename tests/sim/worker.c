@@ -194,6 +194,13 @@ static void answer_probe(struct conn_script *conn)
 
 /* ---- what comes in ---- */
 
+/* Made for the request that it has. One that was made before it was needed looks the same from here, and may have
+ * idled. */
+static bool is_fresh(const struct conn_script *conn)
+{
+    return conn->served == 0 && conn->worker->world->plan->warm_per_worker == 0;
+}
+
 /* The worst moment: the connection goes away as a request comes in on it. True when it did. */
 static bool close_on_request(struct conn_script *conn)
 {
@@ -207,7 +214,7 @@ static bool close_on_request(struct conn_script *conn)
     }
     if (!answer->cut_first || conn->log->begun > 1)
         return false;
-    if (conn->served == 0)
+    if (is_fresh(conn))
         conn->log->failed_on |= 1u << conn->worker->index;
     note(conn, "cuts the first try of");
     drop(conn, answer->cut_resets);
@@ -395,7 +402,7 @@ static void on_answer_stop(void *context)
     note(conn, answer->kind == ANSWER_STALL ? "stalls inside its answer to"
                : answer->kind == ANSWER_CUT ? "cuts its answer to"
                                             : "resets inside its answer to");
-    if (conn->served == 0 && conn->out.sent == 0 && answer->kind != ANSWER_STALL)
+    if (is_fresh(conn) && conn->out.sent == 0 && answer->kind != ANSWER_STALL)
         conn->log->failed_on |= 1u << conn->worker->index;
     if (answer->kind != ANSWER_STALL)
         drop(conn, answer->kind == ANSWER_RESET);

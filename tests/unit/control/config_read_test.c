@@ -59,6 +59,7 @@ static void check_default_limits(const struct config *config)
     assert_int_equal(config->limits.connections, 0);
     assert_int_equal(config->limits.tries, 3);
     assert_int_equal(config->limits.idle_per_worker, 64);
+    assert_int_equal(config->limits.warm_per_worker, 0);
     assert_int_equal(config->timeouts.connect_ms, 2000);
     assert_int_equal(config->timeouts.request_head_ms, 10000);
     assert_int_equal(config->timeouts.request_body_ms, 30000);

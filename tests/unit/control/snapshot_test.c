@@ -19,7 +19,8 @@ static const char full[] =
     "  - {pool: web}\n"
     "metrics: {path: /numbers}\n"
     "access_log: {path: off, format: json}\n"
-    "limits: {header_bytes: 20KiB, headers: 77, target_bytes: 4KiB, body_bytes: 5MiB, tries: 2, idle_per_worker: 6}\n"
+    "limits: {header_bytes: 20KiB, headers: 77, target_bytes: 4KiB, body_bytes: 5MiB, tries: 2, idle_per_worker: 6,\n"
+    "  warm_per_worker: 5}\n"
     "timeouts: {connect: 1s, request_head: 2s, request_body: 3s, response_head: 4s, response_idle: 5s,\n"
     "           client_idle: 6s, client_stall: 7s, worker_idle: 8s, half_closed: 500ms}\n"
     "forwarded: {via: false, trusted: [10.0.0.0/8, '2001:db8::/32']}\n";
@@ -119,6 +120,7 @@ static void snapshot_sets_reactors_up(void **state)
     assert_int_equal(options.client.client_idle_ms, 6000);
     assert_int_equal(options.worker_idle_ms, 8000);
     assert_int_equal(options.idle_per_worker, 6);
+    assert_int_equal(options.warm_per_worker, 5);
     assert_int_equal(options.workers, 3);
     assert_true(options.access_format->json);
     destroy(snapshot, config);
