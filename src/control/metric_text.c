@@ -214,6 +214,14 @@ static void put_connections(struct page *page)
     put(page, "%s{side=\"worker\",state=\"idle\"} %llu\n", name, (ull)totals->workers_idle);
 }
 
+static void put_threads(struct page *page)
+{
+    put_head(page, METRIC_BY_THREAD);
+    for (uint32_t i = 0; i < page->sources->account_count; i++)
+        put(page, "%s{thread=\"%u\"} %llu\n", metrics[METRIC_BY_THREAD].name, i,
+            (ull)__atomic_load_n(&page->sources->accounts[i]->totals.clients_open, __ATOMIC_RELAXED));
+}
+
 static void put_refused(struct page *page)
 {
     const char *name = metrics[METRIC_REFUSED].name;
@@ -353,6 +361,8 @@ static void put_page(struct page *page)
     put_single(page, METRIC_TUNNELS_TOTAL, totals->tunnels);
     put_bytes(page);
     put_connections(page);
+    put_threads(page);
+    put_single(page, METRIC_PASSED_ON, totals->clients_passed_on);
     put_single(page, METRIC_ACCEPTED, totals->clients_accepted);
     put_refused(page);
     put_proxied(page);

@@ -41,6 +41,7 @@ struct server {
     struct span_queue *spans; /* NULL, as the next: none are exported */
     struct span_export *export;
     struct gate *gate; /* NULL: clients are not counted */
+    struct team *team; /* NULL: one reactor is none */
     struct watchdog watchdog;
     struct timer watchdog_timer;
     int notify; /* the service manager that wants to know; -1: none */
@@ -262,6 +263,7 @@ static int create_reactors(struct server *server)
     options.access_sink = server->logs.access;
     options.gate = server->gate;
     options.spans = server->spans;
+    options.team = server->team;
     options.on_stopped = on_reactor_stopped;
     options.context = server;
     for (uint32_t i = 0; i < count; i++) {
@@ -389,6 +391,8 @@ static int start(struct server *server)
         error = server->options.confine(server->options.confine_context);
     if (!error)
         error = create_gate(server);
+    if (!error && server->options.reactors > 1)
+        error = team_create(server->options.reactors, TEAM_SLACK, &server->team);
     if (!error)
         error = start_export(server);
     if (!error)
@@ -454,6 +458,7 @@ static void clean_up(struct server *server)
         span_export_destroy(&server->export);
     if (server->spans)
         span_queue_destroy(&server->spans);
+    team_destroy(&server->team);
     free(server->reactors);
     free(server->accounts);
     prober_destroy(&server->prober);

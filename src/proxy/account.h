@@ -47,6 +47,7 @@ struct account_totals {
     uint64_t bytes_from_clients, bytes_from_workers; /* bodies */
     uint64_t tunnels, tunnels_open;                  /* requests that became one */
     uint64_t clients_accepted;
+    uint64_t clients_passed_on;   /* of those that were accepted, to another reactor that counts them */
     uint64_t accepts_refused;     /* could not be had */
     uint64_t clients_turned_away; /* had too many already */
     struct h2_counts h2;

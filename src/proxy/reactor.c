@@ -13,14 +13,21 @@
 #include "proxy/warm.h"
 
 enum {
-    MAIL_SLOTS = 64, /* well above REACTOR_ORDERS_MAX */
+    MAIL_SLOTS = 128, /* well above REACTOR_ORDERS_MAX and TEAM_COMING_MAX */
     LOG_FLUSH_MS = 100,
     /* Chunks for a connection that moves bodies both ways with all four queues full, each chunk at least half full
      * (BUFQ_JOIN_BYTES), and what is being received and written. */
     CONNECTION_BYTES_MAX = 4 * 2 * 65536 + 4 * BUF_CHUNK_BYTES,
 };
 
-enum mail_kind { MAIL_DRAIN, MAIL_ORDER, MAIL_CHANGE };
+enum mail_kind { MAIL_DRAIN, MAIL_ORDER, MAIL_CHANGE, MAIL_CLIENT };
+
+/* A client that another reactor has accepted. */
+struct passed_on {
+    int fd;
+    uint32_t door;
+    struct sockaddr_storage peer;
+};
 
 /* A listening socket of this reactor. */
 struct door {
@@ -68,6 +75,7 @@ struct reactor {
     pthread_t thread;
     bool draining;
     bool stopped;
+    uint32_t shortages;     /* of the team, those that it has seen */
     _Atomic uint64_t turns; /* for whoever watches that it does not stand still */
 };
 
@@ -108,8 +116,16 @@ static struct stream *on_request(void *context, struct session *session)
     return exchange_open(&((struct reactor *)context)->home, session);
 }
 
+static void note_load(struct reactor *reactor)
+{
+    if (reactor->options.team)
+        team_note(reactor->options.team, reactor->options.index,
+                  reactor->draining ? TEAM_GONE : reactor->clients.count);
+}
+
 static void on_client_left(void *context)
 {
+    note_load(context);
     accept_if_room(context);
 }
 
@@ -141,18 +157,82 @@ static bool admit_proxied(void *context, struct conn *conn)
     return clients_admit(&((struct reactor *)context)->clients, conn->seat);
 }
 
-static void on_accepted(struct listener *listener, int fd, const struct sockaddr_storage *peer)
+/* door: NULL when it is closed meanwhile. */
+static void let_in(struct reactor *reactor, const struct door *door, int fd, const struct sockaddr_storage *peer)
 {
-    struct reactor *reactor = listener->owner;
-    const struct door *door = CONTAINER_OF(listener, struct door, listener);
-
-    if (reactor->draining) {
+    if (reactor->draining || !door) {
         count_one(reactor, &reactor->account.totals.accepts_refused);
         io_discard(reactor->io, fd);
         return;
     }
     clients_enter(&reactor->clients, fd, peer, &door->way);
+    note_load(reactor);
     accept_if_room(reactor);
+}
+
+/* To a reactor that has clearly fewer. False: it is to be served here. */
+static bool pass_on(struct reactor *reactor, uint32_t door, int fd, const struct sockaddr_storage *peer)
+{
+    struct team *team = reactor->options.team;
+    uint32_t at;
+    struct reactor *other = team && !reactor->draining ? team_choose(team, reactor->options.index, &at) : NULL;
+    struct passed_on *client = other ? malloc(sizeof(*client)) : NULL; /* not per request: a few connections */
+
+    if (client) {
+        *client = (struct passed_on){fd, door, *peer};
+        if (mailbox_post(&other->mail, (struct mail){.kind = MAIL_CLIENT, .subject = client}) == 0) {
+            count_one(reactor, &reactor->account.totals.clients_passed_on);
+            io_wake(other->io);
+            return true;
+        }
+    }
+    if (other)
+        team_arrived(team, at);
+    free(client); /* not per request: see above */
+    return false;
+}
+
+static void on_accepted(struct listener *listener, int fd, const struct sockaddr_storage *peer)
+{
+    struct reactor *reactor = listener->owner;
+    const struct door *door = CONTAINER_OF(listener, struct door, listener);
+
+    if (!pass_on(reactor, door->way.door, fd, peer))
+        let_in(reactor, door, fd, peer);
+}
+
+static struct door *door_of(struct reactor *reactor, uint32_t id)
+{
+    LIST_FOREACH (link, &reactor->doors)
+        if (CONTAINER_OF(link, struct door, link)->way.door == id)
+            return CONTAINER_OF(link, struct door, link);
+    return NULL;
+}
+
+static void take_passed_on(struct reactor *reactor, struct passed_on *client)
+{
+    let_in(reactor, door_of(reactor, client->door), client->fd, &client->peer);
+    team_arrived(reactor->options.team, reactor->options.index);
+    free(client); /* not per request: see pass_on */
+}
+
+/* Descriptors are the process's: when this reactor has none to give back, others may. */
+static void note_shortage(struct reactor *reactor)
+{
+    warm_pause(&reactor->warm);
+    if (lease_book_yield(&reactor->leases, LEASE_YIELD) == 0 && reactor->options.team)
+        team_note_shortage(reactor->options.team);
+}
+
+static void heed_shortages(struct reactor *reactor)
+{
+    uint32_t said = reactor->options.team ? team_shortages(reactor->options.team) : 0;
+
+    if (said == reactor->shortages)
+        return;
+    reactor->shortages = said;
+    lease_book_yield(&reactor->leases, LEASE_YIELD);
+    warm_pause(&reactor->warm);
 }
 
 static void on_refused(struct listener *listener, int error)
@@ -160,10 +240,8 @@ static void on_refused(struct listener *listener, int error)
     struct reactor *reactor = listener->owner;
 
     count_one(reactor, &reactor->account.totals.accepts_refused);
-    if (error != -ERR_NO_DESCRIPTORS)
-        return;
-    lease_book_yield(&reactor->leases, LEASE_YIELD);
-    warm_pause(&reactor->warm);
+    if (error == -ERR_NO_DESCRIPTORS)
+        note_shortage(reactor);
 }
 
 static void on_listener_closed(struct listener *listener)
@@ -189,6 +267,7 @@ static void drain(struct reactor *reactor)
     if (reactor->draining)
         return;
     reactor->draining = true;
+    note_load(reactor);
     LIST_FOREACH_SAFE (link, &reactor->doors)
         stop_door(CONTAINER_OF(link, struct door, link));
     clients_drain(&reactor->clients);
@@ -290,6 +369,8 @@ static void on_wake(void *context)
             drain(reactor);
         else if (mail.kind == MAIL_CHANGE)
             apply(reactor, mail.subject);
+        else if (mail.kind == MAIL_CLIENT)
+            take_passed_on(reactor, mail.subject);
         else
             ((struct reactor_order *)mail.subject)->run(mail.subject, reactor);
     }
@@ -428,6 +509,7 @@ static void on_flush(struct timer *timer)
     access_log_flush(&reactor->log);
     clients_rest(&reactor->clients);
     lease_book_rest(&reactor->leases);
+    heed_shortages(reactor);
     warm_look(&reactor->warm, &reactor->options.rules->routes, reactor->options.warm_per_worker);
     note_connections(reactor);
     io_timer_set(reactor->io, &reactor->flush, io_now_ms(reactor->io) + LOG_FLUSH_MS);
@@ -519,8 +601,8 @@ int reactor_create(const struct reactor_options *options, struct reactor **ret_r
     list_init(&reactor->doors);
     timer_init(&reactor->flush, on_flush);
     buf_pool_init(&reactor->buffers, ((size_t)options->connections + 64) * CONNECTION_BYTES_MAX);
-    /* One connection may be on its way from each listener when the last place is taken. */
-    size_t most = (size_t)options->connections + options->door_count;
+    /* One connection may be on its way from each listener when the last place is taken, and some from each other. */
+    size_t most = (size_t)options->connections + options->door_count + (options->team ? TEAM_COMING_MAX : 0);
     h2_room_init(&reactor->h2, options->streams,
                  H2_LIBRARY_SESSION_BYTES * most + H2_LIBRARY_STREAM_BYTES * options->streams);
     /* No more sessions than exchanges: each has one at most. */
@@ -549,6 +631,8 @@ int reactor_create(const struct reactor_options *options, struct reactor **ret_r
     else
         rand_init(&reactor->home.rand);
     io_timer_set(reactor->io, &reactor->flush, io_now_ms(reactor->io) + LOG_FLUSH_MS);
+    if (options->team)
+        team_join(options->team, options->index, reactor);
     *ret_reactor = reactor;
     return 0;
 }
@@ -613,12 +697,23 @@ void reactor_join(struct reactor *reactor)
     pthread_join(reactor->thread, NULL);
 }
 
+/* Clients that were passed on to a reactor that had stopped by then. */
+static void drop_mail(struct reactor *reactor)
+{
+    struct mail mail;
+
+    while (reactor->mail.slots && mailbox_take(&reactor->mail, &mail))
+        if (mail.kind == MAIL_CLIENT)
+            take_passed_on(reactor, mail.subject);
+}
+
 /* start-up only: the other end of reactor_create. */
 void reactor_destroy(struct reactor **destroyed)
 {
     struct reactor *reactor = *destroyed;
 
     *destroyed = NULL;
+    drop_mail(reactor);
     access_log_fini(&reactor->log);
     mailbox_fini(&reactor->mail);
     if (reactor->leases.shelves.element_bytes)

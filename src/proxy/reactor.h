@@ -7,6 +7,7 @@
 #include "proxy/clients.h"
 #include "proxy/exchange_view.h"
 #include "proxy/recent.h"
+#include "proxy/team.h"
 
 struct reactor;
 
@@ -37,6 +38,7 @@ struct reactor_options {
     uint32_t connections;             /* client connections at most; then the listeners wait */
     uint32_t pipes;                   /* for long bodies at most; beyond they are copied */
     struct gate *gate;                /* shared by all reactors; NULL: no limit for one client */
+    struct team *team;                /* the same, which it joins; NULL: it is alone */
     const struct reactor_door *doors; /* needed until reactor_create has returned */
     uint32_t door_count;
     uint32_t handshakes;                       /* of TLS with clients, at the same time */

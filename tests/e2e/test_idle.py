@@ -164,3 +164,16 @@ def test_idle_worker_connections_yield_to_clients(stack, demo, ballast_path):
     metrics = ballast.assert_accounts()
     assert metrics['ballast_connections{side="worker",state="idle"}'] >= at_once
     assert metrics['ballast_connections_refused_total{reason="system"}'] == 0
+
+
+def test_threads_share_long_lived_clients(balance, demo):
+    """Of a hundred, which the system alone spreads by hash, no thread has more than 1.3 times its share (ADR 0023)."""
+    threads, clients, rounds = 4, 100, 4
+    ballast = balance(demo(), threads=threads, limits={"connections": 1000})
+    for number in range(rounds):
+        wait_for(lambda: connections(ballast, "client", "open") <= 2, 20)
+        with resting(ballast, clients, 1 + number):
+            wait_for(lambda: connections(ballast, "client", "open") >= clients, 20)
+            metrics = ballast.metrics()
+            each = [metrics[f'ballast_thread_connections{{thread="{thread}"}}'] for thread in range(threads)]
+            assert max(each) * threads <= 1.3 * sum(each), each

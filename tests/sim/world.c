@@ -118,6 +118,10 @@ static void start_reactors(struct world *world)
     options.pipes = (uint32_t)(world->plan->seed % 4); /* none, and too few, must be as good */
     options.door_count = 1;
     options.on_stopped = on_stopped;
+    if (count > 1)
+        must(team_create(count, 1 + (uint32_t)(world->plan->seed % 2), &world->team),
+             "team"); /* clients are few here */
+    options.team = world->team;
     for (uint32_t i = 0; i < count; i++) {
         struct reactor_door door = {.fd = io_sim_listen(world->net, &world->address)};
         options.index = i;
@@ -274,6 +278,8 @@ static void take_apart(struct world *world)
 {
     for (uint32_t i = 0; i < world->plan->reactors; i++)
         reactor_destroy(&world->reactors[i]);
+    if (world->team)
+        team_destroy(&world->team);
     prober_destroy(&world->prober);
     io_destroy(&world->control);
     buf_pool_fini(&world->buffers);

@@ -108,6 +108,7 @@ struct world {
     struct io *control;
     struct buf_pool buffers;
     struct prober *prober;
+    struct team *team;
     struct reactor *reactors[WORLD_REACTORS];
     const struct account *accounts[WORLD_REACTORS];
     struct metric_sources metrics;

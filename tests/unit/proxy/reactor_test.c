@@ -341,9 +341,98 @@ static void reactor_survives_no_memory_at_start(void **state)
     }
 }
 
+/* Who has clearly more clients passes the next on, to be served there as if it had come there; not to one that ends. */
+static void reactor_passes_clients_on(void **state)
+{
+    enum { CLIENTS = 6 };
+    struct world w;
+    struct team *team;
+    struct reactor *other;
+    struct reactor_use here, there;
+    struct io_sim_peer *clients[CLIENTS + 1];
+    assert_int_equal(team_create(2, 1, &team), 0);
+    world_init(&w, 1);
+    w.options.team = team;
+    world_start(&w);
+    struct sockaddr_storage address = io_sim_address(w.net);
+    struct reactor_options options = w.options;
+    struct reactor_door door = {.fd = io_sim_listen(w.net, &address)};
+    options.index = 1;
+    options.doors = &door;
+    assert_int_equal(reactor_create(&options, &other), 0);
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = world_client(&w);
+        world_run(&w, 10);
+    }
+    reactor_read_use(w.reactor, &here);
+    reactor_read_use(other, &there);
+    assert_int_equal(here.clients, CLIENTS / 2);
+    assert_int_equal(there.clients, CLIENTS / 2);
+    for (int i = 0; i < CLIENTS; i++)
+        world_send(clients[i], GET);
+    world_run(&w, 200);
+    for (int i = 0; i < CLIENTS; i++)
+        assert_begins(world_received(clients[i]), "HTTP/1.1 200 OK\r\n");
+    world_count(&w);
+    assert_int_equal(w.totals.clients_passed_on, CLIENTS / 2);
+    assert_int_equal(w.totals.clients_accepted, CLIENTS / 2);
+    reactor_drain(other);
+    world_run(&w, 100);
+    assert_true(reactor_has_stopped(other));
+    clients[CLIENTS] = world_client(&w);
+    world_send(clients[CLIENTS], GET);
+    world_run(&w, 100);
+    assert_begins(world_received(clients[CLIENTS]), "HTTP/1.1 200 OK\r\n");
+    for (int i = 0; i <= CLIENTS; i++)
+        io_sim_peer_close(&clients[i], false);
+    world_run(&w, 10);
+    reactor_destroy(&other);
+    world_stop(&w);
+    team_destroy(&team);
+}
+
+/* One that has stopped before it saw its mail drops who was passed on to it. */
+static void reactor_drops_late_mail(void **state)
+{
+    struct world w;
+    struct team *team;
+    struct reactor *other;
+    assert_int_equal(team_create(2, 1, &team), 0);
+    world_init(&w, 1);
+    w.options.team = team;
+    world_start(&w);
+    struct sockaddr_storage address = io_sim_address(w.net);
+    struct reactor_options options = w.options;
+    struct reactor_door door = {.fd = io_sim_listen(w.net, &address)};
+    options.index = 1;
+    options.doors = &door;
+    assert_int_equal(reactor_create(&options, &other), 0);
+    struct io_sim_peer *first = world_client(&w);
+    world_run(&w, 10);
+    reactor_drain(other);
+    world_run(&w, 100);
+    assert_true(reactor_has_stopped(other));
+    team_note(team, 1, 0); /* as if that had not been seen yet */
+    struct io_sim_peer *late = world_client(&w);
+    while (w.totals.clients_passed_on == 0) {
+        assert_true(io_sim_step(w.net));
+        world_count(&w);
+    }
+    reactor_destroy(&other);
+    world_run(&w, 10);
+    assert_int_not_equal(io_sim_peer_state(late), IO_SIM_PEER_OPEN);
+    io_sim_peer_close(&first, false);
+    io_sim_peer_close(&late, false);
+    world_run(&w, 10);
+    world_stop(&w);
+    team_destroy(&team);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reactor_passes_clients_on),
+        cmocka_unit_test(reactor_drops_late_mail),
         cmocka_unit_test(reactor_waits_at_its_limit),
         cmocka_unit_test(reactor_shares_no_line),
         cmocka_unit_test(reactor_counts_connections),
