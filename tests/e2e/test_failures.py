@@ -17,6 +17,7 @@ from harness.client import Client, CutShort
 from harness.programs import Steadily, children
 from harness.waiting import free_port, wait_for
 from harness.worker import CLOSE, HALF_CLOSE, OK, READ_BODY, RESET, Script, wait
+from harness.worker import fill_backlog
 from harness.worker import signal as tell
 
 HOST = b"Host: test.example\r\n"
@@ -46,20 +47,6 @@ def assert_failed(ballast, answer, status, reason, error):
     assert line["id"] == answer.fields.one(b"x-request-id").decode()
     metrics = ballast.settled_metrics()
     assert (metrics["requests_failed"], metrics["requests_aborted"], metrics["requests_active"]) == (1, 0, 0)
-
-
-def fill_backlog(stack, worker):
-    """In the worker's place a listener that accepts no connection and refuses none: its backlog is full."""
-    worker.close()
-    wait_for(lambda: len(worker.ended) == len(worker.connections), what="the worker's connections to end")
-    listener = stack.enter_context(socket.socket())
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", worker.port))
-    listener.listen(0)
-    for _ in range(4):
-        filler = stack.enter_context(socket.socket())
-        filler.setblocking(False)
-        filler.connect_ex(("127.0.0.1", worker.port))
 
 
 def reset(client):

@@ -9,8 +9,9 @@ import pytest
 from harness.admin import Admin, check
 from harness.client import CutShort
 from harness.waiting import free_port, wait_for
-from harness.worker import CLOSE, RESET, Script
+from harness.worker import CLOSE, RESET, Script, fill_backlog
 
+NEVER = {"web": {"health": {"interval": "1h", "interval_doubt": "1h"}}}  # one probe, at the start
 CUT = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"
 
 
@@ -87,6 +88,55 @@ def test_of_a_worker_that_is_gone(operate, scripted):
     assert told["attempts"][-1] | {"picked_ms": 0, "connected_ms": 0, "reused": 0} == {
         "worker": str(second.port), "picked_ms": 0, "connected_ms": 0, "failed_ms": -1, "reason": "ok", "reused": 0,
         "waited": False}
+
+
+def test_of_workers_that_refuse_to_the_last(operate, scripted):
+    workers = [scripted(), scripted()]
+    ballast, admin = operate(*workers, pools=NEVER)
+    for worker in workers:
+        worker.close()
+    assert ask(ballast, request(20)) == 502
+    told = story(admin, 20)
+    assert (told["status"], told["by"], told["reason"], told["tries"]) == (502, "ballast", "connect_refused", 2)
+    assert [attempt["reason"] for attempt in told["attempts"]] == ["connect_refused"] * 2
+    assert {attempt["worker"] for attempt in told["attempts"]} == {str(worker.port) for worker in workers}
+    assert all(attempt["connected_ms"] == -1 for attempt in told["attempts"])
+
+
+def test_of_a_worker_that_accepts_nothing(operate, scripted, stack):
+    worker = scripted()
+    ballast, admin = operate(worker, pools=NEVER, timeouts={"connect": "200ms"})
+    fill_backlog(stack, worker)
+    assert ask(ballast, request(21)) == 504
+    told = story(admin, 21)
+    attempt, = told["attempts"]
+    assert (told["status"], told["reason"], attempt["reason"]) == (504, "connect_timeout", "connect_timeout")
+    assert attempt["failed_ms"] >= 190 and attempt["connected_ms"] == -1
+
+
+@pytest.mark.parametrize("method, body, status, reasons", [
+    (b"GET", b"", 200, ["connection_closed", "ok"]), (b"POST", b"hello", 502, ["connection_closed"]),
+], ids=["sent-again", "not-repeatable"])
+def test_of_an_idle_connection_that_closes(operate, scripted, method, body, status, reasons):
+    """A GET is sent again, on a fresh connection, and has not failed; a POST whose body has left is not."""
+    worker = scripted()
+    ballast, admin = operate(worker, pools=NEVER, threads=1)
+    assert ask(ballast, request(22)) == 200
+    story(admin, 22)  # it is over, and its connection idle
+    worker.play(Script((CLOSE,)))
+    assert ask(ballast, request(23, method, *[b"Content-Length: %d" % len(body)] * bool(body)) + body) == status
+    told = story(admin, 23)
+    assert (told["status"], told["reason"]) == (status, reasons[-1])
+    assert [attempt["reason"] for attempt in told["attempts"]] == (reasons if status == 200 else ["connection_closed"])
+    assert [attempt["reused"] for attempt in told["attempts"]] == [1, 0][:len(reasons)]
+    assert ballast.settled_metrics()["requests_failed"] == (status != 200)
+
+
+def test_of_a_5xx_that_is_passed_on(operate, demo):
+    ballast, admin = operate(demo("--status=503"))
+    assert ask(ballast, request(24)) == 503
+    told = story(admin, 24)
+    assert (told["status"], told["by"], told["reason"], told["tries"]) == (503, "worker", "ok", 1)
 
 
 def test_of_a_silent_worker(operate, demo):

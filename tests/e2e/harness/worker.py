@@ -230,3 +230,17 @@ class Worker:
                 return False
         self._read_body(stream, request, fields)
         return True
+
+
+def fill_backlog(stack, worker):
+    """In the worker's place a listener that accepts no connection and refuses none: its backlog is full."""
+    worker.close()
+    wait_for(lambda: len(worker.ended) == len(worker.connections), what="the worker's connections to end")
+    listener = stack.enter_context(socket.socket())
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", worker.port))
+    listener.listen(0)
+    for _ in range(4):
+        filler = stack.enter_context(socket.socket())
+        filler.setblocking(False)
+        filler.connect_ex(("127.0.0.1", worker.port))
