@@ -17,12 +17,12 @@ class Authority:
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", 3650,
                 "-subj", f"/CN={name}", "-keyout", self.key, "-out", self.path)
 
-    def sign(self, name, days=365, alternatives=None):
+    def sign(self, name, days=365, alternatives=None, extensions=""):
         """(certificate, key) for a common name; its DNS names are the name unless alternatives are given."""
         safe = name.replace("*", "any").replace(" ", "-")
         path, key, request = (self.directory / f"{safe}{end}" for end in (".pem", ".key", ".csr"))
         extension = self.directory / f"{safe}.ext"
-        extension.write_text("subjectAltName=" + ",".join(alternatives or [f"DNS:{name}"]) + "\n")
+        extension.write_text("subjectAltName=" + ",".join(alternatives or [f"DNS:{name}"]) + "\n" + extensions)
         openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
                 "-keyout", key, "-out", request)
         openssl("x509", "-req", "-in", request, "-CA", self.path, "-CAkey", self.key, "-days", days,
