@@ -5,6 +5,8 @@
  */
 #include "base/str.h"
 
+#include <endian.h>
+
 #include "base/err.h"
 
 bool str_ieq(struct str a, struct str b)
@@ -111,6 +113,24 @@ size_t str_put_u64(char *out, uint64_t value)
     } while (value > 0);
     memcpy(out, digits + sizeof(digits) - n, n);
     return n;
+}
+
+/* Eight digits at once, a byte each: spread, then '0' added, and what is between '9' and 'a' to those above 9. */
+static uint64_t hex_digits(uint64_t bits)
+{
+    bits = (bits | bits << 16) & UINT64_C(0x0000ffff0000ffff);
+    bits = (bits | bits << 8) & UINT64_C(0x00ff00ff00ff00ff);
+    bits = (bits | bits << 4) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    uint64_t letters = ((bits + UINT64_C(0x0606060606060606)) >> 4) & UINT64_C(0x0101010101010101);
+    return bits + UINT64_C(0x3030303030303030) + letters * ('a' - '9' - 1);
+}
+
+void str_put_hex64(char *out, uint64_t bits)
+{
+    for (size_t i = 0; i < 2; i++, bits >>= 32) {
+        uint64_t digits = htole64(hex_digits(bits & UINT32_MAX));
+        memcpy(out + 8 * i, &digits, sizeof(digits));
+    }
 }
 
 enum { STR_DISTANCE_MAX = 64 };

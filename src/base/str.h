@@ -56,6 +56,9 @@ MUST_CHECK int str_parse_hex(struct str text, uint64_t max, uint64_t *ret_value)
 
 /* Writes `value` in decimal to `out` (room for 20 bytes), no NUL; returns the number of bytes. */
 size_t str_put_u64(char *out, uint64_t value);
+enum { STR_HEX64_BYTES = 16 };
+/* All 16 hexadecimal digits of `bits`, the lowest first: for ids, whose digits are in no order. */
+void str_put_hex64(char *out, uint64_t bits);
 
 /* Copies text to `at`, where there is room; returns the place behind it. */
 static inline char *str_put(char *at, struct str text)

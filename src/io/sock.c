@@ -207,6 +207,18 @@ static size_t put_text(char *out, const char *text, size_t n)
     return n;
 }
 
+static size_t put_octet(char *out, uint32_t value)
+{
+    size_t n = 0;
+
+    if (value >= 100)
+        out[n++] = (char)('0' + value / 100);
+    if (value >= 10)
+        out[n++] = (char)('0' + value / 10 % 10);
+    out[n++] = (char)('0' + value % 10);
+    return n;
+}
+
 /* By hand, for every request that is forwarded. */
 static size_t put_inet4(char *out, const struct in_addr *addr)
 {
@@ -214,7 +226,7 @@ static size_t put_inet4(char *out, const struct in_addr *addr)
     size_t n = 0;
 
     for (int shift = 24; shift >= 0; shift -= 8) {
-        n += str_put_u64(out + n, (bits >> shift) & 0xff);
+        n += put_octet(out + n, (bits >> shift) & 0xff);
         if (shift > 0)
             out[n++] = '.';
     }

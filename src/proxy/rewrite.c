@@ -39,7 +39,6 @@ static bool id_well_formed(struct str id)
 
 struct str rewrite_request_id(const struct msg *msg, struct arena *arena, struct rand_gen *rand)
 {
-    static const char digits[] = "0123456789abcdef";
     const struct field *field = fields_find(msg->fields, msg->count, FIELD_X_REQUEST_ID);
 
     if (field && id_well_formed(field->value))
@@ -47,11 +46,8 @@ struct str rewrite_request_id(const struct msg *msg, struct arena *arena, struct
     char *id = arena_take(arena, REWRITE_ID_BYTES);
     if (!id)
         return STR_NONE;
-    for (size_t i = 0; i < REWRITE_ID_BYTES; i += 16) {
-        uint64_t bits = rand_u64(rand);
-        for (size_t k = 0; k < 16; k++, bits >>= 4)
-            id[i + k] = digits[bits & 15];
-    }
+    for (size_t i = 0; i < REWRITE_ID_BYTES; i += STR_HEX64_BYTES)
+        str_put_hex64(id + i, rand_u64(rand));
     return str_slice(id, REWRITE_ID_BYTES);
 }
 

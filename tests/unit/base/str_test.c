@@ -148,6 +148,19 @@ static void str_puts_what_it_parses(void **state)
     assert_int_equal(str_put_u64(out, UINT64_MAX), 20);
 }
 
+static void str_puts_hexadecimal_ids(void **state)
+{
+    char out[STR_HEX64_BYTES];
+    str_put_hex64(out, UINT64_C(0xfedcba9876543210));
+    assert_memory_equal(out, "0123456789abcdef", sizeof(out));
+    for (int shift = 0; shift < 64; shift++) {
+        uint64_t bits = UINT64_C(0x9e3779b97f4a7c15) >> shift;
+        str_put_hex64(out, bits);
+        for (size_t i = 0; i < sizeof(out); i++)
+            assert_int_equal(out[i], "0123456789abcdef"[bits >> 4 * i & 15]);
+    }
+}
+
 static void str_measures_distance(void **state)
 {
     static const struct {
@@ -214,6 +227,7 @@ int main(void)
         cmocka_unit_test(str_parses_decimals),
         cmocka_unit_test(str_parses_hex),
         cmocka_unit_test(str_puts_what_it_parses),
+        cmocka_unit_test(str_puts_hexadecimal_ids),
         cmocka_unit_test(str_measures_distance),
         cmocka_unit_test(str_distance_limits_agree),
     };

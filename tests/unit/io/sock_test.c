@@ -146,6 +146,7 @@ static void test_addresses_come_back_as_text(void **state)
         {"3001", "127.0.0.1:3001", "127.0.0.1", AF_INET, 3001, sizeof(struct sockaddr_in)},
         {"255.255.255.255:65535", "255.255.255.255:65535", "255.255.255.255", AF_INET, 65535,
          sizeof(struct sockaddr_in)},
+        {"10.0.209.90:80", "10.0.209.90:80", "10.0.209.90", AF_INET, 80, sizeof(struct sockaddr_in)},
         {"[::1]:3001", "[::1]:3001", "::1", AF_INET6, 3001, sizeof(struct sockaddr_in6)},
         {"[2001:db8::0:1]:80", "[2001:db8::1]:80", "2001:db8::1", AF_INET6, 80, sizeof(struct sockaddr_in6)},
         {"unix:/run/b", "unix:/run/b", "unix", AF_UNIX, 0, sizeof(sa_family_t) + 7},
