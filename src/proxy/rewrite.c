@@ -65,12 +65,15 @@ static bool has_elements(const struct field *field, enum field_id id)
     return field->id == id && !field->dropped && field->value.n > 0;
 }
 
-/* The values of all lines of a list field, joined, and one element more; the lines are dropped. */
-static struct str extend_list(struct msg *msg, enum field_id id, struct str element, bool keep, struct arena *arena)
+/* The values of all lines of a list field, joined, and one element more; the lines are dropped. Not `believed`: they
+ * are already. */
+static struct str extend_list(struct msg *msg, enum field_id id, struct str element, bool believed, struct arena *arena)
 {
     size_t room = element.n;
 
-    for (uint32_t i = 0; keep && i < msg->count; i++)
+    if (!believed)
+        return element;
+    for (uint32_t i = 0; i < msg->count; i++)
         if (has_elements(&msg->fields[i], id))
             room += msg->fields[i].value.n + 2;
     if (room == element.n) {
@@ -94,13 +97,11 @@ static void add(struct msg *msg, enum field_id id, struct str value)
     msg_add_field(msg, id, field_name(id), value);
 }
 
-/* A single-valued forwarding field: a believed one stays, any other gives way to ours. */
-static void replace(struct msg *msg, enum field_id id, struct str value, bool keep)
+/* A single-valued forwarding field: a believed one stays, any other was dropped and gives way to ours. */
+static void replace(struct msg *msg, enum field_id id, struct str value, bool believed)
 {
-    if (keep && fields_find(msg->fields, msg->count, id))
-        return;
-    drop_all(msg, id);
-    add(msg, id, value);
+    if (!believed || !fields_find(msg->fields, msg->count, id))
+        add(msg, id, value);
 }
 
 /* `"text"` when quoting is asked for. Hosts and addresses hold no quote or backslash. */
@@ -144,10 +145,12 @@ static struct str forwarded_element(const struct msg *msg, const struct rewrite_
 /* Even where we add none ourselves: a worker cannot tell a stranger's word from ours. */
 static void drop_claims(struct msg *msg)
 {
-    drop_all(msg, FIELD_X_FORWARDED_FOR);
-    drop_all(msg, FIELD_X_FORWARDED_PROTO);
-    drop_all(msg, FIELD_X_FORWARDED_HOST);
-    drop_all(msg, FIELD_FORWARDED);
+    for (uint32_t i = 0; i < msg->count; i++) {
+        enum field_id id = msg->fields[i].id;
+        if (id == FIELD_X_FORWARDED_FOR || id == FIELD_X_FORWARDED_PROTO || id == FIELD_X_FORWARDED_HOST ||
+            id == FIELD_FORWARDED)
+            msg->fields[i].dropped = true;
+    }
 }
 
 static int add_forwarding(struct msg *msg, const struct rewrite_client *client, const struct rewrite_options *options,
