@@ -15,7 +15,8 @@ import urllib.request
 
 import contenders
 from processes import BenchError, Group, cpu_ns, free_port, private_bytes, wait_ready
-from works import CROWD, CROWD_SECONDS, IDLE_CONNECTIONS, TAIL_CONNECTIONS, TAIL_SHARE, WORKS
+from works import (CROWD, CROWD_SECONDS, IDLE_CONNECTIONS, TAIL_CONNECTIONS, TAIL_ROUND_SHARE, TAIL_ROUNDS, TAIL_SHARE,
+                   WORKS)
 
 PERCENTILES = ("p50_us", "p90_us", "p99_us", "p999_us")
 
@@ -195,13 +196,13 @@ def measure_tail(bench, saturation):
     """Waiting times by contender, at one rate for all (a share of what the slowest can do) and at the same share of
     each one's own saturation. saturation: requests per second, by contender."""
     common = TAIL_SHARE * min(saturation.values())
-    seconds = max(1.0, 1.5 * bench.seconds)
+    seconds = max(0.5, TAIL_ROUND_SHARE * bench.seconds)
     with stage(bench, WORKS["small"]) as running:
         running = [contender for contender in running if contender.label() in saturation]
         at = {contender.label(): {"common": [], "own": []} for contender in running}
         for contender in running:
             wait_at(bench, contender, common / 2, 0.5)
-        for number in range(bench.rounds):
+        for number in range(TAIL_ROUNDS * bench.rounds):
             for contender in rotated(running, number):
                 with blamed(contender, "waiting times"):
                     name = contender.label()

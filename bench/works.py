@@ -38,6 +38,8 @@ IDLE_CONNECTIONS = 4000
 # Of saturation, as measured by the work `small` in the same run.
 TAIL_SHARE = 0.7
 TAIL_CONNECTIONS = 64
+# A round's 99.9th percentile is its one or two longest stalls: many short rounds say more than few long ones.
+TAIL_ROUNDS, TAIL_ROUND_SHARE = 3, 0.5  # of a work's rounds, of a round's seconds
 # Ballast alone: a pool so large that probing it is work.
 CROWD = Work(SCALE, "10,000 workers", workers=10000, without=("relay", "nginx", "haproxy"))
 CROWD_INTERVAL_S = 2
