@@ -260,6 +260,7 @@ static void fill_reactor(struct snapshot *snapshot, const struct config *config)
         .client_h2 =
             {
                 .enabled = config->http2.enabled,
+                .tunnels = config->forwarded.upgrade != CONFIG_UPGRADE_OFF,
                 .streams = config->http2.streams,
                 .floods =
                     {

@@ -371,7 +371,8 @@ int h2_client_begin(struct h2_client *client, const struct h2_client_options *op
     memset((char *)client + sizeof(*h2), 0, sizeof(*client) - sizeof(*h2));
     client->user = user;
     client->options = options;
-    int error = h2_session_init(h2, &client_role, options->room, limits, options->floods, false, options->streams);
+    int error =
+        h2_session_init(h2, &client_role, options->room, limits, options->floods, false, options->streams, false);
     if (error)
         return error;
     h2->session.ops = &client_ops;

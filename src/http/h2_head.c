@@ -8,7 +8,7 @@
 #define BIT(id) (1U << FIELD_##id)
 
 struct pseudo {
-    struct str method, scheme, authority, path, status;
+    struct str method, scheme, authority, path, protocol, status;
 };
 
 struct found {
@@ -42,6 +42,8 @@ static void take_pseudo(struct pseudo *pseudo, struct str name, struct str value
         pseudo->authority = value;
     else if (str_eq(name, STR(":path")))
         pseudo->path = value;
+    else if (str_eq(name, STR(":protocol")))
+        pseudo->protocol = value;
     else if (str_eq(name, STR(":status")))
         pseudo->status = value;
 }
@@ -92,11 +94,25 @@ static int join_cookies(struct msg *msg, struct arena *arena)
     return 0;
 }
 
-static int judge_pseudo(struct msg *msg, const struct pseudo *pseudo, const struct h1_limits *limits)
+/* RFC 8441 section 4: what HTTP/1.1 asks for with GET and Upgrade. */
+static int judge_connect(struct msg *msg, struct str protocol, bool ended)
+{
+    if (!str_ieq(protocol, STR("websocket")))
+        return -ERR_REQUEST_CONNECT;
+    if (ended)
+        return -ERR_REQUEST_CONNECT;
+    msg->method = METHOD_GET;
+    msg->method_text = STR("GET");
+    msg->upgrade = STR("websocket");
+    msg->must_switch = true;
+    return 0;
+}
+
+static int judge_pseudo(struct msg *msg, const struct pseudo *pseudo, const struct h1_limits *limits, bool ended)
 {
     if (!field_is_token(pseudo->method))
         return -ERR_REQUEST_METHOD;
-    if (msg->method == METHOD_CONNECT)
+    if (msg->method == METHOD_CONNECT && judge_connect(msg, pseudo->protocol, ended))
         return -ERR_REQUEST_CONNECT;
     if (!str_ieq(pseudo->scheme, STR("http")) && !str_ieq(pseudo->scheme, STR("https")))
         return -ERR_REQUEST_TARGET;
@@ -121,6 +137,8 @@ static int judge_body(struct msg *msg, const struct found *found, bool ended)
         error = judge_length(msg->fields, msg->count, &msg->length);
     if (error || (ended && msg->length > 0))
         return -ERR_REQUEST_LENGTH;
+    if (msg->must_switch)
+        return msg->length > 0 ? -ERR_REQUEST_LENGTH : 0; /* whole, until it is a tunnel */
     if (msg->length >= 0)
         msg->body = MSG_BODY_LENGTH;
     else
@@ -137,7 +155,7 @@ static void judge_connection(struct msg *msg, const struct found *found)
 
 static int judge_request(struct msg *msg, const struct found *found, const struct h1_limits *limits, bool ended)
 {
-    int error = judge_pseudo(msg, &found->pseudo, limits);
+    int error = judge_pseudo(msg, &found->pseudo, limits, ended);
 
     if (!error && msg->count > limits->fields)
         error = -ERR_REQUEST_FIELD_COUNT;

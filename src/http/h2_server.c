@@ -56,6 +56,11 @@ static void begin_request(struct h2_session *h2, int32_t id, bool ended)
     stream->notify(stream, STREAM_HEAD);
     if (ended)
         h2_stream_note_whole(h2s, 0);
+    h2s->upgrading = stream->head.must_switch;
+    if (h2s->upgrading) { /* whole as it is, until the answer makes a tunnel of it */
+        stream->ended = true;
+        stream->notify(stream, STREAM_END);
+    }
 }
 
 static void on_head(struct h2_session *h2, int32_t id, struct h2_stream *h2s, bool ended)
@@ -78,6 +83,8 @@ static int on_body(struct h2_session *h2, struct h2_stream *h2s)
 {
     uint64_t most = of_h2(h2)->common->body_bytes;
 
+    if (h2s->upgrading)
+        return h2s->tunnel ? 0 : -ERR_REQUEST_STREAM; /* nobody has taken it yet */
     return most && h2s->received > most ? -ERR_REQUEST_BODY_SIZE : 0;
 }
 
@@ -179,10 +186,29 @@ static const struct conn_events server_events = {
 
 /* ---- what goes out ---- */
 
+/* What was a whole request goes on. RFC 8441 section 5: a 200 is what a 101 is in HTTP/1.1. */
+static int send_switch(struct h2_stream *h2s, const struct msg *msg)
+{
+    struct msg head = *msg;
+
+    head.status = 200;
+    head.length = -1;
+    h2s->headed = true;
+    h2s->tunnel = true;
+    h2s->stream->ended = h2s->whole;
+    if (h2s->h2->draining)
+        h2s->stream->notify(h2s->stream, STREAM_DRAIN);
+    h2_session_flush(h2s->h2);
+    return h2_library_send_answer(h2s, &head, false);
+}
+
 static int server_send_head(struct stream *stream, const struct msg *msg)
 {
     struct h2_stream *h2s = h2_stream_of(stream);
     bool final = msg->status >= 200;
+
+    if (msg->status == 101)
+        return send_switch(h2s, msg);
 
     if (final) {
         bool never = stream->head.method == METHOD_HEAD || msg->status == 204 || msg->status == 304;
@@ -209,7 +235,14 @@ static void server_abort(struct stream *stream)
 
 static void server_drain(struct session *session)
 {
-    h2_session_drain(CONTAINER_OF(session, struct h2_session, session));
+    struct h2_session *h2 = CONTAINER_OF(session, struct h2_session, session);
+
+    h2_session_drain(h2);
+    LIST_FOREACH (link, &h2->streams) {
+        struct h2_stream *h2s = CONTAINER_OF(link, struct h2_stream, link);
+        if (h2s->tunnel)
+            h2s->stream->notify(h2s->stream, STREAM_DRAIN);
+    }
 }
 
 static bool server_idle(struct session *session)
@@ -241,7 +274,8 @@ int h2_server_begin(struct h2_server *server, const struct h2_server_options *op
 
     server->owner = owner;
     server->common = common;
-    int error = h2_session_init(h2, &server_role, room, &common->limits, options->floods, true, options->streams);
+    int error = h2_session_init(h2, &server_role, room, &common->limits, options->floods, true, options->streams,
+                                options->tunnels);
     if (error)
         return error;
     h2->session.ops = &server_ops;

@@ -9,6 +9,7 @@
 /* Shared by all sessions of a reactor; outlives them. */
 struct h2_server_options {
     bool enabled;               /* spoken to whoever begins with the preface */
+    bool tunnels;               /* extended CONNECT for WebSocket (RFC 8441) */
     uint32_t streams;           /* at once on one connection */
     uint32_t floods[H2_FLOODS]; /* events in H2_GUARD_WINDOW_MS; HEADS is the library's */
 };

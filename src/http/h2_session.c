@@ -380,7 +380,7 @@ void h2_session_drain(struct h2_session *h2)
 }
 
 /* A client whose uploads nobody reads holds itself up; a worker's connection carries answers for many clients. */
-static int submit_settings(struct h2_session *h2, bool server, uint32_t streams_max)
+static int submit_settings(struct h2_session *h2, bool server, uint32_t streams_max, bool tunnels)
 {
     int32_t window = server ? H2_SESSION_WINDOW : (int32_t)(streams_max * H2_STREAM_WINDOW);
     nghttp2_settings_entry entries[] = {
@@ -388,9 +388,10 @@ static int submit_settings(struct h2_session *h2, bool server, uint32_t streams_
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, h2->limits->head_bytes},
         {server ? NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS : NGHTTP2_SETTINGS_ENABLE_PUSH, server ? streams_max : 0},
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+        {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
     };
-    int error =
-        nghttp2_submit_settings(h2->library, NGHTTP2_FLAG_NONE, entries, ARRAY_SIZE(entries) - (server ? 0 : 1));
+    size_t count = !server ? 3 : tunnels ? ARRAY_SIZE(entries) : ARRAY_SIZE(entries) - 1;
+    int error = nghttp2_submit_settings(h2->library, NGHTTP2_FLAG_NONE, entries, count);
 
     if (!error)
         error = nghttp2_session_set_local_window_size(h2->library, NGHTTP2_FLAG_NONE, 0, window);
@@ -399,7 +400,7 @@ static int submit_settings(struct h2_session *h2, bool server, uint32_t streams_
 
 int h2_session_init(struct h2_session *h2, const struct h2_role *role, struct h2_room *room,
                     const struct h1_limits *limits, const uint32_t floods_most[H2_FLOODS], bool server,
-                    uint32_t streams_max)
+                    uint32_t streams_max, bool tunnels)
 {
     struct h2_library *library = h2_library_of(room);
     int error = library ? 0 : -ERR_NO_MEMORY;
@@ -417,7 +418,7 @@ int h2_session_init(struct h2_session *h2, const struct h2_role *role, struct h2
     else if (!error)
         error = nghttp2_session_client_new3(&h2->library, library->callbacks, h2, library->option, &library->mem);
     if (!error)
-        error = submit_settings(h2, server, streams_max);
+        error = submit_settings(h2, server, streams_max, tunnels);
     if (error) {
         nghttp2_session_del(h2->library);
         h2->library = NULL;

@@ -40,6 +40,8 @@ struct h2_stream {
     bool wants_room;
     bool closed;     /* the library has let it go */
     bool peer_reset; /* RST_STREAM came */
+    bool upgrading;  /* its request asks for a tunnel */
+    bool tunnel;     /* and it is one */
     /* worker side (h2_client.c) */
     bool begun;     /* some head of the answer came */
     bool final;     /* and the final one */
@@ -93,11 +95,12 @@ struct h2_session {
 
 enum { H2_STREAM_MAGIC = 0x68327374 };
 
-/* The session's conn is open (whatever it received waits in conn->in). server: which side we are; streams_max: at once.
- * Sends the first SETTINGS. 0 or -ERR_NO_MEMORY with nothing held. */
+/* The session's conn is open (whatever it received waits in conn->in). server: which side we are; streams_max: at once;
+ * tunnels: a server that takes extended CONNECT (RFC 8441). Sends the first SETTINGS. 0 or -ERR_NO_MEMORY with nothing
+ * held. */
 MUST_CHECK int h2_session_init(struct h2_session *h2, const struct h2_role *role, struct h2_room *room,
                                const struct h1_limits *limits, const uint32_t floods_most[H2_FLOODS], bool server,
-                               uint32_t streams_max);
+                               uint32_t streams_max, bool tunnels);
 /* At conn's on_closed. No stream may be there. */
 void h2_session_fini(struct h2_session *h2);
 /* Hands what waits in conn->in to the library. */

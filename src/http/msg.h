@@ -46,6 +46,7 @@ struct msg {
     bool expect_continue; /* request: Expect: 100-continue, not from HTTP/1.0; the field itself also stays in fields */
     bool trailers_wanted; /* request: TE says trailers */
     struct str upgrade;   /* request or 101: Upgrade's value when Connection names it; else empty */
+    bool must_switch;     /* request: its upgrade or nothing (RFC 8441); without what only HTTP/1.1 asks with */
     struct field *fields; /* Host, framing and hop-by-hop ones are marked dropped */
     uint32_t count;
     uint32_t cap; /* room in fields; added ones go behind */

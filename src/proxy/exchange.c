@@ -185,6 +185,8 @@ static int rewrite_once(struct exchange *x)
         return 0;
     x->rewritten = true;
     int error = rewrite_request(&x->client.head, &from, x->id, &x->rules->rewrite, &x->arena);
+    if (!error && x->client.head.must_switch)
+        error = tunnel_add_key(x);
     return error || !x->trace ? error : tracing_rewrite(x);
 }
 
@@ -225,8 +227,9 @@ static int pass_head(struct exchange *x)
     struct msg *head = &x->worker.head;
     bool tunnel = head->status == 101;
 
-    if (tunnel && !tunnel_is_wanted(x))
-        return -ERR_ANSWER_SWITCHED;
+    int error = tunnel_judge(x);
+    if (error)
+        return error;
     rewrite_answer(head, msg_via(head), exchange_home_date(x->home), &x->rules->rewrite);
     if (x->server_timing && server_timing_add(x))
         return -ERR_NO_MEMORY;

@@ -40,6 +40,7 @@ struct exchange {
     struct stream client, worker;
     struct flow up, down;
     struct str id, client_host;
+    struct str websocket_key; /* ours; empty: the client has its own, or wants no WebSocket */
     struct pool *pool;
     const struct route_redirect *redirect; /* where the client is sent; NULL: nowhere */
     struct worker *target;                 /* the worker of the present try */

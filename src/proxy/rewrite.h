@@ -29,7 +29,7 @@ struct rewrite_client {
     struct str host; /* the peer's address as text */
 };
 
-enum { REWRITE_REQUEST_FIELDS = 9, REWRITE_ANSWER_FIELDS = 4 }; /* room they need in msg->fields */
+enum { REWRITE_REQUEST_FIELDS = 10, REWRITE_ANSWER_FIELDS = 4 }; /* room they need in msg->fields */
 enum { REWRITE_ID_BYTES = 32 };
 
 /* The request's id: its own X-Request-ID if that is 1 to 128 of [A-Za-z0-9._-], else a new one from the arena; {NULL,

@@ -2,11 +2,56 @@
  * itself. */
 #include "proxy/tunnel.h"
 
+#include "http/websocket.h"
 #include "proxy/exchange_parts.h"
 
-bool tunnel_is_wanted(const struct exchange *x)
+static struct field *find(const struct msg *msg, struct str name)
 {
-    return field_list_has(x->client.head.upgrade, x->worker.head.upgrade);
+    for (uint32_t i = 0; i < msg->count; i++)
+        if (!msg->fields[i].dropped && str_ieq(msg->fields[i].name, name))
+            return &msg->fields[i];
+    return NULL;
+}
+
+int tunnel_add_key(struct exchange *x)
+{
+    struct field *theirs;
+
+    uint64_t nonce[2] = {rand_u64(&x->home->rand), rand_u64(&x->home->rand)};
+    char *key = arena_take(&x->arena, WEBSOCKET_KEY_BYTES);
+
+    if (!key)
+        return -ERR_NO_MEMORY;
+    while ((theirs = find(&x->client.head, STR("Sec-WebSocket-Key"))))
+        theirs->dropped = true; /* it means nothing there */
+    websocket_key((const uint8_t *)nonce, key);
+    x->websocket_key = str_slice(key, WEBSOCKET_KEY_BYTES);
+    msg_add_field(&x->client.head, FIELD_OTHER, STR("Sec-WebSocket-Key"), x->websocket_key);
+    return 0;
+}
+
+/* It is not the client's to see: it gave no key. */
+static bool takes_our_key(struct exchange *x)
+{
+    struct field *field = find(&x->worker.head, STR("Sec-WebSocket-Accept"));
+    char wanted[WEBSOCKET_ACCEPT_BYTES];
+
+    if (!field)
+        return false;
+    websocket_accept(x->websocket_key, wanted);
+    field->dropped = true;
+    return str_eq(field->value, str_slice(wanted, sizeof(wanted)));
+}
+
+int tunnel_judge(struct exchange *x)
+{
+    const struct msg *asked = &x->client.head, *head = &x->worker.head;
+
+    if (head->status != 101)
+        return asked->must_switch && head->status < 300 ? -ERR_ANSWER_NOT_SWITCHED : 0;
+    if (!field_list_has(asked->upgrade, head->upgrade) || (x->websocket_key.n > 0 && !takes_our_key(x)))
+        return -ERR_ANSWER_SWITCHED;
+    return 0;
 }
 
 void tunnel_open(struct exchange *x)

@@ -7,10 +7,15 @@
 
 #include <stdbool.h>
 
+#include "base/assert.h"
+
 struct exchange;
 
-/* The worker's head is a 101 to something that was asked for. */
-bool tunnel_is_wanted(const struct exchange *x);
+/* The request asks for a WebSocket by other means than HTTP/1.1's: it gets a key. 0 or -ERR_NO_MEMORY. */
+MUST_CHECK int tunnel_add_key(struct exchange *x);
+/* Of the worker's final head: a 101 must be to something that was asked for, and to our key where we gave one; and what
+ * is a tunnel or nothing must not become an ordinary answer. 0, -ERR_ANSWER_SWITCHED, -ERR_ANSWER_NOT_SWITCHED. */
+MUST_CHECK int tunnel_judge(struct exchange *x);
 /* That head was sent: from now on both flows carry bytes. */
 void tunnel_open(struct exchange *x);
 /* The balancer is to stop: the tunnel may end by itself for tunnel_drain_ms more. */

@@ -48,7 +48,9 @@ static void fill(const char *lines)
     }
 }
 
-#define GET ":method: GET\n:scheme: http\n:path: /a?b\n:authority: h:80\n"
+#define CONNECT   ":method: CONNECT\n:scheme: https\n:path: /chat\n:authority: h\n"
+#define WEBSOCKET CONNECT ":protocol: websocket\n"
+#define GET       ":method: GET\n:scheme: http\n:path: /a?b\n:authority: h:80\n"
 
 static void test_plain(void **state)
 {
@@ -113,6 +115,7 @@ static void test_refused(void **state)
         {GET "host: other\n", -ERR_REQUEST_HOST},
         {GET "expect: wonders\n", -ERR_REQUEST_EXPECT},
         {":method: CONNECT\n:authority: h:1\n", -ERR_REQUEST_CONNECT},
+        {WEBSOCKET, -ERR_REQUEST_CONNECT}, /* and its stream ends with it */
         {":method: GET\n:scheme: http\n:authority: h\n"
          ":path: /xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n",
          -ERR_REQUEST_TARGET_SIZE},
@@ -152,11 +155,65 @@ static void test_trailers(void **state)
     assert_int_equal(h2_head_trailers(&stream, &block), -ERR_REQUEST_TRAILER);
 }
 
+/* RFC 8441: as HTTP/1.1 would ask. */
+static void test_extended_connect(void **state)
+{
+    const struct msg *msg = &stream.head;
+    fill(WEBSOCKET "sec-websocket-version: 13\n");
+    assert_int_equal(h2_head_request(&stream, &block, &limits, false), 0);
+    assert_int_equal(msg->method, METHOD_GET);
+    assert_str(msg->method_text, STR("GET"));
+    assert_str(msg->target, STR("/chat"));
+    assert_str(msg->upgrade, STR("websocket"));
+    assert_true(msg->must_switch);
+    assert_int_equal(msg->body, MSG_BODY_NONE);
+    fill(CONNECT ":protocol: connect-udp\n");
+    assert_int_equal(h2_head_request(&stream, &block, &limits, false), -ERR_REQUEST_CONNECT);
+    fill(WEBSOCKET "content-length: 4\n");
+    assert_int_equal(h2_head_request(&stream, &block, &limits, false), -ERR_REQUEST_LENGTH);
+}
+
+static void test_answers(void **state)
+{
+    static const struct {
+        const char *lines;
+        int error;
+        enum msg_body body;
+        int64_t length;
+        bool ended;
+    } rows[] = {
+        {":status: 200\n", 0, MSG_BODY_OPEN, -1, false},
+        {":status: 200\n", 0, MSG_BODY_LENGTH, 0, true},
+        {":status: 200\ncontent-length: 7\n", 0, MSG_BODY_LENGTH, 7, false},
+        {":status: 200\ncontent-length: 7\n", -ERR_ANSWER_FRAMING, 0, 0, true},
+        {":status: 204\ncontent-length: 0\n", 0, MSG_BODY_NONE, -1, true},
+        {":status: 304\ncontent-length: 7\n", 0, MSG_BODY_NONE, 7, true},
+        {":status: 103\n", 0, MSG_BODY_NONE, -1, false},
+        {":status: 103\n", -ERR_ANSWER_MALFORMED, 0, 0, true},
+        {":status: 101\n", -ERR_ANSWER_MALFORMED, 0, 0, false},
+        {":status: 099\n", -ERR_ANSWER_MALFORMED, 0, 0, false},
+        {":status: 2000\n", -ERR_ANSWER_MALFORMED, 0, 0, false},
+        {"x: y\n", -ERR_ANSWER_MALFORMED, 0, 0, false},
+        {":status: 200\ncontent-length: 1, 2\n", -ERR_ANSWER_FRAMING, 0, 0, false},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct msg msg;
+        fill(rows[i].lines);
+        int error = h2_head_answer(&stream, &block, METHOD_GET, rows[i].ended, &msg);
+        assert_int_equal(error, rows[i].error);
+        if (error)
+            continue;
+        assert_int_equal(msg.body, rows[i].body);
+        assert_int_equal(msg.length, rows[i].length);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_plain), TEST(test_bodies), TEST(test_refused), TEST(test_cookies),
-                                       TEST(test_trailers)};
+    const struct CMUnitTest tests[] = {TEST(test_plain),   TEST(test_bodies),   TEST(test_refused),
+                                       TEST(test_cookies), TEST(test_trailers), TEST(test_extended_connect),
+                                       TEST(test_answers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

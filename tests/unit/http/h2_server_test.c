@@ -278,6 +278,85 @@ static void test_windows_in(void **state)
     assert_int_equal(told(STREAM_FAILED), 1);
 }
 
+/* ---- tunnels ---- */
+
+#define WEBSOCKET ":method: CONNECT\n:scheme: http\n:path: /a\n:authority: h\n:protocol: websocket\n"
+
+static void ask_for_tunnel(void)
+{
+    h2_options.tunnels = true;
+    open_h2();
+    echo.by_hand = true;
+    h2_wire_headers(&wire, H2_END_HEADERS, 1, WEBSOCKET);
+    flush();
+    assert_int_equal(told(STREAM_HEAD), 1);
+    assert_int_equal(told(STREAM_END), 1);
+    assert_true(echo.current->stream.ended);
+}
+
+static void open_tunnel(void)
+{
+    struct msg msg = {.status = 101, .reason = STR("x"), .length = -1, .body = MSG_BODY_OPEN};
+    ask_for_tunnel();
+    assert_int_equal(session_send_head(&echo.current->stream, &msg), 0);
+    world_settle(&world);
+    assert_false(echo.current->stream.ended);
+}
+
+/* RFC 8441: bytes both ways, and an end of each direction. */
+static void test_tunnel(void **state)
+{
+    struct bufq bytes;
+    open_tunnel();
+    struct stream *stream = &echo.current->stream;
+    const struct h2_wire_frame *head = find(H2_HEADERS, 1);
+    assert_int_equal(head->flags & H2_END_STREAM, 0);
+    assert_int_equal(head->payload.p[0] & 0x7f, 8); /* :status 200, of HPACK's table */
+    h2_wire_frame(&wire, H2_DATA, 0, 1, "ping", 4);
+    flush();
+    assert_int_equal(bufq_bytes(&stream->body), 4);
+    bufq_init(&bytes, &world.pool);
+    assert_int_equal(bufq_append(&bytes, "pong", 4), 0);
+    assert_int_equal(session_send_body(stream, &bytes, 4), 0);
+    assert_int_equal(session_send_end(stream, NULL, 0), 0);
+    h2_wire_frame(&wire, H2_DATA, H2_END_STREAM, 1, NULL, 0);
+    flush();
+    assert_int_equal(body_bytes(1), 4);
+    assert_true(stream->ended);
+    assert_int_equal(told(STREAM_SENT), 1);
+    echo_finish(echo.current);
+    world_settle(&world);
+    assert_null(find(H2_RST, 1));
+}
+
+static void test_tunnel_is_told_of_the_drain(void **state)
+{
+    open_tunnel();
+    session_drain(&echo.door.session);
+    assert_int_equal(told(STREAM_DRAIN), 1);
+    echo_finish(echo.current);
+    world_settle(&world);
+    assert_int_equal(reset_code(1), H2_NO_ERROR);
+}
+
+static void test_tunnel_bytes_too_early(void **state)
+{
+    ask_for_tunnel();
+    h2_wire_frame(&wire, H2_DATA, 0, 1, "ping", 4);
+    flush();
+    assert_int_equal(told(STREAM_FAILED), 1);
+    assert_int_equal(echo.current->stream.error, -ERR_REQUEST_STREAM);
+}
+
+static void test_tunnels_are_not_offered(void **state)
+{
+    open_h2();
+    h2_wire_headers(&wire, H2_END_HEADERS, 1, WEBSOCKET);
+    flush();
+    assert_int_equal(reset_code(1), H2_PROTOCOL_ERROR);
+    assert_int_equal(echo.opened, 0);
+}
+
 /* ---- refusals and ends ---- */
 
 static void test_refused_head(void **state)
@@ -536,6 +615,10 @@ int main(void)
         TEST(test_head_and_expect),
         TEST(test_windows_out),
         TEST(test_windows_in),
+        TEST(test_tunnel),
+        TEST(test_tunnel_is_told_of_the_drain),
+        TEST(test_tunnel_bytes_too_early),
+        TEST(test_tunnels_are_not_offered),
         TEST(test_refused_head),
         TEST(test_malformed),
         TEST(test_length_mismatch),

@@ -1,0 +1,191 @@
+"""WebSocket over HTTP/2 (RFC 8441) to workers that speak HTTP/1.1: extended CONNECT in front, Upgrade behind."""
+
+import os
+import pathlib
+import signal
+import sys
+
+import pytest
+
+from harness.h2 import (CANCEL, NO_ERROR, PROTOCOL_ERROR, DataFrame, H2Client, RstStreamFrame, WindowUpdateFrame,
+                        head)
+from harness.programs import Server
+from harness.waiting import free_port, wait_for
+from harness.worker import Script
+
+REAL = pathlib.Path(__file__).resolve().parent / "real"
+CONNECT_PROTOCOL = 8
+ANSWERED = b"HTTP/1.1 %s\r\nContent-Length: 2\r\n\r\nno"
+
+
+@pytest.fixture
+def websocket(stack):
+    port = free_port()
+    return stack.enter_context(Server(port, sys.executable, REAL / "websocket.py", port))
+
+
+def connect_head(path="/chat", protocol="websocket", extra=()):
+    pseudo = head("CONNECT", path)
+    return [*pseudo[:1], (":protocol", protocol), *pseudo[1:], ("sec-websocket-version", "13"), *extra]
+
+
+def opened(ballast):
+    """A client that knows that it may."""
+    client = H2Client(ballast.address, timeout=30)
+    client.until(lambda: client.settings)
+    return client
+
+
+def masked(payload, opcode=1):
+    """One frame of RFC 6455 from a client."""
+    mask = os.urandom(4)
+    n = len(payload)
+    length = bytes([0x80 | n]) if n < 126 else b"\xfe" + n.to_bytes(2, "big")
+    return bytes([0x80 | opcode]) + length + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(payload))
+
+
+def plain(payload, opcode=1):
+    n = len(payload)
+    return bytes([0x80 | opcode]) + (bytes([n]) if n < 126 else b"\x7e" + n.to_bytes(2, "big")) + payload
+
+
+def establish(client, stream, **options):
+    client.send(client.head_frame(stream, connect_head(**options), end_stream=False))
+
+
+def echo(client, stream, text):
+    before = len(client.streams[stream].body)
+    client.send(DataFrame(stream, masked(text)))
+    wanted = plain(text)
+    client.until(lambda: len(client.streams[stream].body) >= before + len(wanted))
+    assert bytes(client.streams[stream].body[before:]) == wanted
+
+
+def test_echo_and_close(balance, websocket):
+    ballast = balance(websocket)
+    with opened(ballast) as client:
+        assert client.settings[CONNECT_PROTOCOL] == 1
+        establish(client, 1, extra=[("sec-websocket-key", "none of ours")])
+        client.until(lambda: 1 in client.streams and client.streams[1].heads)
+        fields = client.streams[1].heads[0]
+        assert fields[":status"] == "200" and not client.streams[1].ended
+        assert not {"sec-websocket-accept", "upgrade", "connection", "content-length"} & set(fields)
+        for text in (b"hello", b"", b"x" * 10000):
+            echo(client, 1, text)
+        client.ask(3, head(path="/health"))  # beside it
+        assert client.answer(3).status == 200
+        ballast.wait_metric("ballast_tunnels", 1)
+        client.send(DataFrame(1, masked((1000).to_bytes(2, "big"), 8)))
+        client.until(lambda: client.streams[1].ended)
+        assert bytes(client.streams[1].body).endswith(plain((1000).to_bytes(2, "big"), 8))
+        client.send(DataFrame(1, b"", flags=["END_STREAM"]))
+        line = ballast.wait_access_line(lambda line: line["target"] == "/chat")
+    assert (line["status"], line["reason"]) == (101, "ok")
+    ballast.wait_metric("ballast_tunnels", 0)
+
+
+def test_thousand_echoing(balance, websocket):
+    """On ten connections; each speaks twice, all open at the same time."""
+    ballast = balance(websocket, limits={"connections": 1500})
+    clients = [opened(ballast) for _ in range(10)]
+    streams = range(1, 200, 2)
+    try:
+        for client in clients:
+            client.send(WindowUpdateFrame(0, window_increment=1 << 20))
+            for stream in streams:
+                establish(client, stream)
+        for client in clients:
+            client.until(lambda: all(s in client.streams and client.streams[s].heads for s in streams))
+            assert {client.streams[s].status for s in streams} == {200}
+        ballast.wait_metric("ballast_tunnels", 1000)
+        for turn in (b"one", b"two"):
+            for number, client in enumerate(clients):
+                client.send(*[DataFrame(s, masked(b"%s %d %d" % (turn, number, s))) for s in streams])
+            for number, client in enumerate(clients):
+                wanted = {s: plain(b"%s %d %d" % (turn, number, s)) for s in streams}
+                client.until(lambda: all(client.streams[s].body.endswith(wanted[s]) for s in streams))
+                assert all(client.streams[s].body.endswith(wanted[s]) for s in streams)
+    finally:
+        for client in clients:
+            client.socket.close()
+    ballast.wait_metric("ballast_tunnels", 0)
+    assert ballast.settled_metrics()["requests_total"] == 1000
+
+
+@pytest.mark.parametrize("fields,reset", [
+    (connect_head(protocol="other"), None),  # a protocol that nobody tunnels: 501
+    (head("CONNECT"), PROTOCOL_ERROR),  # no pseudo-header field of either kind of CONNECT
+])
+def test_other_connects(balance, websocket, fields, reset):
+    ballast = balance(websocket)
+    with opened(ballast) as client:
+        client.send(client.head_frame(1, fields, end_stream=False))
+        stream = client.answer(1)
+        assert stream.reset == reset or stream.status == 501
+
+
+def test_without_upgrades_it_is_not_offered(balance, websocket):
+    ballast = balance(websocket, forwarded={"upgrade": "off"})
+    with opened(ballast) as client:
+        assert CONNECT_PROTOCOL not in client.settings
+        establish(client, 1)
+        assert client.answer(1).reset == PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize("answer,status", [
+    (ANSWERED % b"403 Forbidden", 403),  # the worker's word is passed on
+    (ANSWERED % b"200 OK", 502),  # which would look like an open tunnel
+    (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", 502),  # to no key
+    (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+     b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n", 502),  # to another
+])
+def test_worker_does_not_switch(scripted, balance, answer, status):
+    worker = scripted()
+    worker.play_at(b"/chat", Script((answer,)))
+    ballast = balance(worker)
+    with opened(ballast) as client:
+        establish(client, 1)
+        stream = client.answer(1)
+        assert stream.status == status and (stream.ended or stream.reset == NO_ERROR)
+        client.ask(3)
+        assert client.answer(3).status == 200
+    request = worker.take()[0]
+    lines = request.head.split(b"\r\n")
+    assert lines[0] == b"GET /chat HTTP/1.1" and b"Upgrade: websocket" in lines and b"Connection: upgrade" in lines
+    assert sum(line.lower().startswith(b"sec-websocket-key: ") for line in lines) == 1
+
+
+def test_data_before_the_answer_is_refused(scripted, balance):
+    worker = scripted()
+    worker.play_at(b"/chat", Script((), early=True))
+    ballast = balance(worker)
+    with opened(ballast) as client:
+        establish(client, 1)
+        client.send(DataFrame(1, b"too early"))
+        stream = client.answer(1)
+        assert stream.reset is not None or stream.status == 400
+
+
+def test_client_resets(balance, websocket):
+    ballast = balance(websocket)
+    with opened(ballast) as client:
+        establish(client, 1)
+        client.until(lambda: 1 in client.streams and client.streams[1].heads)
+        ballast.wait_metric("ballast_tunnels", 1)
+        client.send(RstStreamFrame(1, CANCEL))
+        ballast.wait_metric("ballast_tunnels", 0)
+        client.ask(3, head(path="/health"))
+        assert client.answer(3).status == 200
+
+
+def test_drain_closes_tunnels_in_order(balance, websocket):
+    ballast = balance(websocket, timeouts={"tunnel_drain": "300ms", "drain": "20s"})
+    with opened(ballast) as client:
+        establish(client, 1)
+        client.until(lambda: 1 in client.streams and client.streams[1].heads)
+        echo(client, 1, b"before")
+        ballast.send_signal(signal.SIGTERM)
+        client.until(lambda: client.streams[1].ended or client.streams[1].reset is not None)
+        assert client.streams[1].ended or client.streams[1].reset == NO_ERROR
+        assert client.end() == NO_ERROR
+    wait_for(lambda: ballast.process.poll() is not None, 20, "the balancer to end")
