@@ -81,6 +81,9 @@ static int take_head(struct h2_session *h2, struct h2_stream *h2s, bool ended)
     if (error)
         return error;
     h2s->final = msg.status >= 200;
+    /* A client that knows the length may leave with the last byte: by then we shall know that it was the last. */
+    if (h2s->final && msg.body == MSG_BODY_LENGTH && msg.length > 0)
+        h2s->promised = msg.length;
     if (h2s->interim)
         return keep_head(h2s, &msg);
     tell_head(h2s, &msg);

@@ -114,14 +114,14 @@ static int on_invalid_header(nghttp2_session *library, const nghttp2_frame *fram
 }
 
 /* The bytes lie in conn->in; they go on as a slice of the same chunk, or are copied where they are few. */
-static int keep_data(struct h2_session *h2, struct h2_stream *h2s, const char *bytes, size_t n)
+static int keep_data(struct h2_session *h2, struct bufq *to, const char *bytes, size_t n)
 {
     struct buf *buf = bufq_front_buf(&h2->session.conn.in);
     bool inside = buf && bytes >= buf->data && bytes + n <= buf->data + buf->used;
 
     if (n <= BUFQ_JOIN_BYTES || !inside)
-        return bufq_append(&h2s->stream->body, bytes, n);
-    return bufq_push(&h2s->stream->body, buf, (size_t)(bytes - buf->data), n);
+        return bufq_append(to, bytes, n);
+    return bufq_push(to, buf, (size_t)(bytes - buf->data), n);
 }
 
 static int on_data(nghttp2_session *library, uint8_t flags, int32_t id, const uint8_t *bytes, size_t n, void *user)
@@ -134,12 +134,13 @@ static int on_data(nghttp2_session *library, uint8_t flags, int32_t id, const ui
         return error == NGHTTP2_ERR_NOMEM ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
     }
     h2s->received += n;
-    int error = keep_data(h2, h2s, (const char *)bytes, n);
+    bool last = h2s->promised >= 0 && h2s->received >= (uint64_t)h2s->promised;
+    int error = keep_data(h2, last ? &h2s->last : &h2s->stream->body, (const char *)bytes, n);
     if (!error)
         error = h2->role->on_body(h2, h2s);
     if (error)
         h2_stream_fail(h2s, error);
-    else
+    else if (!last)
         h2s->stream->notify(h2s->stream, STREAM_BODY);
     return 0;
 }

@@ -32,6 +32,8 @@ struct h2_stream {
     uint64_t framed;             /* body bytes that went to conn->out */
     uint64_t leaves_at;          /* h2->queued, when its last frame was in */
     int64_t out_left;            /* of the length the head promised; -1: any */
+    int64_t promised;            /* by the peer's head, where the last of its body is to wait for the end; -1: any */
+    struct bufq last;            /* which does */
     bool whole;                  /* the peer's message is complete */
     bool headed;                 /* our final head was given to the library */
     bool bodiless;               /* and ended the message */

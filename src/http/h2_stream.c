@@ -11,10 +11,12 @@ struct h2_stream *h2_stream_create(struct h2_session *h2, int32_t id, struct str
 
     if (!h2s)
         return NULL;
-    *h2s = (struct h2_stream){.magic = H2_STREAM_MAGIC, .id = id, .h2 = h2, .stream = stream, .out_left = -1};
+    *h2s = (struct h2_stream){
+        .magic = H2_STREAM_MAGIC, .id = id, .h2 = h2, .stream = stream, .out_left = -1, .promised = -1};
     list_init(&h2s->link);
     list_init(&h2s->leaving);
     bufq_init(&h2s->out, io_buffers(h2->session.conn.io));
+    bufq_init(&h2s->last, io_buffers(h2->session.conn.io));
     if (id > 0 && nghttp2_session_set_stream_user_data(h2->library, id, h2s) != 0)
         h2s->closed = true;
     list_append(&h2->streams, &h2s->link);
@@ -59,6 +61,7 @@ void h2_stream_release(struct h2_stream *h2s, uint32_t h2_code)
     h2s->stream->session = NULL;
     h2s->stream->of_session = NULL;
     bufq_clear(&h2s->out);
+    bufq_clear(&h2s->last);
     h2s->magic = 0;
     slab_give(&h2->room->streams, h2s);
     h2->role->set_deadline(h2);
@@ -93,6 +96,11 @@ void h2_stream_note_whole(struct h2_stream *h2s, unsigned events)
 
     h2s->whole = true;
     h2s->end_waits = h2s->interim;
+    if (bufq_bytes(&h2s->last) > 0) {
+        events |= STREAM_BODY;
+        if (bufq_move(&stream->body, &h2s->last, bufq_bytes(&h2s->last)) != 0)
+            h2_stream_fail(h2s, -ERR_NO_MEMORY);
+    }
     if (stream->failed || h2s->end_waits)
         return;
     stream->ended = true;

@@ -324,6 +324,22 @@ static void test_trailers_both_ways(void **state)
     assert_int_equal(take_events(1), STREAM_HEAD | STREAM_END);
 }
 
+/* A client that knows the length leaves with the last byte: it is told of with the end, not before. */
+static void test_last_byte_waits_for_the_end(void **state)
+{
+    struct stream *stream = ask();
+    head(1, ":status: 200\ncontent-length: 6\n", false);
+    h2_wire_frame(&wire, H2_DATA, 0, 1, "abc", 3);
+    h2_wire_frame(&wire, H2_DATA, 0, 1, "def", 3);
+    flush();
+    assert_int_equal(take_events(1), STREAM_HEAD | STREAM_BODY);
+    assert_int_equal(bufq_bytes(&stream->body), 3);
+    h2_wire_frame(&wire, H2_DATA, H2_END_STREAM, 1, NULL, 0);
+    flush();
+    assert_int_equal(take_events(1), STREAM_BODY | STREAM_END);
+    assert_int_equal(bufq_bytes(&stream->body), 6);
+}
+
 /* Interim heads wait for each other to be passed on, and so does what is behind them. */
 static void test_interim_heads(void **state)
 {
@@ -744,6 +760,7 @@ int main(void)
         TEST(test_worker_wants_fewer),
         TEST(test_bodiless),
         TEST(test_trailers_both_ways),
+        TEST(test_last_byte_waits_for_the_end),
         TEST(test_interim_heads),
         TEST(test_too_many_interim_heads),
         TEST(test_window_in),
