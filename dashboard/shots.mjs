@@ -12,7 +12,7 @@ for (const [name, options] of [
   await page.getByText("Requests a second").waitFor();
   await page.getByRole("button", { name: "Explain" }).click();
   await page.locator(".explained").waitFor();
-  await page.waitForTimeout(1500); // two figures of the stream
+  await page.waitForTimeout(20000); // until the rates of workers have a shape
   await page.evaluate(() => scrollTo(0, 0));
   await page.screenshot({ path: `${folder}/dashboard-${name}.png` });
   await browser.close();
