@@ -7,6 +7,8 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <unistd.h>
 
@@ -35,6 +37,7 @@ static const char *const log_level_words[] = {"debug", "info", "warn", "error", 
 static _Atomic int log_level_now = LOG_INFO;
 static _Atomic int log_format_now = LOG_TEXT;
 static _Atomic int log_fd_now = STDERR_FILENO;
+static char log_path_now[PATH_MAX]; /* empty: none */
 static struct sink *_Atomic log_sink_now;
 static log_listener_fn log_listener;
 static void *log_listener_context;
@@ -69,6 +72,16 @@ void log_level_set(enum log_level level)
 void log_set_fd(int fd)
 {
     atomic_store(&log_fd_now, fd);
+}
+
+void log_set_path(const char *path)
+{
+    size_t n = path ? strlen(path) : 0;
+
+    ASSERT(n < sizeof(log_path_now));
+    if (n > 0)
+        memcpy(log_path_now, path, n);
+    log_path_now[n] = '\0';
 }
 
 void log_set_sink(struct sink *sink)
@@ -242,10 +255,14 @@ static void log_write(const struct log_line *line, enum log_level level, const s
         (void)sink_write(sink, line->bytes, line->n, 1);
         return;
     }
+    /* Opened each time: lines are few, and a file that was rotated is found by its name. Whoever rotates makes it. */
+    int file = log_path_now[0] ? open(log_path_now, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK) : -1;
     ssize_t written;
     do
-        written = write(atomic_load(&log_fd_now), line->bytes, line->n);
+        written = write(file >= 0 ? file : atomic_load(&log_fd_now), line->bytes, line->n);
     while (written < 0 && errno == EINTR);
+    if (file >= 0)
+        close(file);
 }
 
 void log_emit(struct log_site *site, enum log_level level, const char *sentence, const struct log_fact *facts)

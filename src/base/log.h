@@ -36,6 +36,9 @@ struct log_site {
 void log_configure(enum log_level level, enum log_format format);
 /* Lines go to this descriptor from now on (2 by default). */
 void log_set_fd(int fd);
+/* For a process without a thread for it: each line is appended to this file if it is there, else goes to the
+ * descriptor. NULL: to the descriptor. Kept as a copy; before threads start. */
+void log_set_path(const char *path);
 /* Lines go to this sink from now on, with their facts where it takes entries; NULL: to the descriptor. Nobody logs any
  * more that may still hold the one before when that is destroyed. */
 void log_set_sink(struct sink *sink);

@@ -1,6 +1,8 @@
 /* Both logs are sinks, whose writers do all waiting. Owned by the server. */
 #include "control/logs.h"
 
+#include <limits.h>
+
 #include "base/err.h"
 #include "base/log.h"
 #include "control/config_log.h"
@@ -13,6 +15,12 @@ static int open_one(const struct config *config, const struct config_log_to *to,
 
     config_log_target(config, to, kind, host, &target);
     return sink_create_to(&target, ret_sink);
+}
+
+void logs_keep(const struct config *config)
+{
+    if (config_log_is_file(&config->log.to) && config->log.to.path.n < PATH_MAX)
+        log_set_path(config->log.to.path.p);
 }
 
 int logs_open(struct logs *logs, const struct config *config)

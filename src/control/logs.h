@@ -11,6 +11,9 @@ struct logs {
     struct sink *events; /* NULL: standard error */
 };
 
+/* For a keeper, which has no thread: its lines go to the events log's file too. Anywhere else they would go by a
+ * thread: they stay on standard error then. */
+void logs_keep(const struct config *config);
 /* What happens is logged where the configuration says from then on. 0 or a negative code, which is said. */
 MUST_CHECK int logs_open(struct logs *logs, const struct config *config);
 /* Opens the files again; logs_look says how that went. */

@@ -488,8 +488,10 @@ enum server_exit server_run(const struct server_options *options)
     timer_init(&server.reopen_timer, on_reopen_look);
     timer_init(&server.watchdog_timer, on_watchdog_look);
     timer_init(&server.notify_timer, on_notify);
-    if (start(&server))
+    if (start(&server)) {
+        logs_finish(&server.logs);
         return SERVER_EXIT_NOT_STARTED; /* the process ends here: the system takes back what was made */
+    }
     say_ready(&server);
     atomic_store(options->ready, true);
     prober_start(server.prober);

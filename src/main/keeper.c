@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "control/admin_http.h"
+#include "control/logs.h"
 #include "control/signal.h"
 #include "io/sock.h"
 #include "main/admin_socket.h"
@@ -377,6 +378,7 @@ int keeper_run(struct keeper_plan *plan)
 
     if (ever_ready == MAP_FAILED)
         return SERVER_EXIT_NOT_STARTED;
+    logs_keep(plan->config);
     take_signals(&open);
     int code = keep(plan, &open, ever_ready);
     sigprocmask(SIG_SETMASK, &open, NULL);

@@ -1,6 +1,7 @@
 """Logs that go elsewhere: to a file apart, to syslog servers, to the journal; and that nobody waits for them."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import pytest
 
 from harness import receivers
 from harness.ballast import settings
+from harness.programs import children
 from harness.receivers import parse_journal, parse_syslog
 from harness.waiting import free_port, wait_for
 
@@ -127,3 +129,18 @@ def test_a_log_that_cannot_be_opened_stops_the_start(demo, ballast_path, tmp_pat
                                           log={"path": str(tmp_path / "absent" / "log")})))
     done = subprocess.run([ballast_path, "run", "-c", config], capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 1 and "events log cannot be opened" in done.stderr
+
+
+def test_a_server_that_died_is_told_in_the_events_log(demo, balance, tmp_path):
+    """By the keeper, in the file that the servers write to; after a rotation in the new one."""
+    path, old = tmp_path / "events.log", tmp_path / "events.old"
+    ballast = balance(demo(), log={"path": str(path)})
+    for _ in range(2):
+        server, = children(ballast.pid)
+        os.kill(server, signal.SIGKILL)
+        wait_for(lambda: "the server died and is started again signal=Killed" in path.read_text())
+        wait_for(lambda: path.read_text().rstrip().rpartition("started again")[2].count(" info ready ") == 1)
+        path.rename(old)
+        ballast.send_signal(signal.SIGUSR1)
+        wait_for(lambda: path.exists() and "log is reopened" in path.read_text())
+    assert "died" not in ballast.stderr

@@ -106,6 +106,25 @@ static void log_writes_to_sinks(void **state)
     unlink(name);
 }
 
+/* Where the file is, there; where it is not, as ever. */
+static void log_appends_to_a_path(void **state)
+{
+    char name[] = "/tmp/ballast-log-XXXXXX", line[256] = "";
+    int fd = mkstemp(name);
+
+    assert_true(fd >= 0);
+    log_set_path(name);
+    log_info("there");
+    log_info("too");
+    unlink(name);
+    log_info("here");
+    log_set_path(NULL);
+    assert_true(read(fd, line, sizeof(line) - 1) > 0);
+    assert_string_equal(line, "2026-12-31T23:59:59.123Z info there\n2026-12-31T23:59:59.123Z info too\n");
+    assert_string_equal(log_got(), "2026-12-31T23:59:59.123Z info here\n");
+    close(fd);
+}
+
 static void log_writes_json(void **state)
 {
     log_configure(LOG_DEBUG, LOG_JSON);
@@ -246,7 +265,7 @@ int main(void)
         LOG_TEST(log_obeys_its_level),  LOG_TEST(log_has_a_listener),
         LOG_TEST(log_knows_its_levels), LOG_TEST(log_limits_each_site),
         LOG_TEST(log_cuts_long_lines),  LOG_TEST(log_sentence_stays_one_line),
-        LOG_TEST(log_writes_to_sinks),
+        LOG_TEST(log_writes_to_sinks),  LOG_TEST(log_appends_to_a_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
