@@ -1,6 +1,7 @@
 """The page of metrics: accepted by Prometheus's own judge, and all its numbers agree with each other."""
 
 import contextlib
+import pathlib
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from harness.programs import Steadily
 from harness.waiting import wait_for
 from harness.worker import CLOSE, Script, wait
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 LABELS = re.compile(r'(\w+)\{(.*)\}')
 
 
@@ -180,3 +182,25 @@ def test_no_request_for_a_number_fails_under_load(demo, balance):
         for one in asking:
             one.wait_times(30)
     assert ballast.settled_metrics()["requests_failed"] == 0
+
+
+def series_that_exist():
+    table = (ROOT / "src" / "control" / "metric.def").read_text()
+    plain = {"requests_total", "requests_failed", "requests_active", "requests_ok", "requests_aborted"}
+    return plain | set(re.findall(r'^METRIC\(\w+, +"(\w+)"', table, re.MULTILINE))
+
+
+@pytest.mark.parametrize("path", ["prometheus/ballast.rules.yaml", "grafana/ballast.json"])
+def test_rules_and_dashboards_ask_for_series_that_exist(path):
+    """The rules are judged by promtool; both name only what is in the table."""
+    file = ROOT / "packaging" / path
+    text = file.read_text()
+    if file.suffix == ".yaml":
+        done = subprocess.run(["promtool", "check", "rules", file], capture_output=True, text=True, timeout=30,
+                              check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        asked = "\n".join(re.findall(r"expr:(.*?)(?:for:|labels:)", text, re.DOTALL))
+    else:
+        asked = "\n".join(re.findall(r'"expr": *"((?:[^"\\]|\\.)*)"', text)) or text
+    names = set(re.findall(r"\b(?:ballast|requests)_[a-z0-9_]+", asked))
+    assert names and {re.sub(r"_(bucket|sum|count)$", "", name) for name in names} <= series_that_exist()
