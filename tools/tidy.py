@@ -87,6 +87,7 @@ COVERED_ELSEWHERE = {
     "src/main/admin_status.c": ("tests/e2e/test_admin_commands.py", "what it prints of a balancer that runs"),
     "src/main/admin_top.c": ("tests/e2e/test_admin_top.py", "seen through a terminal"),
     "src/control/config_tls.c": ("tests/e2e/test_tls.py", "what ballast check says of files of certificates"),
+    "src/main/unix_file.c": ("tests/e2e/test_unix_listener.py", "a socket with its mode, in a file system"),
     "src/net/hand_over.c": ("tests/unit/net/proxied_test.c", "what comes behind a header; telling_test.c too"),
     "src/control/config_proxied.c": ("tests/e2e/test_proxy_protocol.py", "the rules as listeners have them"),
     "src/control/config_file.c": ("tests/unit/control/config_source_test.c", "files read, too large, not there"),

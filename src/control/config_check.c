@@ -311,6 +311,29 @@ static int check_routes(struct checker *checker)
 
 /* ---- The rest ---- */
 
+static bool is_mode(struct str text)
+{
+    bool octal = text.n == 3 || (text.n == 4 && text.p[0] == '0');
+    for (size_t i = 0; i < text.n; i++)
+        octal = octal && text.p[i] >= '0' && text.p[i] <= '7';
+    return octal;
+}
+
+/* What the file of a Unix socket shall be. */
+static void check_files(struct checker *checker)
+{
+    const struct config_listeners *listeners = &checker->config->listeners;
+    for (size_t i = 0; i < listeners->count && checker->whole; i++) {
+        const struct config_listener *listener = &listeners->items[i];
+        if (listener->mode.n + listener->owner.n + listener->group.n > 0 && listener->address.path.n == 0)
+            config_error_add(checker->errors, &listener->place,
+                             "\"mode\", \"owner\" and \"group\" are for Unix sockets (unix:/path)");
+        else if (listener->mode.n > 0 && !is_mode(listener->mode))
+            config_error_add(checker->errors, &listener->place, "mode: \"%.*s\" is no mode; write it as 0660",
+                             STR_ARG(config_shown(listener->mode)));
+    }
+}
+
 /* What the list's keepers ask for (hstspreload.org). */
 static void check_hsts(struct checker *checker)
 {
@@ -423,6 +446,7 @@ int config_check(struct config *config, struct config_errors *errors, struct are
     check_listeners(&checker);
     check_proxied(&checker);
     check_hsts(&checker);
+    check_files(&checker);
     check_admin(&checker);
     check_forwarded(&checker);
     check_limits(&checker);

@@ -114,14 +114,19 @@ static const char *why_and_what_to_do(int error)
 
 /* With several sockets on one address the system would let a second program join them unseen: an exclusive bind asks
  * first. */
-static int bind_one(const struct config_listener *listener, uint32_t reactors, uint32_t step, int *fds)
+static int bind_one(const struct config_listener *listener, uint32_t reactors, uint32_t step, int *fds,
+                    struct unix_file *file)
 {
-    bool shared = reactors > 1 && listener->address.addr.storage.ss_family != AF_UNIX;
+    bool is_unix = listener->address.addr.storage.ss_family == AF_UNIX;
+    bool shared = reactors > 1 && !is_unix;
+    char why[UNIX_FILE_WHY_MAX] = "";
     int error = shared ? sock_check_free(&listener->address.addr) : 0;
 
     for (uint32_t i = 0; i < reactors && !error; i++) {
         if (i > 0 && !shared)
             fds[i * step] = dup(fds[0]);
+        else if (is_unix)
+            fds[i * step] = unix_file_listen(listener, BACKLOG, file, why);
         else
             fds[i * step] = sock_listen(&listener->address.addr, BACKLOG, shared);
         if (fds[i * step] < 0)
@@ -131,25 +136,32 @@ static int bind_one(const struct config_listener *listener, uint32_t reactors, u
     }
     if (error)
         fprintf(stderr, "ballast: cannot listen on %.*s: %s.\n", STR_ARG(listener->address.text),
-                why_and_what_to_do(error));
+                why[0] ? why : why_and_what_to_do(error));
     return error;
+}
+
+static void remove_files(struct keeper_sockets *sockets)
+{
+    for (uint32_t i = 0; sockets->files && i < sockets->listeners; i++)
+        unix_file_remove(&sockets->files[i]);
 }
 
 static int bind_all(const struct config *config, uint32_t reactors, struct keeper_sockets *ret_sockets)
 {
     uint32_t listeners = (uint32_t)config->listeners.count;
     int *fds = calloc((size_t)reactors * listeners, sizeof(*fds)); /* start-up only: one table of sockets */
+    struct unix_file *files = calloc(listeners, sizeof(*files));   /* start-up only: beside it */
 
-    if (!fds)
+    *ret_sockets = (struct keeper_sockets){fds, reactors, listeners, files};
+    if (!fds || !files)
         return -ERR_NO_MEMORY;
     for (uint32_t i = 0; i < listeners; i++) {
-        int error = bind_one(&config->listeners.items[i], reactors, listeners, fds + i);
+        int error = bind_one(&config->listeners.items[i], reactors, listeners, fds + i, &files[i]);
         if (error) {
-            free(fds); /* start-up only: the process ends, its sockets with it */
+            remove_files(ret_sockets); /* the process ends, its sockets with it */
             return error;
         }
     }
-    *ret_sockets = (struct keeper_sockets){fds, reactors, listeners};
     return 0;
 }
 
@@ -162,6 +174,7 @@ static void stop_listening(struct keeper_sockets *sockets)
             close(sockets->fds[i]);
         sockets->fds[i] = -1;
     }
+    remove_files(sockets);
 }
 
 /* ---- the server ---- */
@@ -199,6 +212,8 @@ void keeper_release(struct keeper_plan *plan)
     config_destroy(&plan->config);
     free(plan->sockets.fds); /* start-up only: the sockets go with the process */
     plan->sockets.fds = NULL;
+    free(plan->sockets.files); /* start-up only: as above */
+    plan->sockets.files = NULL;
 }
 
 static int confine(void *context)
@@ -381,6 +396,7 @@ int keeper_run(struct keeper_plan *plan)
     logs_keep(plan->config);
     take_signals(&open);
     int code = keep(plan, &open, ever_ready);
+    remove_files(&plan->sockets);
     sigprocmask(SIG_SETMASK, &open, NULL);
     munmap(ever_ready, sizeof(*ever_ready));
     return code;

@@ -9,12 +9,14 @@
 #include "control/config.h"
 #include "control/server.h"
 #include "main/priv.h"
+#include "main/unix_file.h"
 
 /* The configuration's listening sockets, one set for each reactor: fds[reactor * listeners + listener]. */
 struct keeper_sockets {
     int *fds;
     uint32_t reactors;
     uint32_t listeners;
+    struct unix_file *files; /* of each listener; removed as listening ends */
 };
 
 /* What a server is started with. */

@@ -1,0 +1,86 @@
+"""Listeners on Unix sockets: who may use the file, and what becomes of it."""
+
+import grp
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+
+import pytest
+
+from harness.waiting import free_port, wait_for
+
+
+@pytest.fixture
+def listen(balance, demo, tmp_path):
+    """start(**settings) -> (ballast, path): a listener on TCP and one on a Unix socket."""
+    def start(**extra):
+        path = tmp_path / "web.sock"
+        return balance(*demo().addresses, listeners=[{"address": f"127.0.0.1:{free_port()}"},
+                                                     {"address": f"unix:{path}", **extra}]), path
+    return start
+
+
+def curl(path):
+    return subprocess.run(["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--unix-socket", path, "http://a/"],
+                          capture_output=True, timeout=30, check=False).stdout
+
+
+@pytest.mark.parametrize("mode", ["0660", "0600", "666"])
+def test_unix_mode_and_group(listen, mode):
+    group = grp.getgrgid(os.getgroups()[0] if os.getgroups() else os.getgid())
+    _, path = listen(mode=mode, group=group.gr_name)
+    info = path.lstat()
+    assert stat.S_ISSOCK(info.st_mode) and stat.S_IMODE(info.st_mode) == int(mode, 8)
+    assert info.st_gid == group.gr_gid
+    assert curl(path) == b"200"
+
+
+def test_unix_file_goes_at_the_end(listen):
+    ballast, path = listen()
+    assert curl(path) == b"200"
+    ballast.stop()
+    assert not path.exists()
+
+
+def test_unix_file_of_another_stays(listen):
+    ballast, path = listen()
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        ballast.stop()
+        assert path.exists()
+
+
+def test_unix_file_left_behind_is_replaced(listen):
+    ballast, path = listen()
+    ballast.send_signal(signal.SIGKILL)
+    ballast.process.wait(20)
+    assert path.exists()
+    wait_for(lambda: curl(path) == b"000", what="nobody to listen there")  # the server ends after its keeper
+    ballast.expect = -signal.SIGKILL
+    _, again = listen(mode="0600")
+    assert again == path and curl(path) == b"200"
+
+
+@pytest.mark.parametrize("listener, said", [
+    ({"address": "8080", "mode": "0660"}, "are for Unix sockets"),
+    ({"address": "unix:/tmp/x.sock", "mode": "rw"}, "is no mode"),
+    ({"address": "unix:/tmp/x.sock", "mode": "0680"}, "is no mode"),
+])
+def test_unix_check(ballast_path, tmp_path, listener, said):
+    path = tmp_path / "ballast.yaml"
+    path.write_text(json.dumps({"pools": {"web": {"workers": ["3001"]}}, "listeners": [listener]}))
+    done = subprocess.run([ballast_path, "check", "-c", path], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and said in done.stdout, done.stdout
+
+
+def test_unix_unknown_group_is_told(ballast_path, tmp_path):
+    path = tmp_path / "ballast.yaml"
+    path.write_text(json.dumps({"pools": {"web": {"workers": ["3001"]}},
+                                "listeners": [{"address": f"unix:{tmp_path}/x.sock", "group": "nobody-knows-it"}]}))
+    done = subprocess.run([ballast_path, "run", "-c", path], capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 1 and 'this system has no group "nobody-knows-it"' in done.stderr
+    assert not (tmp_path / "x.sock").exists()
