@@ -194,7 +194,8 @@ def test_clients_that_read_1_kib_a_second_do_not_make_it_grow(demo, balance, sta
     assert sanitized or peak(ballast) < MEMORY_MAX
     with ballast.connect() as other:
         other.send(request(b"GET", b"/"))
-        assert other.read_answer().status == 200
+        answer = other.read_answer()
+        assert answer.status == 200, f"{answer.head} {ballast.stderr}"
     metrics = ballast.metrics()
     assert metrics["requests_active"] == len(clients)
     # 64 KiB of queue and what the sockets hold: far from the GiB that waits
