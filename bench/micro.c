@@ -4,9 +4,12 @@
  *
  * For a change in one of these files: run it before and after. What a request costs as a whole is the bench's to say.
  */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "balance/pick.h"
 #include "base/clock.h"
@@ -106,6 +109,51 @@ static void pick_many(uint64_t times)
     pick(WORKERS_MANY, times);
 }
 
+/* Health changes all the time, as fast as they can be published; the worst pick, in its thread's own processor time, is
+ * told at the end: what a reactor is held up by, whoever else wants the processor. */
+static _Atomic bool publishing;
+static int64_t worst_pick_ns;
+
+static void *publish_on(void *argument)
+{
+    struct pool *pool = argument;
+
+    for (uint32_t i = 0; atomic_load(&publishing); i++) {
+        atomic_store(&workers[i % WORKERS_MANY].alive, i & 1);
+        pool_publish(pool);
+    }
+    return NULL;
+}
+
+static int64_t own_time_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+static void pick_published(uint64_t times)
+{
+    struct pick_tried tried = {0};
+    struct pool pool;
+    pthread_t thread;
+
+    make_pool(&pool, WORKERS_MANY, 10);
+    atomic_store(&publishing, true);
+    int error = pthread_create(&thread, NULL, publish_on, &pool);
+    ASSERT(error == 0);
+    for (uint64_t i = 0; i < 1000 * times; i++) {
+        int64_t before = own_time_ns();
+        kept += pick_round_robin.pick(&pool, &tried)->index;
+        int64_t spent = own_time_ns() - before;
+        worst_pick_ns = spent > worst_pick_ns ? spent : worst_pick_ns;
+    }
+    atomic_store(&publishing, false);
+    pthread_join(thread, NULL);
+    pool_fini(&pool);
+}
+
 static void publish(uint32_t heaviest, uint64_t times)
 {
     struct pool pool;
@@ -196,6 +244,7 @@ static const struct {
     {"parse-browser", parse_browser, "the same with twenty fields"},
     {"pick-3", pick_few, "the next of 3 workers"},
     {"pick-10000", pick_many, "the next of 10,000"},
+    {"pick-published", pick_published, "a thousand of them, each timed, while weighted schedules are published"},
     {"publish-equal", publish_equal, "a schedule of 10,000 workers of one weight"},
     {"publish-weighted", publish_weighted, "the same with weights of 1 to 10"},
     {"timer-moved", time_moved, "a deadline moved later"},
@@ -247,5 +296,7 @@ int main(int argc, char **argv)
             printf("%-18s %10.1f ns   %s\n", pieces[i].name, measure(pieces[i].run), pieces[i].what);
             (void)fflush(stdout);
         }
+    if (worst_pick_ns)
+        printf("%-18s %10.1f ns   the longest of those, in its thread's own time\n", "", (double)worst_pick_ns);
     return 0;
 }
