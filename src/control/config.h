@@ -111,6 +111,7 @@ struct config_proxy_protocol {
 struct config_listener {
     struct config_place place;
     struct config_address address;
+    bool dual_stack;
     struct str mode, owner, group; /* of a Unix socket's file; empty: as it is made */
     struct config_tls tls;
     struct config_proxy_protocol proxy_protocol;

@@ -319,6 +319,17 @@ static bool is_mode(struct str text)
     return octal;
 }
 
+static void check_dual_stack(struct checker *checker)
+{
+    const struct config_listeners *listeners = &checker->config->listeners;
+    for (size_t i = 0; i < listeners->count && checker->whole; i++) {
+        struct config_listener *listener = &listeners->items[i];
+        listener->address.addr.dual_stack = listener->dual_stack;
+        if (listener->dual_stack && !str_eq(listener->address.host, STR("::")))
+            config_error_add(checker->errors, &listener->place, "\"dual_stack\" is for [::], which is every address");
+    }
+}
+
 /* What the file of a Unix socket shall be. */
 static void check_files(struct checker *checker)
 {
@@ -447,6 +458,7 @@ int config_check(struct config *config, struct config_errors *errors, struct are
     check_proxied(&checker);
     check_hsts(&checker);
     check_files(&checker);
+    check_dual_stack(&checker);
     check_admin(&checker);
     check_forwarded(&checker);
     check_limits(&checker);

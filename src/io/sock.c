@@ -196,6 +196,7 @@ int sock_addr_numeric(const struct sock_name *name, struct sock_addr *ret_addr)
     }
     ret_addr->storage = view.storage;
     ret_addr->len = sock_addr_len(&view.storage);
+    ret_addr->dual_stack = false;
     return 0;
 }
 
@@ -327,14 +328,19 @@ static int bind_address(int fd, const struct sock_addr *addr)
     return bind(fd, to, addr->len) == 0 ? 0 : errno;
 }
 
-static int set_option(int fd, int level, int option)
+static int set_switch(int fd, int level, int option, int on)
 {
-    int on = 1;
     return setsockopt(fd, level, option, &on, sizeof(on)) == 0 ? 0 : errno;
 }
 
-static int set_options(int fd, int family, bool reuse_port)
+static int set_option(int fd, int level, int option)
 {
+    return set_switch(fd, level, option, 1);
+}
+
+static int set_options(int fd, const struct sock_addr *addr, bool reuse_port)
+{
+    int family = addr->storage.ss_family;
     int failure = 0;
     if (family == AF_UNIX)
         return 0;
@@ -342,7 +348,7 @@ static int set_options(int fd, int family, bool reuse_port)
     if (failure == 0 && reuse_port)
         failure = set_option(fd, SOL_SOCKET, SO_REUSEPORT);
     if (failure == 0 && family == AF_INET6)
-        failure = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+        failure = set_switch(fd, IPPROTO_IPV6, IPV6_V6ONLY, !addr->dual_stack);
     if (failure == 0)
         failure = set_option(fd, IPPROTO_TCP, TCP_NODELAY); /* inherited by what is accepted */
     return failure;
@@ -372,7 +378,7 @@ static int open_bound(const struct sock_addr *addr, bool reuse_port)
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return listen_code(errno);
-    int failure = set_options(fd, family, reuse_port);
+    int failure = set_options(fd, addr, reuse_port);
     if (failure == 0)
         failure = bind_address(fd, addr);
     if (failure == 0)

@@ -13,6 +13,7 @@
 struct sock_addr {
     struct sockaddr_storage storage;
     socklen_t len;
+    bool dual_stack; /* to listen on [::]: IPv4 connections come there too */
 };
 
 /* Length of a sockaddr by its family. */
@@ -40,10 +41,10 @@ struct str sock_host_text(char *out, const struct sockaddr_storage *storage);
 uint16_t sock_addr_port(const struct sockaddr_storage *storage);
 bool sock_addr_equal(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
 
-/* A bound, listening, non-blocking descriptor; [::] takes no IPv4 connections. reuse_port: several may share the
- * address. Accepted TCP sockets send without delay. A stale Unix socket file nobody listens on is replaced. Returns the
- * descriptor or a negative code: -ERR_ADDRESS_IN_USE, -ERR_NO_PERMISSION, -ERR_BAD_ADDRESS, -ERR_NO_DESCRIPTORS,
- * -ERR_SYSTEM. */
+/* A bound, listening, non-blocking descriptor; [::] takes no IPv4 connections, unless it is told to. reuse_port:
+ * several may share the address. Accepted TCP sockets send without delay. A stale Unix socket file nobody listens on is
+ * replaced. Returns the descriptor or a negative code: -ERR_ADDRESS_IN_USE, -ERR_NO_PERMISSION, -ERR_BAD_ADDRESS,
+ * -ERR_NO_DESCRIPTORS, -ERR_SYSTEM. */
 MUST_CHECK int sock_listen(const struct sock_addr *addr, int backlog, bool reuse_port);
 /* For a listening socket whose clients speak first: a connection is shown when its first bytes are there, or about a
  * second later without them. Where the system has no such thing nothing changes. */

@@ -26,12 +26,27 @@ void seat_init(struct seat *seat, const struct seat_events *events)
     timer_init(&seat->timer, on_timer);
 }
 
+/* What came by IPv4 to a socket for both is an IPv4 address again. */
+static void unmap(struct seat *seat)
+{
+    struct sockaddr_in6 mapped = seat->peer.in6;
+
+    if (!IN6_IS_ADDR_V4MAPPED(&mapped.sin6_addr))
+        return;
+    memset(&seat->peer, 0, sizeof(seat->peer));
+    seat->peer.in4.sin_family = AF_INET;
+    seat->peer.in4.sin_port = mapped.sin6_port;
+    memcpy(&seat->peer.in4.sin_addr, mapped.sin6_addr.s6_addr + 12, 4);
+}
+
 void seat_keep_peer(struct seat *seat, const struct sockaddr_storage *peer)
 {
-    if (peer->ss_family == AF_INET)
+    if (peer->ss_family == AF_INET) {
         memcpy(&seat->peer.in4, peer, sizeof(seat->peer.in4));
-    else if (peer->ss_family == AF_INET6)
+    } else if (peer->ss_family == AF_INET6) {
         memcpy(&seat->peer.in6, peer, sizeof(seat->peer.in6));
+        unmap(seat);
+    }
 }
 
 int seat_accept(struct seat *seat, struct io *io, int fd, const struct sockaddr_storage *peer)

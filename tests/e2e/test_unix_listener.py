@@ -1,4 +1,4 @@
-"""Listeners on Unix sockets: who may use the file, and what becomes of it."""
+"""Listeners on Unix sockets: who may use the file, and what becomes of it. Listeners for both kinds of IP."""
 
 import grp
 import json
@@ -65,7 +65,28 @@ def test_unix_file_left_behind_is_replaced(listen):
     assert again == path and curl(path) == b"200"
 
 
+@pytest.mark.parametrize("dual", [True, False])
+def test_dual_stack(balance, demo, dual):
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            pytest.skip("no IPv6 here")
+    port = free_port()
+    ballast = balance(*demo().addresses, forwarded={"trusted": []}, listeners=[
+        {"address": f"127.0.0.1:{free_port()}"}, {"address": f"[::]:{port}", "dual_stack": dual}])
+    def fetch(host):
+        return subprocess.run(["curl", "-sS", "-g", f"http://{host}:{port}/headers"], capture_output=True, timeout=30,
+                              check=False).stdout.lower()
+    assert b"x-forwarded-for: ::1" in fetch("[::1]")
+    four = fetch("127.0.0.1")
+    assert (b"x-forwarded-for: 127.0.0.1" in four) == dual  # and not as ::ffff:127.0.0.1
+    lines = ballast.wait_access(2 if dual else 1)
+    assert sorted(line["client"] for line in lines) == (["127.0.0.1", "::1"] if dual else ["::1"])
+
+
 @pytest.mark.parametrize("listener, said", [
+    ({"address": "[::1]:8080", "dual_stack": True}, "is for [::]"),
     ({"address": "8080", "mode": "0660"}, "are for Unix sockets"),
     ({"address": "unix:/tmp/x.sock", "mode": "rw"}, "is no mode"),
     ({"address": "unix:/tmp/x.sock", "mode": "0680"}, "is no mode"),
