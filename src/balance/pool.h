@@ -25,11 +25,15 @@ enum { POOL_WEIGHT_MAX = 256, POOL_SLOTS_MAX = 1 << 20, POOL_SLOTS_PER_MS = 1000
 /* What an operator said of a worker, beside its health: that is the probes' alone. */
 enum worker_mode { WORKER_READY, WORKER_DRAIN, WORKER_DISABLED };
 
-struct worker {
-    /* fixed after init */
-    uint32_t index;  /* over all pools: the place of its counters and idle connections */
+/* What it is called, which other workers' addresses have a say in. */
+struct worker_label {
     struct str name; /* for people, and the label `worker` in the metrics */
     struct str id;   /* in metric names: worker_<id>_alive */
+};
+
+struct worker {
+    /* fixed after init */
+    uint32_t index; /* over all pools: the place of its counters and idle connections */
     struct str pool_name;
     struct str address;
     struct sock_addr addr;
@@ -39,6 +43,11 @@ struct worker {
     /* shared: written by the control thread, but for speaks_h2 and idle_age */
     _Atomic bool alive;   /* by probes alone */
     _Atomic bool removed; /* no longer in the configuration */
+    /* By the newest configuration; one that was read stays good. */
+    const struct worker_label *_Atomic label;
+    /* Of a removed one: who bears its name now, and whose counters its own are told with. NULL: it speaks for itself.
+     */
+    struct worker *_Atomic heir;
     /* Of connections that begin, probes too; NULL: plain. Lives as long as the configuration that brought it. */
     const struct transport_use *_Atomic transport;
     _Atomic uint8_t protocol;       /* enum worker_protocol: of connections that begin, probes too */
@@ -61,6 +70,17 @@ static inline uint32_t worker_weight(const struct worker *worker)
     uint32_t change = atomic_load_explicit(&worker->weight_change, memory_order_relaxed);
 
     return change ? change : worker->weight;
+}
+
+/* Any thread. */
+static inline struct str worker_name(const struct worker *worker)
+{
+    return atomic_load_explicit(&worker->label, memory_order_acquire)->name;
+}
+
+static inline struct str worker_id(const struct worker *worker)
+{
+    return atomic_load_explicit(&worker->label, memory_order_acquire)->id;
 }
 
 /* What a connection to it speaks that begins now. Any thread. */

@@ -432,6 +432,14 @@ static void halt(struct probe *probe)
     io_timer_fini(probe->prober->options.io, &probe->timer);
 }
 
+/* What was known of one that comes back is long ago; under the lock. */
+static void forget(struct prober *prober, struct probe *probe)
+{
+    probe->health = (struct health){.state = HEALTH_UNKNOWN};
+    atomic_store(&probe->worker->alive, false);
+    pool_publish(probe->worker->pool);
+}
+
 /* Kept ones keep state, connection and schedule, unless that is longer than it may be now. */
 static void add_worker(struct prober *prober, struct worker *worker)
 {
@@ -442,6 +450,8 @@ static void add_worker(struct prober *prober, struct worker *worker)
         init_probe(prober, probe, worker);
     else if (!probe->retired && (probe->asking || probe->paused || !prober->started || probe->timer.due_ms <= most_ms))
         return;
+    if (probe->retired)
+        forget(prober, probe);
     probe->retired = false;
     if (prober->started && !probe->paused)
         set_timer_in(probe, prober->starts++ / PROBE_STARTS_PER_MS);

@@ -5,10 +5,17 @@
 
 enum { BUCKETS = 4096 };
 
+struct roster_label {
+    struct worker_label label; /* first */
+    struct roster_label *next;
+    char texts[];
+};
+
 struct roster_worker {
     struct worker worker; /* first */
     struct str given_name;
-    struct roster_worker *next;
+    struct roster_label *labels; /* all that it ever had */
+    struct roster_worker *next, *next_of_name;
     char texts[];
 };
 
@@ -19,24 +26,39 @@ struct roster_pool {
     char text[];
 };
 
+static struct roster_worker *of_worker(struct worker *worker)
+{
+    return CONTAINER_OF(worker, struct roster_worker, worker);
+}
+
 int roster_init(struct roster *roster)
 {
     *roster = (struct roster){.known = 0};
     table_init(&roster->buckets, sizeof(struct roster_worker *));
+    table_init(&roster->names, sizeof(struct roster_worker *));
     table_init(&roster->workers, sizeof(struct worker *));
-    return table_grow(&roster->buckets, BUCKETS);
+    int error = table_grow(&roster->buckets, BUCKETS);
+    return error ? error : table_grow(&roster->names, BUCKETS);
 }
 
 void roster_fini(struct roster *roster)
 {
-    for (uint32_t i = 0; i < roster->known; i++)
-        lines_give(CONTAINER_OF(roster_at(roster, i), struct roster_worker, worker));
+    for (uint32_t i = 0; i < roster->known; i++) {
+        struct roster_worker *known = of_worker(roster_at(roster, i));
+        while (known->labels) {
+            struct roster_label *label = known->labels;
+            known->labels = label->next;
+            lines_give(label);
+        }
+        lines_give(known);
+    }
     while (roster->pools) {
         struct roster_pool *pool = roster->pools;
         roster->pools = pool->next;
         lines_give(pool);
     }
     table_fini(&roster->buckets);
+    table_fini(&roster->names);
     table_fini(&roster->workers);
     roster->known = 0;
 }
@@ -75,7 +97,7 @@ static struct str keep(char **at, struct str text)
 
 static struct roster_worker *make(const struct roster_entry *entry)
 {
-    size_t bytes = entry->pool_name.n + entry->address.n + entry->given_name.n + entry->name.n + entry->id.n + 5;
+    size_t bytes = entry->pool_name.n + entry->address.n + entry->given_name.n + 3;
     struct roster_worker *made = lines_take(1, sizeof(*made) + bytes);
     if (!made)
         return NULL;
@@ -83,22 +105,34 @@ static struct roster_worker *make(const struct roster_entry *entry)
     made->worker.pool_name = keep(&at, entry->pool_name);
     made->worker.address = keep(&at, entry->address);
     made->given_name = keep(&at, entry->given_name);
-    made->worker.name = keep(&at, entry->name);
-    made->worker.id = keep(&at, entry->id);
     made->worker.addr = *entry->addr;
     made->worker.weight = 1;
     return made;
 }
 
-int roster_find(struct roster *roster, const struct roster_entry *entry, struct worker **ret_worker)
+static int find_label(struct roster_worker *known, const struct roster_entry *entry,
+                      const struct worker_label **ret_label)
 {
-    struct roster_worker **bucket = bucket_of(roster, entry);
+    struct roster_label *label = known->labels;
 
-    for (struct roster_worker *known = *bucket; known; known = known->next)
-        if (is_that(known, entry)) {
-            *ret_worker = &known->worker;
-            return 0;
-        }
+    while (label && (!str_eq(label->label.name, entry->name) || !str_eq(label->label.id, entry->id)))
+        label = label->next;
+    if (!label) {
+        label = lines_take(1, sizeof(*label) + entry->name.n + entry->id.n + 2);
+        if (!label)
+            return -ERR_NO_MEMORY;
+        char *at = label->texts;
+        label->label = (struct worker_label){keep(&at, entry->name), keep(&at, entry->id)};
+        label->next = known->labels;
+        known->labels = label;
+    }
+    *ret_label = &label->label;
+    return 0;
+}
+
+static int add(struct roster *roster, const struct roster_entry *entry, struct roster_worker **bucket,
+               struct roster_worker **ret_made)
+{
     int error = table_grow(&roster->workers, roster->known + 1);
     if (error)
         return error;
@@ -109,7 +143,25 @@ int roster_find(struct roster *roster, const struct roster_entry *entry, struct 
     made->next = *bucket;
     *bucket = made;
     *(struct worker **)table_at(&roster->workers, made->worker.index) = &made->worker;
-    *ret_worker = &made->worker;
+    *ret_made = made;
+    return 0;
+}
+
+int roster_find(struct roster *roster, const struct roster_entry *entry, struct worker **ret_worker,
+                const struct worker_label **ret_label)
+{
+    struct roster_worker **bucket = bucket_of(roster, entry), *known = *bucket;
+
+    while (known && !is_that(known, entry))
+        known = known->next;
+    int error = known ? 0 : add(roster, entry, bucket, &known);
+    if (!error)
+        error = find_label(known, entry, ret_label);
+    if (error)
+        return error;
+    if (!atomic_load(&known->worker.label))
+        atomic_store(&known->worker.label, *ret_label);
+    *ret_worker = &known->worker;
     return 0;
 }
 
@@ -133,8 +185,33 @@ int roster_turn(struct roster *roster, struct str pool_name, _Atomic uint64_t **
     return 0;
 }
 
+/* Whoever bears a name first, those of the configuration before those that were removed, speaks for the others. */
+static void find_heirs(struct roster *roster, bool removed)
+{
+    for (uint32_t i = roster->known; i-- > 0;) {
+        struct worker *worker = roster_at(roster, i);
+        if (atomic_load(&worker->removed) != removed)
+            continue;
+        struct roster_worker **first =
+            table_at(&roster->names, mix(mix(2166136261U, worker->pool_name), worker_name(worker)) % BUCKETS);
+        struct roster_worker *other = *first;
+        while (other && (!str_eq(other->worker.pool_name, worker->pool_name) ||
+                         !str_eq(worker_name(&other->worker), worker_name(worker))))
+            other = other->next_of_name;
+        atomic_store(&worker->heir, other ? &other->worker : NULL);
+        if (other)
+            continue;
+        of_worker(worker)->next_of_name = *first;
+        *first = of_worker(worker);
+    }
+}
+
 void roster_publish(struct roster *roster)
 {
+    find_heirs(roster, false);
+    find_heirs(roster, true);
+    for (uint32_t i = 0; i < BUCKETS; i++)
+        *(struct roster_worker **)table_at(&roster->names, i) = NULL;
     atomic_store(&roster->count, roster->known);
 }
 

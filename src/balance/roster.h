@@ -16,6 +16,7 @@ struct roster_pool;
 struct roster {
     /* control thread only */
     struct table buckets; /* of chains by the hash of an identity */
+    struct table names;   /* likewise by the hash of a pool's and a worker's name; empty between two calls */
     struct roster_pool *pools;
     uint32_t known; /* workers, those of a configuration that is not yet in use included */
     /* shared: read up to count */
@@ -28,7 +29,7 @@ struct roster_entry {
     struct str pool_name;
     struct str address;
     struct str given_name; /* empty: it has none of its own */
-    struct str name, id;   /* it gets these when it is new, and keeps what it had when it is not */
+    struct str name, id;
     const struct sock_addr *addr;
 };
 
@@ -36,12 +37,14 @@ struct roster_entry {
 MUST_CHECK int roster_init(struct roster *roster);
 /* Frees all workers. */
 void roster_fini(struct roster *roster);
-/* The worker of this identity, made if there is none. It is not yet seen by others: see roster_publish. 0,
- * -ERR_NO_MEMORY, -ERR_FULL. */
-MUST_CHECK int roster_find(struct roster *roster, const struct roster_entry *entry, struct worker **ret_worker);
+/* The worker of this identity, made if there is none, and what the entry calls it: that is for worker->label, and lives
+ * as long as the worker. A new one is not yet seen by others: see roster_publish. 0, -ERR_NO_MEMORY, -ERR_FULL. */
+MUST_CHECK int roster_find(struct roster *roster, const struct roster_entry *entry, struct worker **ret_worker,
+                           const struct worker_label **ret_label);
 /* The turn that all pools of this name share. 0 or -ERR_NO_MEMORY. */
 MUST_CHECK int roster_turn(struct roster *roster, struct str pool_name, _Atomic uint64_t **ret_turn);
-/* All that are known may be read by others from now on. */
+/* All that are known may be read by others from now on. Labels and `removed` are as they shall be; removed ones get
+ * their heirs. */
 void roster_publish(struct roster *roster);
 /* Any thread. */
 uint32_t roster_count(const struct roster *roster);

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/region.h"
+
 struct arena_block {
     struct arena_block *next;
     size_t room;
@@ -28,9 +30,14 @@ void arena_init(struct arena *arena, size_t max_bytes)
     *arena = (struct arena){.max_bytes = max_bytes};
 }
 
-static void arena_free_blocks(struct arena_block *block)
+void arena_init_in(struct arena *arena, struct region *region, size_t max_bytes)
 {
-    while (block) {
+    *arena = (struct arena){.max_bytes = max_bytes, .region = region};
+}
+
+static void arena_free_blocks(const struct arena *arena, struct arena_block *block)
+{
+    while (block && !arena->region) {
         struct arena_block *next = block->next;
         free(block);
         block = next;
@@ -39,8 +46,8 @@ static void arena_free_blocks(struct arena_block *block)
 
 void arena_fini(struct arena *arena)
 {
-    arena_free_blocks(arena->first);
-    arena_init(arena, arena->max_bytes);
+    arena_free_blocks(arena, arena->first);
+    arena_init_in(arena, arena->region, arena->max_bytes);
 }
 
 void arena_reset(struct arena *arena)
@@ -54,7 +61,7 @@ void arena_reset(struct arena *arena)
         arena_fini(arena);
         return;
     }
-    arena_free_blocks(first->next);
+    arena_free_blocks(arena, first->next);
     first->next = NULL;
     first->used = 0;
     arena->current = first;
@@ -63,7 +70,8 @@ void arena_reset(struct arena *arena)
 static struct arena_block *arena_add_block(struct arena *arena, size_t n)
 {
     size_t room = n > ARENA_BLOCK_ROOM ? n : ARENA_BLOCK_ROOM;
-    struct arena_block *block = malloc(sizeof(*block) + room);
+    size_t bytes = sizeof(struct arena_block) + room;
+    struct arena_block *block = arena->region ? region_take(arena->region, bytes) : malloc(bytes);
     if (!block)
         return NULL;
     *block = (struct arena_block){.room = room};

@@ -11,16 +11,20 @@
 #include "base/str.h"
 
 struct arena_block;
+struct region;
 
 struct arena {
     struct arena_block *first;
     struct arena_block *current;
-    size_t bytes;     /* handed out since the last reset */
-    size_t max_bytes; /* arena_take fails above it */
+    size_t bytes;          /* handed out since the last reset */
+    size_t max_bytes;      /* arena_take fails above it */
+    struct region *region; /* where blocks are; NULL: of malloc */
 };
 
 /* Takes no memory yet. */
 void arena_init(struct arena *arena, size_t max_bytes);
+/* The same in a region, which must outlive what is taken; what is given back is the region's to reset. */
+void arena_init_in(struct arena *arena, struct region *region, size_t max_bytes);
 void arena_fini(struct arena *arena);
 /* Everything taken is given back; the first block is kept. */
 void arena_reset(struct arena *arena);

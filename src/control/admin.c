@@ -205,6 +205,11 @@ void admin_on_wake(struct admin *admin)
     admin_traffic_look(admin);
 }
 
+void admin_set_config(struct admin *admin, const struct config *config)
+{
+    admin->options.config = config;
+}
+
 void admin_note_stopping(struct admin *admin)
 {
     admin->stopping = true;

@@ -16,6 +16,7 @@
 #include "control/pulse.h"
 
 struct live_stream;
+struct reload;
 
 enum { ADMIN_CHANGES = 16 }; /* of a worker's state, that are remembered */
 
@@ -40,6 +41,7 @@ struct admin_options {
     uint32_t reactor_count;
     struct prober *prober;
     struct journal *journal;
+    struct reload *reload;
 };
 
 struct admin {
@@ -64,6 +66,8 @@ void admin_note_health(struct admin *admin, const struct worker *worker, bool up
 void admin_on_wake(struct admin *admin);
 /* Before anything is counted for workers with an index up to `workers`. 0 or -ERR_NO_MEMORY. */
 MUST_CHECK int admin_grow(struct admin *admin, uint32_t workers);
+/* Another configuration is in use. */
+void admin_set_config(struct admin *admin, const struct config *config);
 /* The server has been told to stop: it goes on telling, and says so. */
 void admin_note_stopping(struct admin *admin);
 /* Closes everything; no reactor runs any more. */

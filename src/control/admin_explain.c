@@ -69,7 +69,7 @@ static json_t *workers_json(struct admin *admin, const struct pool *pool, const 
         const struct worker *worker = pool->workers[i];
         json_t *json = json_object();
         say_why(admin, worker, worker == chosen, why, sizeof(why));
-        admin_set_str(json, "name", worker->name);
+        admin_set_str(json, "name", worker_name(worker));
         admin_set(json, "chosen", json_boolean(worker == chosen));
         admin_set(json, "why", json_string(why));
         (void)json_array_append_new(list, json);
@@ -106,7 +106,7 @@ static void put_answer(json_t *json, const struct pool *pool, const struct worke
         (void)snprintf(sentence, sizeof(sentence), "Ballast answers %d: %s", err_http_status(error),
                        err_sentence(error));
     else
-        (void)snprintf(sentence, sizeof(sentence), "Worker %.*s of pool %.*s is asked.", STR_ARG(worker->name),
+        (void)snprintf(sentence, sizeof(sentence), "Worker %.*s of pool %.*s is asked.", STR_ARG(worker_name(worker)),
                        STR_ARG(pool->name));
     admin_set(json, "answer", json_string(sentence));
     admin_set(json, "status", json_integer(is_metrics ? 200 : error ? err_http_status(error) : 0));
@@ -154,7 +154,7 @@ json_t *admin_explain_json(struct admin *admin, const struct explain_request *re
         put_answer(json, pool, worker, is_metrics);
     admin_set(json, "route", route_json(&rules->routes, route));
     admin_set_str(json, "pool", pool ? pool->name : STR(""));
-    admin_set_str(json, "worker", worker ? worker->name : STR(""));
+    admin_set_str(json, "worker", worker ? worker_name(worker) : STR(""));
     admin_set(json, "workers", workers_json(admin, pool, worker));
     return json;
 }

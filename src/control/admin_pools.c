@@ -102,8 +102,8 @@ static json_t *worker_json(const struct admin *admin, const struct worker *worke
     bool is_down = health.state == HEALTH_UNKNOWN && changed && !change_of(admin, worker, 0)->up &&
                    atomic_load(&worker->mode) != WORKER_DISABLED;
     admin_set_str(json, "pool", worker->pool->name);
-    admin_set_str(json, "name", worker->name);
-    admin_set_str(json, "id", worker->id);
+    admin_set_str(json, "name", worker_name(worker));
+    admin_set_str(json, "id", worker_id(worker));
     admin_set_str(json, "address", worker->address);
     admin_set(json, "state", json_string(is_down ? "down" : states[health.state]));
     admin_set(json, "since", admin_time(changed ? change_of(admin, worker, 0)->at_ns : 0));
@@ -285,7 +285,7 @@ static struct worker *find_worker(struct admin *admin, struct admin_call *call)
         return NULL;
     struct str name = admin_param(admin, call, "worker");
     for (uint32_t i = 0; i < pool->count; i++)
-        if (str_eq(pool->workers[i]->name, name))
+        if (str_eq(worker_name(pool->workers[i]), name))
             return pool->workers[i];
     admin_answer_error(call, 404, "no_such_worker", "The pool has no worker of that name.");
     return NULL;
@@ -356,11 +356,11 @@ static void carry_out(struct admin *admin, struct worker *worker, const struct o
     if (order->has_mode && order->mode != atomic_load(&worker->mode)) {
         pool_set_mode(worker->pool, worker, order->mode);
         prober_pause(admin->options.prober, worker, order->mode == WORKER_DISABLED);
-        log_info("worker's mode was changed", LOG_S("pool", worker->pool->name), LOG_S("worker", worker->name),
+        log_info("worker's mode was changed", LOG_S("pool", worker->pool->name), LOG_S("worker", worker_name(worker)),
                  LOG_Z("mode", admin_mode_word(worker)));
     }
     if (order->has_weight)
-        log_info("worker's weight was changed", LOG_S("pool", worker->pool->name), LOG_S("worker", worker->name),
+        log_info("worker's weight was changed", LOG_S("pool", worker->pool->name), LOG_S("worker", worker_name(worker)),
                  LOG_N("weight", order->weight), LOG_N("configured", worker->weight));
 }
 

@@ -96,7 +96,7 @@ static void take_exchange(void *context, const struct exchange_view *view)
     copy_text(row->host, sizeof(row->host), view->host);
     copy_text(row->target, sizeof(row->target), view->target);
     copy_text(row->pool, sizeof(row->pool), view->pool ? view->pool->name : STR(""));
-    copy_text(row->worker, sizeof(row->worker), view->worker ? view->worker->name : STR(""));
+    copy_text(row->worker, sizeof(row->worker), view->worker ? worker_name(view->worker) : STR(""));
 }
 
 static void take_client(void *context, const struct seat *seat, bool busy)

@@ -6,8 +6,6 @@
  */
 #include "control/config.h"
 
-#include <stdlib.h>
-
 #include "base/clock.h"
 #include "base/err.h"
 #include "control/config_check.h"
@@ -181,10 +179,12 @@ static int load_into(struct config *config, const struct origin *origin, const s
 static int load(const struct origin *origin, const struct config_flags *flags, struct config_errors *errors,
                 struct config **ret_config)
 {
-    struct config *config = calloc(1, sizeof(*config)); /* start-up only: and once a reload */
+    struct arena arena;
+    arena_init_in(&arena, flags->region, CONFIG_BYTES_MAX);
+    struct config *config = arena_take(&arena, sizeof(*config));
     if (config == NULL)
         return -ERR_NO_MEMORY;
-    arena_init(&config->arena, CONFIG_BYTES_MAX);
+    *config = (struct config){.arena = arena};
     int result = load_into(config, origin, flags, errors);
     config_errors_sort(errors);
     if (result != 0) {
@@ -215,7 +215,7 @@ void config_destroy(struct config **config)
 {
     if (*config == NULL)
         return;
-    arena_fini(&(*config)->arena);
-    free(*config); /* start-up only: and once a reload */
+    struct arena arena = (*config)->arena;
     *config = NULL;
+    arena_fini(&arena);
 }

@@ -16,6 +16,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "base/region.h"
 #include "base/sink.h"
 #include "base/str.h"
 #include "control/config_error.h"
@@ -280,6 +281,12 @@ struct config_tracing {
     enum config_tracing_incoming incoming;
 };
 
+struct config_reload {
+    struct config_place place;
+    uint32_t watch_ms; /* 0: off */
+    uint32_t max_failed_percent;
+};
+
 struct config_http2 {
     struct config_place place;
     bool enabled;
@@ -312,6 +319,7 @@ struct config {
     struct config_limits limits;
     struct config_timeouts timeouts;
     struct config_http2 http2;
+    struct config_reload reload;
     struct config_forwarded forwarded;
     struct config_admin admin;
     struct config_tracing tracing;
@@ -320,7 +328,7 @@ struct config {
     uint32_t watchdog_ms; /* 0: off */
     uint32_t threads;     /* 0: as many as there are processors */
     size_t worker_count;  /* of all pools */
-    struct arena arena;   /* of everything above */
+    struct arena arena;   /* of everything above, itself too */
 };
 
 /* What the command line adds; zero is none of it. Borrowed during the load only. */
@@ -335,7 +343,8 @@ struct config_flags {
     const char *admin;
     const char *admin_token;
     const char *admin_write;
-    bool sealed; /* no other file, no name look-up, no environment: for tests */
+    bool sealed;           /* no other file, no name look-up, no environment: for tests */
+    struct region *region; /* where the configuration is made; NULL: of malloc */
 };
 
 /* path NULL: the layout built in (listen on 80, workers on 127.0.0.1:3001 to 3003), unless flags name workers.
@@ -355,7 +364,7 @@ static inline bool config_has_admin(const struct config *config)
 {
     return config->admin.place.file != NULL;
 }
-/* Frees and nulls. */
+/* Frees and nulls; one in a region is the region's to reset. */
 void config_destroy(struct config **config);
 
 #endif

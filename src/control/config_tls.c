@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "control/config_file.h"
 
@@ -34,6 +35,18 @@ static int read_one(struct config *config, struct config_file *file, const struc
     return 0;
 }
 
+static int make_ticket_keys(struct config *config, struct config_file *file)
+{
+    char *keys = arena_take(&config->arena, TLS_TICKET_KEY_BYTES);
+
+    if (!keys)
+        return -ERR_NO_MEMORY;
+    if (getrandom(keys, TLS_TICKET_KEY_BYTES, 0) != TLS_TICKET_KEY_BYTES)
+        return -ERR_SYSTEM;
+    file->bytes = str_slice(keys, TLS_TICKET_KEY_BYTES);
+    return 0;
+}
+
 static int read_listener(struct config *config, struct config_tls *tls, struct config_errors *errors)
 {
     int error = 0;
@@ -50,6 +63,8 @@ static int read_listener(struct config *config, struct config_tls *tls, struct c
         error = read_one(config, &tls->client_ca, &tls->place, errors, "the authorities");
     if (!error)
         error = read_one(config, &tls->client_crl, &tls->place, errors, "the list of revoked certificates");
+    if (!error && tls->ticket_keys.path.n == 0)
+        error = make_ticket_keys(config, &tls->ticket_keys);
     return error ? error : read_one(config, &tls->ticket_keys, &tls->place, errors, "the ticket keys");
 }
 
@@ -129,6 +144,55 @@ int config_tls_pool(const struct config *config, size_t pool, struct tls_ctx **r
 
     *ret_ctx = NULL;
     return tls->enabled ? tls_client_create(&options, ret_ctx, why) : 0;
+}
+
+/* ---- comparing ---- */
+
+static bool same_file(const struct config_file *a, const struct config_file *b)
+{
+    return (a->bytes.p != NULL) == (b->bytes.p != NULL) && str_eq(a->bytes, b->bytes);
+}
+
+bool config_tls_same_listener(const struct config *a, size_t listener_a, const struct config *b, size_t listener_b)
+{
+    const struct config_tls *one = &a->listeners.items[listener_a].tls, *other = &b->listeners.items[listener_b].tls;
+    bool same = one->certificates.count == other->certificates.count && one->strict_sni == other->strict_sni &&
+                one->min_version == other->min_version && one->client_verify == other->client_verify &&
+                a->http2.enabled == b->http2.enabled && a->timeouts.tls_handshake_ms == b->timeouts.tls_handshake_ms &&
+                same_file(&one->client_ca, &other->client_ca) && same_file(&one->client_crl, &other->client_crl) &&
+                same_file(&one->ticket_keys, &other->ticket_keys);
+
+    for (size_t i = 0; same && i < one->certificates.count; i++) {
+        const struct config_certificate *mine = &one->certificates.items[i], *its = &other->certificates.items[i];
+        same = same_file(&mine->chain, &its->chain) && same_file(&mine->key, &its->key) &&
+               same_file(&mine->ocsp, &its->ocsp);
+    }
+    return same;
+}
+
+bool config_tls_same_pool(const struct config *a, size_t pool_a, const struct config *b, size_t pool_b)
+{
+    const struct config_worker_tls *one = &a->pools.items[pool_a].worker_tls,
+                                   *other = &b->pools.items[pool_b].worker_tls;
+
+    return one->enabled == other->enabled && one->verify == other->verify && str_eq(one->name, other->name) &&
+           a->timeouts.tls_handshake_ms == b->timeouts.tls_handshake_ms && same_file(&one->ca, &other->ca) &&
+           same_file(&one->certificate, &other->certificate) && same_file(&one->key, &other->key);
+}
+
+void config_tls_keep_tickets(const struct config *from, struct config *to)
+{
+    for (size_t i = 0; i < to->listeners.count; i++) {
+        struct config_listener *listener = &to->listeners.items[i];
+        for (size_t k = 0; k < from->listeners.count; k++) {
+            const struct config_listener *old = &from->listeners.items[k];
+            const struct config_file *keys = &old->tls.ticket_keys;
+            if (keys->path.n == 0 && keys->bytes.p && listener->tls.ticket_keys.path.n == 0 &&
+                listener->tls.ticket_keys.bytes.p &&
+                sock_addr_equal(&old->address.addr.storage, &listener->address.addr.storage))
+                memcpy((char *)(uintptr_t)listener->tls.ticket_keys.bytes.p, keys->bytes.p, TLS_TICKET_KEY_BYTES);
+        }
+    }
 }
 
 /* ---- the load ---- */

@@ -8,8 +8,8 @@
 
 enum { CONFIG_TLS_WARN_DAYS = 14 };
 
-/* Fills in the bytes of a checked configuration's files; adds to errors what cannot be used, and warns of certificates
- * that end soon. now_s: seconds since 1970. 0 or -ERR_NO_MEMORY. */
+/* Fills in the bytes of a checked configuration's files, and of ticket keys where no file has them; adds to errors what
+ * cannot be used, and warns of certificates that end soon. now_s: seconds since 1970. 0 or -ERR_NO_MEMORY. */
 MUST_CHECK int config_tls_load(struct config *config, struct config_errors *errors, int64_t now_s);
 /* What connections of a listener, or to the workers of a pool, go by; the caller's reference. NULL: no TLS there. 0,
  * -ERR_NO_MEMORY, or -ERR_CONFIG with a sentence in why: never for what was loaded. */
@@ -17,5 +17,12 @@ MUST_CHECK int config_tls_listener(const struct config *config, size_t listener,
                                    char why[TLS_WHY_MAX]);
 MUST_CHECK int config_tls_pool(const struct config *config, size_t pool, struct tls_ctx **ret_ctx,
                                char why[TLS_WHY_MAX]);
+
+/* Ticket keys that were made here, not read, are those of `from` in `to` too, for listeners at the same address:
+ * sessions outlive a reload, and a crash after it. `to` is not yet in use. */
+void config_tls_keep_tickets(const struct config *from, struct config *to);
+/* Would connections go by the same? By what files hold, not by their names. */
+bool config_tls_same_listener(const struct config *a, size_t listener_a, const struct config *b, size_t listener_b);
+bool config_tls_same_pool(const struct config *a, size_t pool_a, const struct config *b, size_t pool_b);
 
 #endif

@@ -27,6 +27,7 @@
 #define STRUCT_LIMITS         struct config_limits
 #define STRUCT_TIMEOUTS       struct config_timeouts
 #define STRUCT_HTTP2          struct config_http2
+#define STRUCT_RELOAD         struct config_reload
 #define STRUCT_FORWARDED      struct config_forwarded
 #define STRUCT_SYSLOG         struct config_syslog
 #define STRUCT_TRACING        struct config_tracing

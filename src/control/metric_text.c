@@ -22,10 +22,13 @@ static const struct {
 
 struct page {
     const struct metric_sources *sources;
+    const struct snapshot *snapshot;
     struct bufq *out;
     int error; /* the first one; nothing is written after it */
     struct account_totals totals;
     uint32_t count; /* of workers: all that were ever known */
+    uint32_t *told; /* indexes of those that speak for themselves, with what their namesakes counted before */
+    uint32_t told_count;
     struct account_worker *workers;
 };
 
@@ -50,6 +53,12 @@ static const struct worker *worker_of(const struct page *page, uint32_t index)
     return roster_at(page->sources->roster, index);
 }
 
+/* Gone from the configuration: what it counted is told as long as the process lives, how it is not. */
+static bool is_gone(const struct page *page, uint32_t index)
+{
+    return atomic_load(&worker_of(page, index)->removed);
+}
+
 /* ---- the lines that were asked for ---- */
 
 static void put_plain(struct page *page)
@@ -59,9 +68,13 @@ static void put_plain(struct page *page)
     put(page, "requests_total %llu\nrequests_failed %llu\nrequests_active %llu\n", (ull)totals->total,
         (ull)totals->failed, (ull)totals->active);
     for (uint32_t i = 0; i < page->count; i++)
-        put(page, "worker_%.*s_alive %d\n", STR_ARG(worker_of(page, i)->id), atomic_load(&worker_of(page, i)->alive));
+        if (!is_gone(page, i))
+            put(page, "worker_%.*s_alive %d\n", STR_ARG(worker_id(worker_of(page, i))),
+                atomic_load(&worker_of(page, i)->alive));
     for (uint32_t i = 0; i < page->count; i++)
-        put(page, "worker_%.*s_requests %llu\n", STR_ARG(worker_of(page, i)->id), (ull)page->workers[i].dispatches);
+        if (!is_gone(page, i))
+            put(page, "worker_%.*s_requests %llu\n", STR_ARG(worker_id(worker_of(page, i))),
+                (ull)page->workers[i].dispatches);
     put(page, "requests_ok %llu\nrequests_aborted %llu\n", (ull)totals->ok, (ull)totals->aborted);
 }
 
@@ -75,10 +88,11 @@ static void put_plain_help(struct page *page)
               "# HELP requests_ok Requests answered whole.\n"
               "# HELP requests_aborted Requests whose client left or stopped reading.\n");
     for (uint32_t i = 0; i < page->count; i++)
-        put(page,
-            "# HELP worker_%.*s_alive Whether it is healthy: 1 or 0.\n"
-            "# HELP worker_%.*s_requests Requests sent to it.\n",
-            STR_ARG(worker_of(page, i)->id), STR_ARG(worker_of(page, i)->id));
+        if (!is_gone(page, i))
+            put(page,
+                "# HELP worker_%.*s_alive Whether it is healthy: 1 or 0.\n"
+                "# HELP worker_%.*s_requests Requests sent to it.\n",
+                STR_ARG(worker_id(worker_of(page, i))), STR_ARG(worker_id(worker_of(page, i))));
 }
 
 /* ---- labelled series ---- */
@@ -117,23 +131,37 @@ static struct label quoted(struct str value)
 static void put_requests(struct page *page)
 {
     put_head(page, METRIC_REQUESTS);
-    for (uint32_t i = 0; i < page->count; i++)
+    for (uint32_t t = 0; t < page->told_count; t++) {
+        uint32_t i = page->told[t];
+        struct label pool = quoted(worker_of(page, i)->pool_name), name = quoted(worker_name(worker_of(page, i)));
         for (unsigned c = 1; c < ACCOUNT_CLASSES; c++)
             put(page, "%s{pool=\"%s\",worker=\"%s\",code_class=\"%uxx\"} %llu\n", metrics[METRIC_REQUESTS].name,
-                quoted(worker_of(page, i)->pool_name).text, quoted(worker_of(page, i)->name).text, c + 1,
-                (ull)page->workers[i].answers[c]);
+                pool.text, name.text, c + 1, (ull)page->workers[i].answers[c]);
+    }
     for (unsigned c = 1; c < ACCOUNT_CLASSES; c++)
         put(page, "%s{pool=\"\",worker=\"\",code_class=\"%uxx\"} %llu\n", metrics[METRIC_REQUESTS].name, c + 1,
             (ull)page->totals.own_answers[c]);
 }
 
-static void put_by_worker(struct page *page, enum metric_id id,
-                          uint64_t (*value)(const struct page *page, uint32_t index))
+static void put_of_worker(struct page *page, enum metric_id id, uint32_t index, uint64_t value)
+{
+    put(page, "%s{pool=\"%s\",worker=\"%s\"} %llu\n", metrics[id].name, quoted(worker_of(page, index)->pool_name).text,
+        quoted(worker_name(worker_of(page, index))).text, (ull)value);
+}
+
+static void put_counts(struct page *page, enum metric_id id, uint64_t (*value)(const struct page *page, uint32_t index))
+{
+    put_head(page, id);
+    for (uint32_t t = 0; t < page->told_count; t++)
+        put_of_worker(page, id, page->told[t], value(page, page->told[t]));
+}
+
+static void put_states(struct page *page, enum metric_id id, uint64_t (*value)(const struct page *page, uint32_t index))
 {
     put_head(page, id);
     for (uint32_t i = 0; i < page->count; i++)
-        put(page, "%s{pool=\"%s\",worker=\"%s\"} %llu\n", metrics[id].name, quoted(worker_of(page, i)->pool_name).text,
-            quoted(worker_of(page, i)->name).text, (ull)value(page, i));
+        if (!is_gone(page, i))
+            put_of_worker(page, id, i, value(page, i));
 }
 
 static uint64_t dispatches_of(const struct page *page, uint32_t index)
@@ -175,9 +203,10 @@ static void put_idle_close(struct page *page)
     put_head(page, METRIC_IDLE_CLOSE);
     for (uint32_t i = 0; i < page->count; i++) {
         const struct worker *worker = worker_of(page, i);
-        put(page, "%s{pool=\"%s\",worker=\"%s\"} %.3f\n", metrics[METRIC_IDLE_CLOSE].name,
-            quoted(worker->pool_name).text, quoted(worker->name).text,
-            (double)idle_age_learned_ms(&worker->idle_age) / 1e3);
+        if (!is_gone(page, i))
+            put(page, "%s{pool=\"%s\",worker=\"%s\"} %.3f\n", metrics[METRIC_IDLE_CLOSE].name,
+                quoted(worker->pool_name).text, quoted(worker_name(worker)).text,
+                (double)idle_age_learned_ms(&worker->idle_age) / 1e3);
     }
 }
 
@@ -245,21 +274,19 @@ static void put_proxied(struct page *page)
 static void put_tls(struct page *page)
 {
     static const char *const results[TLS_NOTES] = {"full", "resumed", "failed", "refused"};
-    const struct config_listeners *listeners = &page->sources->snapshot->config->listeners;
 
     put_head(page, METRIC_TLS_HANDSHAKES);
     for (int i = 0; i < TLS_NOTES; i++)
         put(page, "%s{result=\"%s\"} %llu\n", metrics[METRIC_TLS_HANDSHAKES].name, results[i],
             (ull)page->totals.handshakes[i]);
-    for (size_t i = 0, seen = 0; i < listeners->count; i++) {
-        const struct config_listener *listener = &listeners->items[i];
-        const struct tls_ctx *context = page->sources->snapshot->listeners[i];
-        for (size_t k = 0; context && k < tls_ctx_certificates(context); k++) {
+    for (size_t i = 0, seen = 0; i < page->snapshot->listener_count; i++) {
+        const struct snapshot_listener *listener = &page->snapshot->listeners[i];
+        for (size_t k = 0; listener->tls && k < tls_ctx_certificates(listener->tls); k++) {
             if (seen++ == 0)
                 put_head(page, METRIC_TLS_CERT_EXPIRY);
             put(page, "%s{listener=\"%s\",certificate=\"%s\"} %lld\n", metrics[METRIC_TLS_CERT_EXPIRY].name,
-                quoted(listener->address.text).text, quoted(listener->tls.certificates.items[k].chain.path).text,
-                (long long)tls_ctx_not_after_s(context, k));
+                quoted(listener->address).text, quoted(listener->certificates[k]).text,
+                (long long)tls_ctx_not_after_s(listener->tls, k));
         }
     }
 }
@@ -298,7 +325,9 @@ static void put_probes(struct page *page)
     put_head(page, METRIC_PROBES);
     for (uint32_t i = 0; i < page->count; i++) {
         const struct worker *worker = worker_of(page, i);
-        struct label pool = quoted(worker->pool_name), name = quoted(worker->name);
+        struct label pool = quoted(worker->pool_name), name = quoted(worker_name(worker));
+        if (is_gone(page, i))
+            continue;
         prober_read(page->sources->prober, worker, &health, &stats);
         put(page, "%s{pool=\"%s\",worker=\"%s\",result=\"good\"} %llu\n", metrics[METRIC_PROBES].name, pool.text,
             name.text, (ull)(stats.probes - stats.failures));
@@ -308,7 +337,9 @@ static void put_probes(struct page *page)
     put_head(page, METRIC_PROBE_DURATION);
     for (uint32_t i = 0; i < page->count; i++) {
         const struct worker *worker = worker_of(page, i);
-        struct label pool = quoted(worker->pool_name), name = quoted(worker->name);
+        struct label pool = quoted(worker->pool_name), name = quoted(worker_name(worker));
+        if (is_gone(page, i))
+            continue;
         prober_read(page->sources->prober, worker, &health, &stats);
         put(page, "%s_sum{pool=\"%s\",worker=\"%s\"} %.6f\n", metrics[METRIC_PROBE_DURATION].name, pool.text, name.text,
             (double)stats.took_us_sum / 1e6);
@@ -350,8 +381,8 @@ static void put_page(struct page *page)
     put(page, "%s{version=\"%s\"} 1\n", metrics[METRIC_BUILD_INFO].name, BALLAST_VERSION);
     put_single(page, METRIC_START_TIME, (uint64_t)page->sources->started_s);
     put_requests(page);
-    put_by_worker(page, METRIC_DISPATCHES, dispatches_of);
-    put_by_worker(page, METRIC_BROKEN, broken_of);
+    put_counts(page, METRIC_DISPATCHES, dispatches_of);
+    put_counts(page, METRIC_BROKEN, broken_of);
     put_by_reason(page, METRIC_FAILURES, totals->by_reason, ERR_NO_WORKER);
     put_by_reason(page, METRIC_RETRIES, totals->retries, ERR_CONNECT_REFUSED);
     put_retries_refused(page);
@@ -370,9 +401,9 @@ static void put_page(struct page *page)
     put_single(page, METRIC_HEADS_LOST, totals->heads_lost);
     put_idle_close(page);
     put_http2(page, &totals->h2);
-    put_by_worker(page, METRIC_WORKER_UP, up_of);
-    put_by_worker(page, METRIC_WORKER_TAKES, takes_of);
-    put_by_worker(page, METRIC_WORKER_WEIGHT, weight_of);
+    put_states(page, METRIC_WORKER_UP, up_of);
+    put_states(page, METRIC_WORKER_TAKES, takes_of);
+    put_states(page, METRIC_WORKER_WEIGHT, weight_of);
     put_probes(page);
     put_dropped(page);
     put_spans(page);
@@ -399,13 +430,38 @@ static int add_up(struct page *page)
     return 0;
 }
 
-int metric_text_write(const struct metric_sources *sources, struct bufq *out)
+/* What removed workers counted goes to those that bear their names now. */
+static int fold(struct page *page)
 {
-    struct page page = {.sources = sources, .out = out};
+    page->told = calloc(page->count + 1, sizeof(*page->told)); /* not per request: once a scrape */
+    if (!page->told)
+        return -ERR_NO_MEMORY;
+    for (uint32_t i = 0; i < page->count; i++) {
+        const struct worker *heir = atomic_load(&worker_of(page, i)->heir);
+        const struct account_worker *from = &page->workers[i];
+        if (!heir) {
+            page->told[page->told_count++] = i;
+            continue;
+        }
+        struct account_worker *to = &page->workers[heir->index];
+        to->dispatches += from->dispatches;
+        to->broken += from->broken;
+        for (unsigned c = 0; c < ACCOUNT_CLASSES; c++)
+            to->answers[c] += from->answers[c];
+    }
+    return 0;
+}
+
+int metric_text_write(const struct metric_sources *sources, const struct snapshot *snapshot, struct bufq *out)
+{
+    struct page page = {.sources = sources, .snapshot = snapshot, .out = out};
     int error = add_up(&page);
+    if (!error)
+        error = fold(&page);
 
     if (!error)
         put_page(&page);
     free(page.workers); /* not per request: see add_up */
+    free(page.told);    /* not per request: see fold */
     return error ? error : page.error;
 }

@@ -22,7 +22,8 @@ struct metric_sources {
     int64_t started_s;
 };
 
-/* Any thread. 0 or -ERR_NO_MEMORY. */
-MUST_CHECK int metric_text_write(const struct metric_sources *sources, struct bufq *out);
+/* Any thread that holds the snapshot, whose listeners are told of. 0 or -ERR_NO_MEMORY. */
+MUST_CHECK int metric_text_write(const struct metric_sources *sources, const struct snapshot *snapshot,
+                                 struct bufq *out);
 
 #endif

@@ -11,6 +11,7 @@
 #include "control/admin.h"
 #include "control/logs.h"
 #include "control/notify.h"
+#include "control/reload.h"
 #include "control/signal.h"
 #include "control/snapshot.h"
 #include "control/span_export.h"
@@ -32,6 +33,7 @@ struct server {
     struct journal *journal; /* NULL, as the next: no administration API */
     struct admin *admin;
     struct logs logs;
+    struct reload *reload;
     struct reactor **reactors;
     const struct account **accounts;
     uint32_t created, started; /* reactors */
@@ -68,10 +70,10 @@ static void on_health_change(void *context, struct worker *worker, enum health_c
     if (server->admin)
         admin_note_health(server->admin, worker, change == HEALTH_WENT_UP, text);
     if (change == HEALTH_WENT_UP)
-        log_info("worker is up", LOG_S("pool", worker->pool->name), LOG_S("worker", worker->name),
+        log_info("worker is up", LOG_S("pool", worker->pool->name), LOG_S("worker", worker_name(worker)),
                  LOG_S("address", worker->address), LOG_S("cause", text), LOG_N("alive", pool_alive(worker->pool)));
     else
-        log_warn("worker is down", LOG_S("pool", worker->pool->name), LOG_S("worker", worker->name),
+        log_warn("worker is down", LOG_S("pool", worker->pool->name), LOG_S("worker", worker_name(worker)),
                  LOG_S("address", worker->address), LOG_S("cause", text), LOG_N("alive", pool_alive(worker->pool)));
 }
 
@@ -166,8 +168,10 @@ static void on_wake(void *context)
         logs_reopen(&server->logs);
         io_timer_set(server->io, &server->reopen_timer, io_now_ms(server->io));
     }
-    if (signals & (SIGNAL_RELOAD | SIGNAL_UPGRADE))
-        log_warn("this version cannot reload or upgrade in place: stop it and start it again");
+    if (server->reload)
+        reload_on_wake(server->reload); /* the keeper's signals say that there is a message */
+    if ((signals & (SIGNAL_RELOAD | SIGNAL_UPGRADE)) && server->options.link < 0)
+        log_warn("without its keeper (--no-keeper) the server cannot reload or upgrade: stop it and start it again");
 }
 
 static void on_reactor_stopped(void *context)
@@ -180,9 +184,10 @@ static void on_reactor_stopped(void *context)
 
 static int write_metrics(void *context, struct bufq *out)
 {
-    struct server *server = context;
+    const struct snapshot *snapshot = context;
+    const struct server *server = snapshot->owner;
 
-    return metric_text_write(&server->metrics, out);
+    return metric_text_write(&server->metrics, snapshot, out);
 }
 
 /* ---- starting ---- */
@@ -230,7 +235,7 @@ static int create_reactor(struct server *server, struct reactor_options *options
         return -ERR_NO_MEMORY;
     for (uint32_t i = 0; i < count; i++) {
         doors[i].id = i;
-        doors[i].fd = server->options.listen_fds[(size_t)index * count + i];
+        doors[i].fd = server->options.listen_fds[(size_t)i * server->options.reactors + index];
         doors[i].transport = snapshot_transport(server->newest, i);
     }
     options->index = index;
@@ -266,7 +271,10 @@ static int create_reactors(struct server *server)
     options.team = server->team;
     options.on_stopped = on_reactor_stopped;
     options.context = server;
+    options.on_released = reload_rules_released;
+    options.rules_context = server->newest;
     for (uint32_t i = 0; i < count; i++) {
+        snapshot_hold(server->newest);
         int error = create_reactor(server, &options, i);
         if (error)
             return error;
@@ -341,6 +349,53 @@ static int start_watchdog(struct server *server)
     return error;
 }
 
+static void prepare_rules(void *context, struct snapshot *snapshot)
+{
+    snapshot->owner = context;
+    snapshot->rules.metrics = write_metrics;
+    snapshot->rules.metrics_context = snapshot;
+}
+
+static void on_reloaded(void *context, const struct config *config)
+{
+    struct server *server = context;
+
+    server->options.config = config;
+    log_configure(config->log.level, config->log.format);
+    if (server->admin)
+        admin_set_config(server->admin, config);
+}
+
+static void on_replaced(void *context)
+{
+    start_drain(context);
+}
+
+static int start_reload(struct server *server)
+{
+    struct reload_options options = {
+        .io = server->io,
+        .link = server->options.link,
+        .slots = server->options.slots,
+        .config = server->options.config,
+        .roster = &server->roster,
+        .newest = &server->newest,
+        .prober = server->prober,
+        .reactors = server->reactors,
+        .reactor_count = server->created,
+        .accounts = server->accounts,
+        .sources = &server->metrics,
+        .access_sink = server->logs.access,
+        .admin = &server->admin,
+        .prepare = prepare_rules,
+        .applied = on_reloaded,
+        .replaced = on_replaced,
+        .context = server,
+    };
+
+    return reload_create(&options, &server->reload);
+}
+
 static int start_admin(struct server *server)
 {
     struct admin_options options = {
@@ -352,6 +407,7 @@ static int start_admin(struct server *server)
         .reactor_count = server->created,
         .prober = server->prober,
         .journal = server->journal,
+        .reload = server->reload,
     };
 
     return server->options.admin_fd < 0 ? 0 : admin_create(&options, &server->admin);
@@ -375,10 +431,9 @@ static int start(struct server *server)
     if (!error)
         error = roster_init(&server->roster);
     if (!error)
-        error = snapshot_create(server->options.config, &server->roster, &first);
+        error = snapshot_create(server->options.config, &server->roster, NULL, &first);
     if (!error) {
-        first->rules.metrics = write_metrics;
-        first->rules.metrics_context = server;
+        prepare_rules(server, first);
         snapshot_enter(first, &server->roster, &server->newest);
         error = start_control(server);
     }
@@ -401,6 +456,8 @@ static int start(struct server *server)
         error = start_reactors(server);
     if (!error)
         error = start_watchdog(server);
+    if (!error)
+        error = start_reload(server);
     if (!error)
         error = start_admin(server);
     if (error)
@@ -459,6 +516,7 @@ static void clean_up(struct server *server)
     if (server->spans)
         span_queue_destroy(&server->spans);
     team_destroy(&server->team);
+    reload_destroy(&server->reload);
     free(server->reactors);
     free(server->accounts);
     prober_destroy(&server->prober);

@@ -6,7 +6,7 @@
 #ifndef CONTROL_SERVER_H
 #define CONTROL_SERVER_H
 
-#include "control/config.h"
+#include "control/config_slot.h"
 #include "control/signal.h"
 
 enum server_exit { SERVER_EXIT_STOPPED = 0, SERVER_EXIT_NOT_STARTED = 1, SERVER_EXIT_FORCED = 2 };
@@ -17,10 +17,12 @@ struct server_options {
     _Atomic bool *ready;  /* set once the server is */
     uint32_t connections; /* client connections at most, over all reactors */
     uint32_t reactors;
-    /* fds[reactor * listeners + listener], each listening already; closed with the process. */
+    /* fds[listener * reactors + reactor], each listening already; closed with the process. */
     const int *listen_fds;
     uint32_t listeners;
-    int admin_fd; /* the administration API's socket, as these; -1: none */
+    int link;                        /* to the keeper; -1: there is none */
+    const struct config_slot *slots; /* where the keeper puts configurations */
+    int admin_fd;                    /* the administration API's socket, as these; -1: none */
     /* Sockets and logs are open, and no reactor runs yet: the process gives up what it needs no more. 0, or a code and
      * the server does not start; what went wrong was logged. NULL: nothing to give up. */
     int (*confine)(void *context);

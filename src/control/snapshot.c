@@ -28,13 +28,28 @@ static int copy_text(struct snapshot *snapshot, struct str from, struct str *ret
     return ret_text->p ? 0 : -ERR_NO_MEMORY;
 }
 
-/* Each worker has a name of its own to verify, and sessions of its own. */
+/* The place of a pool of this name in the configuration before, if it had the same TLS; else its count. */
+static size_t same_pool(const struct snapshot *before, const struct config *config, size_t pool)
+{
+    const struct config_pools *pools = &before->config->pools;
+    size_t i = 0;
+
+    while (i < pools->count && !str_eq(pools->items[i].name, config->pools.items[pool].name))
+        i++;
+    return i < pools->count && config_tls_same_pool(before->config, i, config, pool) ? i : pools->count;
+}
+
+/* Each worker has a name of its own to verify, and sessions of its own: `kept` has them already (NULL: nobody does). */
 static int fill_transport(struct transport_use *transport, struct telling *telling, const struct config_worker *from,
-                          const struct config_pool *pool, struct tls_ctx *shared)
+                          const struct config_pool *pool, struct tls_ctx *shared, struct tls_ctx *kept)
 {
     struct str name = pool->worker_tls.name;
-    int error = shared ? tls_client_for(shared, name.n ? name : from->address.host, &telling->tls) : 0;
+    int error = 0;
 
+    if (shared && kept)
+        telling->tls = tls_ctx_ref(kept);
+    else if (shared)
+        error = tls_client_for(shared, name.n ? name : from->address.host, &telling->tls);
     telling->version = (enum telling_version)pool->send_proxy;
     if (telling->version != TELLING_OFF)
         *transport = (struct transport_use){.transport = &transport_telling, .settings = telling};
@@ -43,40 +58,86 @@ static int fill_transport(struct transport_use *transport, struct telling *telli
     return error;
 }
 
-static int fill_transports(struct snapshot *snapshot, const struct config *config, size_t pool)
+/* Of a worker that goes on; NULL: it is new, or speaks no TLS. */
+static struct tls_ctx *kept_tls(const struct worker *worker)
+{
+    const struct transport_use *kept = worker_transport(worker);
+
+    if (!worker->pool)
+        return NULL;
+    if (kept->transport == &transport_telling)
+        return ((const struct telling *)kept->settings)->tls;
+    return (struct tls_ctx *)(uintptr_t)kept->settings; /* only its count changes */
+}
+
+static int fill_transports(struct snapshot *snapshot, const struct config *config, size_t pool,
+                           struct worker *const *workers, const struct snapshot *before)
 {
     const struct config_pool *from = &config->pools.items[pool];
+    bool same = before && same_pool(before, config, pool) < before->config->pools.count;
     struct tls_ctx *shared;
     char why[TLS_WHY_MAX];
     int error = config_tls_pool(config, pool, &shared, why);
 
     for (size_t i = 0; i < from->workers.count && !error; i++) {
         uint32_t place = snapshot->transport_count;
+        struct tls_ctx *kept = same ? kept_tls(workers[i]) : NULL;
         error = fill_transport(&snapshot->transports[place], &snapshot->tellings[place], &from->workers.items[i], from,
-                               shared);
+                               shared, kept);
         snapshot->transport_count += !error;
     }
     tls_ctx_unref(shared);
     return error;
 }
 
-static int fill_listeners(struct snapshot *snapshot, const struct config *config)
+static int fill_texts(struct snapshot *snapshot, struct snapshot_listener *listener, const struct config_listener *from)
 {
+    size_t count = from->tls.certificates.count;
+    int error = copy_text(snapshot, from->address.text, &listener->address);
+
+    if (error || count == 0)
+        return error;
+    listener->certificates = arena_take(&snapshot->texts, count * sizeof(*listener->certificates));
+    if (!listener->certificates)
+        return -ERR_NO_MEMORY;
+    for (size_t i = 0; i < count && !error; i++)
+        error = copy_text(snapshot, from->tls.certificates.items[i].chain.path, &listener->certificates[i]);
+    return error;
+}
+
+static int fill_tls(struct snapshot_listener *listener, const struct config *config, size_t index,
+                    const struct snapshot *before)
+{
+    const struct config_listeners *old = before ? &before->config->listeners : NULL;
+    const struct sockaddr_storage *address = &config->listeners.items[index].address.addr.storage;
     char why[TLS_WHY_MAX];
+
+    for (size_t i = 0; old && i < old->count; i++)
+        if (before->listeners[i].tls && sock_addr_equal(&old->items[i].address.addr.storage, address) &&
+            config_tls_same_listener(before->config, i, config, index)) {
+            listener->tls = tls_ctx_ref(before->listeners[i].tls);
+            return 0;
+        }
+    return config_tls_listener(config, index, &listener->tls, why);
+}
+
+static int fill_listeners(struct snapshot *snapshot, const struct config *config, const struct snapshot *before)
+{
     int error = 0;
 
     for (size_t i = 0; i < config->listeners.count && !error; i++) {
-        error = config_tls_listener(config, i, &snapshot->listeners[i], why);
-        if (error)
-            break;
-        snapshot->listener_count++;
-        error = config_proxied_listener(config, i, snapshot->listeners[i], &snapshot->proxied[i]);
+        struct snapshot_listener *listener = &snapshot->listeners[snapshot->listener_count++];
+        error = fill_texts(snapshot, listener, &config->listeners.items[i]);
+        if (!error)
+            error = fill_tls(listener, config, i, before);
+        if (!error)
+            error = config_proxied_listener(config, i, listener->tls, &listener->proxied);
     }
     return error;
 }
 
 static int find_workers(const struct config_pool *from, struct roster *roster, struct worker **workers,
-                        uint32_t *weights)
+                        const struct worker_label **labels, uint32_t *weights)
 {
     for (size_t i = 0; i < from->workers.count; i++) {
         const struct config_worker *worker = &from->workers.items[i];
@@ -88,7 +149,7 @@ static int find_workers(const struct config_pool *from, struct roster *roster, s
             .id = worker->id,
             .addr = &worker->address.addr,
         };
-        int error = roster_find(roster, &entry, &workers[i]);
+        int error = roster_find(roster, &entry, &workers[i], &labels[i]);
         if (error)
             return error;
         weights[i] = worker->weight;
@@ -111,7 +172,7 @@ static void fill_health(struct pool *pool, const struct config_health *from)
 }
 
 static int fill_pool(struct snapshot *snapshot, struct pool *pool, const struct config *config, size_t index,
-                     struct roster *roster)
+                     struct roster *roster, const struct snapshot *before)
 {
     const struct config_pool *from = &config->pools.items[index];
     struct worker **workers = snapshot->workers + snapshot->worker_count;
@@ -130,9 +191,9 @@ static int fill_pool(struct snapshot *snapshot, struct pool *pool, const struct 
     if (!error)
         error = roster_turn(roster, from->name, &pool->turn);
     if (!error)
-        error = find_workers(from, roster, workers, weights);
+        error = find_workers(from, roster, workers, snapshot->labels + snapshot->worker_count, weights);
     if (!error)
-        error = fill_transports(snapshot, config, index);
+        error = fill_transports(snapshot, config, index, workers, before);
     if (!error)
         error = pool_init(pool, workers, weights, (uint32_t)from->workers.count);
     if (!error)
@@ -141,13 +202,14 @@ static int fill_pool(struct snapshot *snapshot, struct pool *pool, const struct 
 }
 
 /* start-up only: and once a reload; pools live as long as the snapshot. */
-static int fill_pools(struct snapshot *snapshot, const struct config *config, struct roster *roster)
+static int fill_pools(struct snapshot *snapshot, const struct config *config, struct roster *roster,
+                      const struct snapshot *before)
 {
     for (size_t i = 0; i < config->pools.count; i++) {
         struct pool *pool = calloc(1, sizeof(*pool));
         if (!pool)
             return -ERR_NO_MEMORY;
-        int error = fill_pool(snapshot, pool, config, i, roster);
+        int error = fill_pool(snapshot, pool, config, i, roster, before);
         if (error) {
             free(pool);
             return error;
@@ -295,19 +357,20 @@ static int make_room(struct snapshot *snapshot, const struct config *config)
     snapshot->pools = calloc(config->pools.count, sizeof(struct pool *));
     snapshot->workers = calloc(config->worker_count, sizeof(struct worker *));
     snapshot->weights = calloc(config->worker_count, sizeof(*snapshot->weights));
+    snapshot->labels = calloc(config->worker_count, sizeof(struct worker_label *));
     snapshot->transports = calloc(config->worker_count, sizeof(*snapshot->transports));
     snapshot->tellings = calloc(config->worker_count, sizeof(*snapshot->tellings));
-    snapshot->listeners = calloc(config->listeners.count, sizeof(struct tls_ctx *));
-    snapshot->proxied = calloc(config->listeners.count, sizeof(struct proxied_rules *));
+    snapshot->listeners = calloc(config->listeners.count, sizeof(*snapshot->listeners));
     snapshot->routes = calloc(config->routes.count, sizeof(*snapshot->routes));
     snapshot->trusted = calloc(config->forwarded.trusted.count + 1, sizeof(*snapshot->trusted));
-    bool made = snapshot->pools && snapshot->workers && snapshot->weights && snapshot->transports &&
-                snapshot->tellings && snapshot->listeners && snapshot->proxied && snapshot->routes && snapshot->trusted;
+    bool made = snapshot->pools && snapshot->workers && snapshot->weights && snapshot->labels && snapshot->transports &&
+                snapshot->tellings && snapshot->listeners && snapshot->routes && snapshot->trusted;
     return made ? 0 : -ERR_NO_MEMORY;
 }
 
 /* start-up only: and once a reload. */
-int snapshot_create(const struct config *config, struct roster *roster, struct snapshot **ret_snapshot)
+int snapshot_create(const struct config *config, struct roster *roster, const struct snapshot *before,
+                    struct snapshot **ret_snapshot)
 {
     struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
     if (!snapshot)
@@ -317,9 +380,9 @@ int snapshot_create(const struct config *config, struct roster *roster, struct s
     arena_init(&snapshot->texts, TEXT_BYTES_MAX);
     int error = make_room(snapshot, config);
     if (!error)
-        error = fill_pools(snapshot, config, roster);
+        error = fill_pools(snapshot, config, roster, before);
     if (!error)
-        error = fill_listeners(snapshot, config);
+        error = fill_listeners(snapshot, config, before);
     if (!error)
         error = fill_rules(snapshot, config);
     if (error) {
@@ -351,6 +414,7 @@ void snapshot_enter(struct snapshot *snapshot, struct roster *roster, struct sna
             pool->workers[i]->pool = pool;
             size_t place = (size_t)(pool->workers - snapshot->workers) + i;
             pool->workers[i]->weight = snapshot->weights[place];
+            atomic_store(&pool->workers[i]->label, snapshot->labels[place]);
             atomic_store(&pool->workers[i]->transport, &snapshot->transports[place]);
             atomic_store(&pool->workers[i]->protocol, (uint8_t)pool->protocol);
         }
@@ -413,9 +477,9 @@ void snapshot_destroy(struct snapshot **destroyed)
     for (uint32_t i = 0; i < snapshot->transport_count; i++)
         tls_ctx_unref(snapshot->tellings[i].tls);
     for (uint32_t i = 0; i < snapshot->listener_count; i++)
-        tls_ctx_unref(snapshot->listeners[i]);
+        tls_ctx_unref(snapshot->listeners[i].tls);
     for (uint32_t i = 0; i < snapshot->listener_count; i++)
-        proxied_unref(snapshot->proxied[i]);
+        proxied_unref(snapshot->listeners[i].proxied);
     for (uint32_t i = 0; i < snapshot->pool_count; i++) {
         pool_fini(snapshot->pools[i]);
         free(snapshot->pools[i]);
@@ -423,10 +487,10 @@ void snapshot_destroy(struct snapshot **destroyed)
     free(snapshot->pools);
     free(snapshot->workers);
     free(snapshot->weights);
+    free(snapshot->labels);
     free(snapshot->transports);
     free(snapshot->tellings);
     free(snapshot->listeners);
-    free(snapshot->proxied);
     free(snapshot->routes);
     free(snapshot->trusted);
     arena_fini(&snapshot->texts);
@@ -440,8 +504,8 @@ struct reactor_options snapshot_reactor_options(const struct snapshot *snapshot)
 
 struct transport_use snapshot_transport(const struct snapshot *snapshot, uint32_t listener)
 {
-    struct tls_ctx *context = snapshot->listeners[listener];
-    struct proxied_rules *proxied = snapshot->proxied[listener];
+    struct tls_ctx *context = snapshot->listeners[listener].tls;
+    struct proxied_rules *proxied = snapshot->listeners[listener].proxied;
 
     if (proxied)
         return (struct transport_use){.transport = &transport_proxied, .settings = proxied};

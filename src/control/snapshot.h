@@ -11,22 +11,30 @@
 #include "control/config.h"
 #include "proxy/reactor.h"
 
+struct snapshot_listener {
+    struct tls_ctx *tls;           /* NULL: plain */
+    struct proxied_rules *proxied; /* NULL: no PROXY protocol */
+    struct str address;            /* as written */
+    struct str *certificates;      /* their files, in order */
+};
+
 struct snapshot {
     const struct config *config; /* borrowed, while it is the newest */
     struct snapshot *older;      /* control thread: the one before that is still held */
     _Atomic uint32_t holders;
+    void *owner; /* whoever made it: for rules.metrics */
     struct arena texts;
     struct pool **pools;
     uint32_t pool_count;
-    struct worker **workers;          /* of all pools, in their order */
-    uint32_t *weights;                /* of workers */
-    struct transport_use *transports; /* of workers */
-    struct telling *tellings;         /* beside each: its TLS, and whether it begins with a PROXY header */
+    struct worker **workers;            /* of all pools, in their order */
+    uint32_t *weights;                  /* of workers */
+    const struct worker_label **labels; /* of workers */
+    struct transport_use *transports;   /* of workers */
+    struct telling *tellings;           /* beside each: its TLS, and whether it begins with a PROXY header */
     uint32_t transport_count;
     uint32_t worker_count;
-    uint32_t index_end;             /* worker->index is below it */
-    struct tls_ctx **listeners;     /* by their place in the configuration; NULL: plain */
-    struct proxied_rules **proxied; /* the same; NULL: no PROXY protocol */
+    uint32_t index_end;                  /* worker->index is below it */
+    struct snapshot_listener *listeners; /* by their place in the configuration */
     uint32_t listener_count;
     struct route *routes;
     bool by_scheme; /* of the route table */
@@ -37,8 +45,11 @@ struct snapshot {
 };
 
 /* Held once, by the caller; workers that were never seen are added to the roster, and nothing else shows of it yet. 0,
- * -ERR_NO_MEMORY, or -ERR_FULL: a pool's weights need too long a schedule, or too many workers were seen. */
-MUST_CHECK int snapshot_create(const struct config *config, struct roster *roster, struct snapshot **ret_snapshot);
+ * -ERR_NO_MEMORY, or -ERR_FULL: a pool's weights need too long a schedule, or too many workers were seen. before: the
+ * newest of now (NULL: none), whose settings of TLS are used again where they are the same, with sessions and tickets.
+ */
+MUST_CHECK int snapshot_create(const struct config *config, struct roster *roster, const struct snapshot *before,
+                               struct snapshot **ret_snapshot);
 /* Control thread: the snapshot becomes the newest of the list *newest. Workers get its weights and pools, those that it
  * does not have are removed, schedules are published and the roster too. Before reactors hear of it; what they keep by
  * worker->index has grown to index_end. */

@@ -22,6 +22,7 @@ enum {
     HEAD_BYTES = 16384,
     HEAD_FIELDS = 100,
     HOST_MAX = 256,
+    TEXTS_BYTES = 65536,
 };
 
 struct exporter_session {
@@ -35,6 +36,8 @@ struct span_export {
     struct session_user user; /* first */
     struct span_export_options options;
     struct otlp_resource resource;
+    struct arena texts; /* of the next, which a reload would take away */
+    struct str path, authority;
     char host[HOST_MAX];
     struct worker_door_options door;
     struct sockaddr_storage to;
@@ -173,8 +176,8 @@ static int send_batch(struct span_export *export, struct bufq *body)
     struct msg head = {
         .method = METHOD_POST,
         .method_text = STR("POST"),
-        .target = export->options.tracing->path,
-        .authority = export->options.tracing->collector.text,
+        .target = export->path,
+        .authority = export->authority,
         .body = MSG_BODY_LENGTH,
         .length = (int64_t)bufq_bytes(body),
         .fields = fields,
@@ -289,13 +292,21 @@ int span_export_create(const struct span_export_options *options, struct span_ex
     export->to = options->tracing->collector.addr.storage;
     if (gethostname(export->host, sizeof(export->host) - 1))
         export->host[0] = '\0';
+    timer_init(&export->timer, on_timer);
+    arena_init(&export->texts, TEXTS_BYTES);
+    export->path = arena_print(&export->texts, "%.*s", STR_ARG(options->tracing->path));
+    export->authority = arena_print(&export->texts, "%.*s", STR_ARG(options->tracing->collector.text));
+    struct str service = arena_print(&export->texts, "%.*s", STR_ARG(options->tracing->service));
+    if (!export->path.p || !export->authority.p || !service.p) {
+        span_export_destroy(&export);
+        return -ERR_NO_MEMORY;
+    }
     export->resource = (struct otlp_resource){
-        .service = options->tracing->service.p,
+        .service = service.p,
         .host = export->host,
         .process = (uint32_t)getpid(),
     };
     rand_init(&export->rand);
-    timer_init(&export->timer, on_timer);
     io_task_init(&export->task, on_task);
     set_timer(export, EXPORT_MS);
     *ret_export = export;
@@ -329,6 +340,7 @@ void span_export_destroy(struct span_export **destroyed)
 
     ASSERT(export->sessions == 0);
     io_timer_fini(export->options.io, &export->timer);
+    arena_fini(&export->texts);
     free(export);
     *destroyed = NULL;
 }

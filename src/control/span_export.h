@@ -17,7 +17,7 @@ enum { SPAN_EXPORT_BATCH = 256 };
 struct span_export_options {
     struct io *io;
     struct span_queue *queue;
-    const struct config_tracing *tracing; /* its texts outlive the exporter */
+    const struct config_tracing *tracing; /* needed until span_export_create has returned */
 };
 
 struct span_export_counts {

@@ -201,9 +201,7 @@ static void say_what_to_try(const struct demo *demo)
 static int balance(struct demo *demo, const struct options *options)
 {
     struct config_flags flags = options->flags;
-    struct config_errors errors;
-    struct keeper_plan plan;
-    struct config *config;
+    static struct keeper keeper;
 
     flags.listen = demo->listen_flags;
     flags.listen_count = 1;
@@ -216,17 +214,11 @@ static int balance(struct demo *demo, const struct options *options)
         flags.admin_token = demo->token;
         flags.admin_write = "true";
     }
-    config_errors_init(&errors);
-    int error = config_load(NULL, &flags, &errors, &config);
-    config_print_errors(stderr, &errors);
-    config_errors_fini(&errors);
-    if (!error)
-        error = keeper_prepare(config, &plan);
-    if (error)
+    if (keeper_prepare(NULL, &flags, &keeper))
         return SERVER_EXIT_NOT_STARTED;
     say_what_to_try(demo);
-    int code = keeper_run(&plan);
-    keeper_release(&plan);
+    int code = keeper_run(&keeper);
+    keeper_release(&keeper);
     return code;
 }
 

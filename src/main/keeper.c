@@ -3,6 +3,7 @@
 #include "main/keeper.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,13 +20,12 @@
 #include "control/admin_http.h"
 #include "control/logs.h"
 #include "control/signal.h"
-#include "io/sock.h"
 #include "main/admin_socket.h"
+#include "main/keeper_reload.h"
 #include "main/processors.h"
 #include "proxy/reactor.h"
 
 enum {
-    BACKLOG = 4096,
     DESCRIPTORS_OWN = 64, /* logs, loops, libraries */
     CONNECTIONS_AUTO = 10000,
     CONNECTIONS_LEAST = 16,
@@ -96,124 +96,79 @@ static int choose_connections(const struct config *config, uint32_t reactors, ui
     return 0;
 }
 
-/* ---- sockets ---- */
+/* ---- the server ---- */
 
-static const char *why_and_what_to_do(int error)
+static struct config *config_of(const struct keeper *keeper)
 {
-    switch (-error) {
-    case ERR_ADDRESS_IN_USE:
-        return "the address is already in use: stop the program that listens there, or listen elsewhere (--listen)";
-    case ERR_NO_PERMISSION:
-        return "permission was denied: ports below 1024 need root or the capability CAP_NET_BIND_SERVICE (setcap "
-               "cap_net_bind_service=+ep), so give it, or listen on a higher port (--listen 8080)";
-    case ERR_BAD_ADDRESS: return "this machine has no such address: see `ip address` for those it has";
-    case ERR_NO_DESCRIPTORS: return "too many files are open: raise the limit (ulimit -n)";
-    default: return err_sentence(error);
-    }
+    return config_slot_config(&keeper->slots[keeper->current]);
 }
 
-/* With several sockets on one address the system would let a second program join them unseen: an exclusive bind asks
- * first. */
-static int bind_one(const struct config_listener *listener, uint32_t reactors, uint32_t step, int *fds,
-                    struct unix_file *file)
+static int create_slots(struct keeper *keeper)
 {
-    bool is_unix = listener->address.addr.storage.ss_family == AF_UNIX;
-    bool shared = reactors > 1 && !is_unix;
-    char why[UNIX_FILE_WHY_MAX] = "";
-    int error = shared ? sock_check_free(&listener->address.addr) : 0;
+    int error = 0;
 
-    for (uint32_t i = 0; i < reactors && !error; i++) {
-        if (i > 0 && !shared)
-            fds[i * step] = dup(fds[0]);
-        else if (is_unix)
-            fds[i * step] = unix_file_listen(listener, BACKLOG, file, why);
-        else
-            fds[i * step] = sock_listen(&listener->address.addr, BACKLOG, shared);
-        if (fds[i * step] < 0)
-            error = i > 0 && !shared ? err_from_errno(errno) : fds[i * step];
-        else
-            sock_defer_accept(fds[i * step]);
-    }
+    for (uint32_t i = 0; i < CONFIG_SLOTS && !error; i++)
+        error = config_slot_create(&keeper->slots[i]);
     if (error)
-        fprintf(stderr, "ballast: cannot listen on %.*s: %s.\n", STR_ARG(listener->address.text),
-                why[0] ? why : why_and_what_to_do(error));
+        fprintf(stderr, "ballast: no memory can be shared with the server: %s\n", err_sentence(error));
     return error;
 }
 
-static void remove_files(struct keeper_sockets *sockets)
+static int open_sockets(struct keeper *keeper)
 {
-    for (uint32_t i = 0; sockets->files && i < sockets->listeners; i++)
-        unix_file_remove(&sockets->files[i]);
+    const struct config *config = config_of(keeper);
+    char why[KEEPER_WHY_MAX];
+    int error = keeper_sockets_open(config, keeper->reactors, NULL, &keeper->sockets, why);
+
+    if (error)
+        fprintf(stderr, "ballast: %s.\n", why);
+    if (!error && config_has_admin(config))
+        error = admin_socket_open(&config->admin.address, &keeper->admin_fd);
+    return error;
 }
 
-static int bind_all(const struct config *config, uint32_t reactors, struct keeper_sockets *ret_sockets)
-{
-    uint32_t listeners = (uint32_t)config->listeners.count;
-    int *fds = calloc((size_t)reactors * listeners, sizeof(*fds)); /* start-up only: one table of sockets */
-    struct unix_file *files = calloc(listeners, sizeof(*files));   /* start-up only: beside it */
-
-    *ret_sockets = (struct keeper_sockets){fds, reactors, listeners, files};
-    if (!fds || !files)
-        return -ERR_NO_MEMORY;
-    for (uint32_t i = 0; i < listeners; i++) {
-        int error = bind_one(&config->listeners.items[i], reactors, listeners, fds + i, &files[i]);
-        if (error) {
-            remove_files(ret_sockets); /* the process ends, its sockets with it */
-            return error;
-        }
-    }
-    return 0;
-}
-
-/* An address is listened on until the last process closes it: while the server drains, new clients are to be refused,
- * not to wait for nobody. */
-static void stop_listening(struct keeper_sockets *sockets)
-{
-    for (uint32_t i = 0; i < sockets->reactors * sockets->listeners; i++) {
-        if (sockets->fds[i] >= 0)
-            close(sockets->fds[i]);
-        sockets->fds[i] = -1;
-    }
-    remove_files(sockets);
-}
-
-/* ---- the server ---- */
-
-static int find_user(const struct config *config, struct priv *ret_priv)
+static int find_user(struct keeper *keeper)
 {
     char why[PRIV_WHY_MAX];
-    int error = priv_find(config, ret_priv, why);
+    int error = priv_find(config_of(keeper), &keeper->priv, why);
 
     if (error)
         fprintf(stderr, "ballast: %s.\n", why);
     return error;
 }
 
-int keeper_prepare(struct config *config, struct keeper_plan *ret_plan)
+static int prepare(struct keeper *keeper)
 {
-    uint32_t reactors = reactors_of(config);
+    int error = create_slots(keeper);
 
-    log_configure(config->log.level, config->log.format);
-    *ret_plan = (struct keeper_plan){.config = config, .admin_fd = -1};
-    int error = find_user(config, &ret_plan->priv);
     if (!error)
-        error = choose_connections(config, reactors, &ret_plan->connections);
-    if (!error)
-        error = bind_all(config, reactors, &ret_plan->sockets);
-    if (!error && config_has_admin(config))
-        error = admin_socket_open(&config->admin.address, &ret_plan->admin_fd);
+        error = config_slot_load(&keeper->slots[0], keeper->path, keeper->flags);
     if (error)
-        keeper_release(ret_plan);
+        return error;
+    const struct config *config = config_of(keeper);
+    keeper->reactors = reactors_of(config);
+    log_configure(config->log.level, config->log.format);
+    error = find_user(keeper);
+    if (!error)
+        error = choose_connections(config, keeper->reactors, &keeper->connections);
+    return error ? error : open_sockets(keeper);
+}
+
+int keeper_prepare(const char *path, const struct config_flags *flags, struct keeper *ret_keeper)
+{
+    *ret_keeper = (struct keeper){.path = path, .flags = flags, .admin_fd = -1, .link = -1};
+    int error = prepare(ret_keeper);
+
+    if (error)
+        keeper_release(ret_keeper);
     return error;
 }
 
-void keeper_release(struct keeper_plan *plan)
+void keeper_release(struct keeper *keeper)
 {
-    config_destroy(&plan->config);
-    free(plan->sockets.fds); /* start-up only: the sockets go with the process */
-    plan->sockets.fds = NULL;
-    free(plan->sockets.files); /* start-up only: as above */
-    plan->sockets.files = NULL;
+    keeper_sockets_close(&keeper->sockets, NULL);
+    for (uint32_t i = 0; i < CONFIG_SLOTS; i++)
+        config_slot_destroy(&keeper->slots[i]);
 }
 
 static int confine(void *context)
@@ -221,84 +176,102 @@ static int confine(void *context)
     return priv_finish(context);
 }
 
-static int run_server(struct keeper_plan *plan, enum signal_role role, _Atomic bool *ready)
+static int run_server(struct keeper *keeper, enum signal_role role, int link, _Atomic bool *ready)
 {
     struct server_options options = {
-        .config = plan->config,
+        .config = config_of(keeper),
         .role = role,
         .ready = ready,
-        .connections = plan->connections,
-        .reactors = plan->sockets.reactors,
-        .listen_fds = plan->sockets.fds,
-        .listeners = plan->sockets.listeners,
-        .admin_fd = plan->admin_fd,
+        .connections = keeper->connections,
+        .reactors = keeper->reactors,
+        .listen_fds = keeper->sockets.fds,
+        .listeners = keeper->sockets.listeners,
+        .link = link,
+        .slots = keeper->slots,
+        .admin_fd = keeper->admin_fd,
         .confine = confine,
-        .confine_context = &plan->priv,
+        .confine_context = &keeper->priv,
     };
 
-    priv_begin(&plan->priv);
+    priv_begin(&keeper->priv);
     enum server_exit code = server_run(&options);
     if (code != SERVER_EXIT_STOPPED)
         _exit((int)code); /* half started or cut short: the system takes back what the server holds */
     return (int)code;
 }
 
-int keeper_run_alone(struct keeper_plan *plan)
+int keeper_run_alone(struct keeper *keeper)
 {
     _Atomic bool ready = false;
 
-    return run_server(plan, SIGNAL_ALONE, &ready);
+    return run_server(keeper, SIGNAL_ALONE, -1, &ready);
+}
+
+static int only_read(struct keeper *keeper)
+{
+    int error = 0;
+
+    for (uint32_t i = 0; i < CONFIG_SLOTS && !error; i++)
+        error = region_read_only(&keeper->slots[i].region);
+    return error;
 }
 
 /* The child ends with its keeper: a killed keeper must not leave a server behind that nobody can stop. It has a process
  * group of its own, so that a terminal's interrupt reaches it once, through the keeper. Signals are blocked on entry.
  */
-_Noreturn static void be_the_server(struct keeper_plan *plan, pid_t keeper, const sigset_t *open, _Atomic bool *ready)
+_Noreturn static void be_the_server(struct keeper *keeper, pid_t parent, int link, const sigset_t *open,
+                                    _Atomic bool *ready)
 {
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     setpgid(0, 0);
-    if (getppid() != keeper)
+    if (getppid() != parent || only_read(keeper))
         _exit(SERVER_EXIT_NOT_STARTED);
+    keeper_sockets_disown(&keeper->sockets);
     signal(SIGCHLD, SIG_DFL);
     signal_take(); /* what came before the fork is the keeper's */
     signal_install(NULL, SIGNAL_KEPT);
     sigprocmask(SIG_SETMASK, open, NULL);
-    int code = run_server(plan, SIGNAL_KEPT, ready);
-    keeper_release(plan);
+    int code = run_server(keeper, SIGNAL_KEPT, link, ready);
+    keeper_release(keeper);
     exit(code);
 }
 
 static void pass_on(pid_t server, unsigned signals)
 {
-    static const struct {
-        unsigned word;
-        int number;
-    } numbers[] = {{SIGNAL_RELOAD, SIGHUP}, {SIGNAL_REOPEN_LOGS, SIGUSR1}, {SIGNAL_UPGRADE, SIGUSR2}};
-
-    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
-        if (signals & numbers[i].word)
-            kill(server, numbers[i].number);
+    if (signals & SIGNAL_REOPEN_LOGS)
+        kill(server, SIGUSR1);
     if (signals & SIGNAL_STOP_AGAIN)
         signal_pass_stop_again(server);
     else if (signals & SIGNAL_STOP)
         kill(server, SIGTERM);
 }
 
-/* Waits for the server's end and passes signals on meanwhile: they are let in only while sigsuspend waits, so that none
- * can slip between looking and waiting. True when it was told to stop. */
-static bool watch(pid_t server, struct keeper_sockets *sockets, const sigset_t *open, int *ret_status)
+/* Signals are let in only while this waits, so that none can slip between looking and waiting. */
+static void wait_for_news(const struct keeper *keeper, const sigset_t *open)
+{
+    struct pollfd link = {.fd = keeper->link, .events = POLLIN};
+
+    (void)!ppoll(&link, 1, NULL, open);
+}
+
+/* Until the server's end. True when it was told to stop. */
+static bool watch(struct keeper *keeper, const sigset_t *open, int *ret_status)
 {
     bool stopping = false;
 
     for (;;) {
         unsigned signals = signal_take();
         stopping |= (signals & (SIGNAL_STOP | SIGNAL_STOP_AGAIN)) != 0;
-        pass_on(server, signals);
+        pass_on(keeper->server, signals);
         if (stopping)
-            stop_listening(sockets);
-        if (waitpid(server, ret_status, WNOHANG) == server)
+            keeper_sockets_close(&keeper->sockets, NULL); /* who comes now is refused, and does not wait for nobody */
+        else if (signals & SIGNAL_RELOAD)
+            keeper_reload(keeper, LINK_TO_APPLY);
+        if (waitpid(keeper->server, ret_status, WNOHANG) == keeper->server)
             return stopping;
-        sigsuspend(open);
+        if (!stopping)
+            (void)keeper_reload_look(keeper);
+        wait_for_news(keeper, open);
     }
 }
 
@@ -316,12 +289,18 @@ static void log_death(int status, int64_t wait_ms)
                   LOG_N("wait_ms", wait_ms));
 }
 
-/* A pause between starts, ended by a signal. */
-static void pause_ms(int64_t ms, const sigset_t *open)
+/* A pause between starts; what is told meanwhile. A stop ends it, a child's end that was not yet told does not. */
+static unsigned pause_ms(int64_t ms, const sigset_t *open)
 {
-    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000};
+    int64_t end_ms = clock_steady_ms() + ms, left_ms = ms;
+    unsigned signals = 0;
 
-    pselect(0, NULL, NULL, NULL, &time, open);
+    for (; left_ms > 0 && !(signals & SIGNAL_STOP); left_ms = end_ms - clock_steady_ms()) {
+        struct timespec time = {.tv_sec = left_ms / 1000, .tv_nsec = (left_ms % 1000) * 1000000};
+        pselect(0, NULL, NULL, NULL, &time, open);
+        signals |= signal_take();
+    }
+    return signals;
 }
 
 static int exit_code_of(int status)
@@ -348,43 +327,57 @@ static void take_signals(sigset_t *ret_open)
 }
 
 /* One server from its fork to its end. True when that is the keeper's end too. */
-static bool keep_one(struct keeper_plan *plan, const sigset_t *open, _Atomic bool *ever_ready, int *ret_status)
+static bool keep_one(struct keeper *keeper, const sigset_t *open, _Atomic bool *ever_ready, int *ret_status)
 {
-    pid_t keeper = getpid();
-    pid_t server = fork();
+    pid_t parent = getpid();
+    int ends[2] = {-1, -1};
+    int error = link_create(ends);
+    keeper->server = error ? -1 : fork();
 
-    if (server == 0)
-        be_the_server(plan, keeper, open, ever_ready);
-    if (server < 0) {
+    if (keeper->server == 0) {
+        close(ends[0]);
+        be_the_server(keeper, parent, ends[1], open, ever_ready);
+    }
+    close(ends[1]);
+    keeper->link = ends[0];
+    if (keeper->server < 0) {
         log_error("the server cannot be forked", LOG_Z("reason", strerror(errno)));
+        close(ends[0]);
+        keeper->link = -1;
         return false;
     }
-    bool stopping = watch(server, &plan->sockets, open, ret_status);
+    bool stopping = watch(keeper, open, ret_status);
+    keeper_reload_forget(keeper);
+    if (keeper->link >= 0)
+        close(keeper->link);
+    keeper->link = -1;
+    keeper->server = 0;
     bool refused = WIFEXITED(*ret_status) && WEXITSTATUS(*ret_status) == SERVER_EXIT_NOT_STARTED;
     return stopping || (refused && !atomic_load(ever_ready));
 }
 
-static int keep(struct keeper_plan *plan, const sigset_t *open, _Atomic bool *ever_ready)
+static int keep(struct keeper *keeper, const sigset_t *open, _Atomic bool *ever_ready)
 {
     int64_t wait_ms = 0;
 
     for (;;) {
         int64_t began_ms = clock_steady_ms();
         int status = NOT_FORKED;
-        if (keep_one(plan, open, ever_ready, &status))
+        if (keep_one(keeper, open, ever_ready, &status))
             return exit_code_of(status);
         if (clock_steady_ms() - began_ms >= LIVED_WELL_MS)
             wait_ms = 0;
         if (status != NOT_FORKED)
             log_death(status, wait_ms);
-        pause_ms(wait_ms, open);
+        unsigned signals = pause_ms(wait_ms, open);
         wait_ms = longer(wait_ms);
-        if (signal_take() & SIGNAL_STOP)
+        keeper->again |= (signals & SIGNAL_RELOAD) != 0;
+        if (signals & SIGNAL_STOP)
             return SERVER_EXIT_STOPPED;
     }
 }
 
-int keeper_run(struct keeper_plan *plan)
+int keeper_run(struct keeper *keeper)
 {
     sigset_t open;
     /* Shared with the servers: whether one was ever ready. One that never was is not tried again. */
@@ -393,10 +386,10 @@ int keeper_run(struct keeper_plan *plan)
 
     if (ever_ready == MAP_FAILED)
         return SERVER_EXIT_NOT_STARTED;
-    logs_keep(plan->config);
+    logs_keep(config_of(keeper));
     take_signals(&open);
-    int code = keep(plan, &open, ever_ready);
-    remove_files(&plan->sockets);
+    int code = keep(keeper, &open, ever_ready);
+    keeper_reload_stop(keeper);
     sigprocmask(SIG_SETMASK, &open, NULL);
     munmap(ever_ready, sizeof(*ever_ready));
     return code;

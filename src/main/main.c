@@ -6,6 +6,7 @@
 #include "control/config_print.h"
 #include "control/config_reference.h"
 #include "control/config_schema.h"
+#include "main/admin_reload.h"
 #include "main/admin_status.h"
 #include "main/admin_top.h"
 #include "main/demo.h"
@@ -27,16 +28,12 @@ static int load(const struct options *options, struct config **ret_config)
 
 static int run(const struct options *options)
 {
-    struct config *config;
-    struct keeper_plan plan;
-    int error = load(options, &config);
+    static struct keeper keeper;
 
-    if (!error)
-        error = keeper_prepare(config, &plan);
-    if (error)
+    if (keeper_prepare(options->config_path, &options->flags, &keeper))
         return SERVER_EXIT_NOT_STARTED;
-    int code = options->no_keeper ? keeper_run_alone(&plan) : keeper_run(&plan);
-    keeper_release(&plan);
+    int code = options->no_keeper ? keeper_run_alone(&keeper) : keeper_run(&keeper);
+    keeper_release(&keeper);
     return code;
 }
 
@@ -101,6 +98,7 @@ int main(int argc, char **argv)
     case OPTIONS_TOP: return admin_top_run(&options);
     case OPTIONS_EXPLAIN: return admin_explain_run(&options);
     case OPTIONS_WHY: return admin_why_run(&options);
+    case OPTIONS_RELOAD: return admin_reload_run(&options);
     case OPTIONS_VERSION: printf("ballast %s\n", BALLAST_VERSION); return 0;
     case OPTIONS_DOCTOR: return doctor(&options);
     case OPTIONS_HELP: return help(&options);

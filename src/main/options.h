@@ -19,6 +19,7 @@ enum options_command {
     OPTIONS_TOP,
     OPTIONS_EXPLAIN,
     OPTIONS_WHY,
+    OPTIONS_RELOAD,
     OPTIONS_VERSION,
     OPTIONS_HELP
 };
@@ -38,6 +39,8 @@ struct options {
     bool json;                                          /* status, explain, why */
     const char *method, *scheme, *host, *path, *client; /* explain */
     const char *id;                                     /* why */
+    bool plan;                                          /* reload: only say what would change */
+    const char *apply;                                  /* reload: the id of a plan */
     bool man;                                           /* check, help: a manual page instead */
     const char *completion;                             /* help: for this shell instead */
     const char *listen[OPTIONS_ADDRESSES_MAX];

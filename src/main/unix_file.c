@@ -73,7 +73,8 @@ int unix_file_listen(const struct config_listener *listener, int backlog, struct
         return fd;
     int failure = open_to(path, user, group, mode);
     if (failure == 0 && lstat(path, &made) == 0) {
-        *ret_file = (struct unix_file){path, made.st_dev, made.st_ino};
+        *ret_file = (struct unix_file){.device = made.st_dev, .inode = made.st_ino};
+        (void)snprintf(ret_file->path, sizeof(ret_file->path), "%s", path);
         return fd;
     }
     close(fd);
@@ -85,7 +86,7 @@ void unix_file_remove(struct unix_file *file)
 {
     struct stat now;
 
-    if (file->path && lstat(file->path, &now) == 0 && now.st_dev == file->device && now.st_ino == file->inode)
+    if (file->path[0] && lstat(file->path, &now) == 0 && now.st_dev == file->device && now.st_ino == file->inode)
         unlink(file->path);
-    file->path = NULL;
+    file->path[0] = '\0';
 }

@@ -4,12 +4,13 @@
 #define MAIN_UNIX_FILE_H
 
 #include <sys/types.h>
+#include <sys/un.h>
 
 #include "control/config.h"
 
-/* The file as it was made; a path NULL is none. */
+/* The file as it was made; an empty path is none. */
 struct unix_file {
-    const char *path; /* the configuration's */
+    char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
     dev_t device;
     ino_t inode;
 };

@@ -47,7 +47,7 @@ static void write_access_line(struct exchange *x, int64_t total_us)
         .path = head->path,
         .protocol = msg_protocol(head),
         .pool = x->pool ? x->pool->name : STR_NONE,
-        .worker = x->target ? x->target->name : STR_NONE,
+        .worker = x->target ? worker_name(x->target) : STR_NONE,
         .tries = x->tries,
         .status = ending_outcome(x) == ACCOUNT_ABORTED ? 499 : x->status,
         .by = x->own_answer ? STR("ballast") : STR("worker"),
@@ -94,7 +94,7 @@ static void remember(const struct exchange *x, int64_t total_us)
     for (uint32_t i = 0; i < x->tries; i++) {
         const struct exchange_try *from = &x->attempts[i];
         struct recent_try *to = &record->attempts[i];
-        recent_set_worker(to, from->worker->name);
+        recent_set_worker(to, worker_name(from->worker));
         to->picked_us = from->picked_us;
         to->connected_us = from->connected_us;
         to->failed_us = from->failed_us;

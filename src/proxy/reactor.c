@@ -15,6 +15,7 @@
 enum {
     MAIL_SLOTS = 128, /* well above REACTOR_ORDERS_MAX and TEAM_COMING_MAX */
     LOG_FLUSH_MS = 100,
+    DOOR_KNOWN_MS = 1000, /* all reactors have long applied a change by then */
     /* Chunks for a connection that moves bodies both ways with all four queues full, each chunk at least half full
      * (BUFQ_JOIN_BYTES), and what is being received and written. */
     CONNECTION_BYTES_MAX = 4 * 2 * 65536 + 4 * BUF_CHUNK_BYTES,
@@ -34,6 +35,7 @@ struct door {
     struct listener listener; /* first */
     struct list link;
     struct clients_way way; /* of what is accepted */
+    int64_t known_ms;       /* from then on the other reactors know of it too */
 };
 
 /* The rules of one configuration, for as long as exchanges here go by them. */
@@ -50,6 +52,8 @@ struct reactor_change {
     int *fds;
     uint32_t *closed;
     uint32_t closed_count;
+    struct reactor_door *kept;
+    uint32_t kept_count;
     void (*on_applied)(void *context);
     void *context;
 };
@@ -197,7 +201,9 @@ static void on_accepted(struct listener *listener, int fd, const struct sockaddr
     struct reactor *reactor = listener->owner;
     const struct door *door = CONTAINER_OF(listener, struct door, listener);
 
-    if (!pass_on(reactor, door->way.door, fd, peer))
+    bool known = io_now_ms(reactor->io) >= door->known_ms;
+
+    if (!known || !pass_on(reactor, door->way.door, fd, peer))
         let_in(reactor, door, fd, peer);
 }
 
@@ -285,14 +291,31 @@ static void close_door(struct reactor *reactor, uint32_t id)
     clients_drain_of(&reactor->clients, id);
 }
 
+static void fit_door(struct reactor *reactor, struct door *door)
+{
+    door->way.proxied = door->way.transport.transport == &transport_proxied;
+    door->way.transport.room = door->way.proxied ? (void *)&reactor->proxied : &reactor->handshakes;
+}
+
+/* Clients that are there go on as they began. */
+static void change_door(struct reactor *reactor, const struct reactor_door *to)
+{
+    LIST_FOREACH_SAFE (link, &reactor->doors) {
+        struct door *door = CONTAINER_OF(link, struct door, link);
+        if (door->way.door != to->id)
+            continue;
+        door->way.transport = to->transport;
+        fit_door(reactor, door);
+    }
+}
+
 static int open_door(struct reactor *reactor, struct door *door, int fd)
 {
     int error = listener_start(&door->listener, reactor->io, fd, &listener_events, reactor);
 
     if (error)
         return error;
-    door->way.proxied = door->way.transport.transport == &transport_proxied;
-    door->way.transport.room = door->way.proxied ? (void *)&reactor->proxied : &reactor->handshakes;
+    fit_door(reactor, door);
     list_append(&reactor->doors, &door->link);
     reactor->doors_open++;
     return 0;
@@ -305,6 +328,7 @@ static void open_doors(struct reactor *reactor, struct reactor_change *change)
     LIST_FOREACH_SAFE (link, &change->doors) {
         int fd = change->fds[at++];
         list_remove(link);
+        CONTAINER_OF(link, struct door, link)->known_ms = io_now_ms(reactor->io) + DOOR_KNOWN_MS;
         if (reactor->draining || open_door(reactor, CONTAINER_OF(link, struct door, link), fd)) {
             io_discard(reactor->io, fd);
             free(CONTAINER_OF(link, struct door, link)); /* not per request: see make_door */
@@ -351,6 +375,8 @@ static void apply(struct reactor *reactor, struct reactor_change *change)
     access_log_turn(&reactor->log, from->access_sink, from->access_format, from->access_sample);
     for (uint32_t i = 0; i < change->closed_count; i++)
         close_door(reactor, change->closed[i]);
+    for (uint32_t i = 0; i < change->kept_count; i++)
+        change_door(reactor, &change->kept[i]);
     open_doors(reactor, change);
     exchange_home_turn(&reactor->home, &change->epoch->exchanges);
     change->epoch = NULL;
@@ -437,6 +463,7 @@ void reactor_change_destroy(struct reactor_change **destroyed)
     free(change->epoch);                             /* not per request: as the whole change */
     free(change->fds);                               /* not per request: as the whole change */
     free(change->closed);                            /* not per request: as the whole change */
+    free(change->kept);                              /* not per request: as the whole change */
     free(change);                                    /* not per request: as the whole change */
 }
 
@@ -446,7 +473,8 @@ static int fill_change(struct reactor_change *change, const struct reactor_chang
     change->epoch = make_epoch(options->options);
     change->fds = calloc(options->opened_count + 1, sizeof(*change->fds));
     change->closed = calloc(options->closed_count + 1, sizeof(*change->closed));
-    if (!change->epoch || !change->fds || !change->closed)
+    change->kept = calloc(options->kept_count + 1, sizeof(*change->kept));
+    if (!change->epoch || !change->fds || !change->closed || !change->kept)
         return -ERR_NO_MEMORY;
     for (uint32_t i = 0; i < options->opened_count; i++) {
         struct door *door = make_door(&options->opened[i]);
@@ -457,6 +485,8 @@ static int fill_change(struct reactor_change *change, const struct reactor_chang
     }
     for (uint32_t i = 0; i < options->closed_count; i++)
         change->closed[change->closed_count++] = options->closed[i];
+    for (uint32_t i = 0; i < options->kept_count; i++)
+        change->kept[change->kept_count++] = options->kept[i];
     return 0;
 }
 
@@ -697,14 +727,25 @@ void reactor_join(struct reactor *reactor)
     pthread_join(reactor->thread, NULL);
 }
 
-/* Clients that were passed on to a reactor that had stopped by then. */
+/* A change that came when nothing was looked at any more: its rules are released. */
+static void drop_change(struct reactor_change *change)
+{
+    on_epoch_idle(&change->epoch->exchanges);
+    change->epoch = NULL;
+    reactor_change_destroy(&change);
+}
+
+/* What came when nothing was looked at any more: clients that were passed on, another configuration. */
 static void drop_mail(struct reactor *reactor)
 {
     struct mail mail;
 
-    while (reactor->mail.slots && mailbox_take(&reactor->mail, &mail))
+    while (reactor->mail.slots && mailbox_take(&reactor->mail, &mail)) {
         if (mail.kind == MAIL_CLIENT)
             take_passed_on(reactor, mail.subject);
+        else if (mail.kind == MAIL_CHANGE)
+            drop_change(mail.subject);
+    }
 }
 
 /* start-up only: the other end of reactor_create. */

@@ -65,6 +65,8 @@ struct reactor_change_options {
     const struct reactor_options *options;
     const struct reactor_door *opened; /* their sockets are taken over by reactor_publish */
     uint32_t opened_count;
+    const struct reactor_door *kept; /* those that go on, and what they speak from now on; fd is not looked at */
+    uint32_t kept_count;
     const uint32_t *closed; /* ids: accepted from no more, and their connections end after the request at hand */
     uint32_t closed_count;
     /* Told on the reactor's thread when it goes by all of it. */

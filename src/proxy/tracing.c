@@ -82,8 +82,10 @@ static void set_tries(struct span *span, const struct exchange *x)
     for (uint32_t i = 0; i < x->tries && i < SPAN_TRIES_MAX; i++) {
         const struct exchange_try *from = &x->attempts[i];
         struct span_try *to = &span->attempts[span->tries++];
-        size_t n = from->worker->name.n < SPAN_WORKER_MAX ? from->worker->name.n : SPAN_WORKER_MAX;
-        memcpy(to->worker, from->worker->name.p, n);
+        struct str name = worker_name(from->worker);
+        size_t n = name.n < SPAN_WORKER_MAX ? name.n : SPAN_WORKER_MAX;
+        if (n > 0)
+            memcpy(to->worker, name.p, n);
         to->worker[n] = '\0';
         to->picked_us = from->picked_us;
         to->error = from->error;

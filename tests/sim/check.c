@@ -58,8 +58,8 @@ void __wrap_account_note_dispatch(struct account *account, const struct worker *
 {
     if (!atomic_load(&worker->alive))
         check_fail("no-dead-dispatch", TRACE_NOBODY, TRACE_NOBODY,
-                   "%.*s gets a request although it is known to be down", STR_ARG(worker->name));
-    trace_line(TRACE_NOBODY, TRACE_NOBODY, "a request is for %.*s", STR_ARG(worker->name));
+                   "%.*s gets a request although it is known to be down", STR_ARG(worker_name(worker)));
+    trace_line(TRACE_NOBODY, TRACE_NOBODY, "a request is for %.*s", STR_ARG(worker_name(worker)));
     __real_account_note_dispatch(account, worker);
 }
 
@@ -67,7 +67,7 @@ void __real_account_note_retry(struct account *account, const struct worker *wor
 void __wrap_account_note_retry(struct account *account, const struct worker *worker, int error);
 void __wrap_account_note_retry(struct account *account, const struct worker *worker, int error)
 {
-    trace_line(TRACE_NOBODY, TRACE_NOBODY, "it is tried again after %.*s: %s", STR_ARG(worker->name),
+    trace_line(TRACE_NOBODY, TRACE_NOBODY, "it is tried again after %.*s: %s", STR_ARG(worker_name(worker)),
                err_reason(error));
     __real_account_note_retry(account, worker, error);
 }

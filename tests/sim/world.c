@@ -53,8 +53,9 @@ static void must(int error, const char *what)
 
 static int write_metrics(void *context, struct bufq *out)
 {
-    struct world *world = context;
-    return metric_text_write(&world->metrics, out);
+    const struct snapshot *snapshot = context;
+    const struct world *world = snapshot->owner;
+    return metric_text_write(&world->metrics, snapshot, out);
 }
 
 static void load(struct world *world)
@@ -75,16 +76,17 @@ static void load(struct world *world)
                    STR_ARG(errors.items[0].text));
     config_errors_fini(&errors);
     must(roster_init(&world->roster), "roster");
-    must(snapshot_create(world->config, &world->roster, &first), "snapshot");
+    must(snapshot_create(world->config, &world->roster, NULL, &first), "snapshot");
     first->rules.metrics = write_metrics;
-    first->rules.metrics_context = world;
+    first->rules.metrics_context = first;
+    first->owner = world;
     snapshot_enter(first, &world->roster, &world->snapshot);
 }
 
 static void on_change(void *context, struct worker *worker, enum health_change change,
                       const struct probe_result *result)
 {
-    trace_line(TRACE_NOBODY, TRACE_NOBODY, "the balancer holds %.*s for %s", STR_ARG(worker->name),
+    trace_line(TRACE_NOBODY, TRACE_NOBODY, "the balancer holds %.*s for %s", STR_ARG(worker_name(worker)),
                change == HEALTH_WENT_UP ? "up" : "down");
 }
 

@@ -1,6 +1,8 @@
 /* Shared by the tests of floor balance; linked into each. */
 #include "balance_helper.h"
 
+static const struct worker_label unnamed;
+
 void helper_pool_init(struct helper_pool *helper, uint32_t count, const uint32_t *weights)
 {
     uint32_t given[HELPER_WORKERS];
@@ -8,6 +10,7 @@ void helper_pool_init(struct helper_pool *helper, uint32_t count, const uint32_t
     memset(helper, 0, sizeof(*helper));
     for (uint32_t i = 0; i < count; i++) {
         helper->workers[i].index = i;
+        helper->workers[i].label = &unnamed;
         helper->workers[i].weight = weights ? weights[i] : 1;
         helper->workers[i].pool = &helper->pool;
         helper->list[i] = &helper->workers[i];

@@ -35,7 +35,7 @@ static void setup(struct fixture *f, const char *config)
     memset(f, 0, sizeof(*f));
     f->config = helper_load(config);
     assert_int_equal(roster_init(&f->roster), 0);
-    assert_int_equal(snapshot_create(f->config, &f->roster, &f->snapshot), 0);
+    assert_int_equal(snapshot_create(f->config, &f->roster, NULL, &f->snapshot), 0);
     snapshot_enter(f->snapshot, &f->roster, &f->newest);
     buf_pool_init(&f->buffers, 16 << 20);
     struct io_options io = {.backend = &io_epoll_backend, .buffers = &f->buffers};
@@ -76,7 +76,7 @@ static void write_page(struct fixture *f)
 {
     struct bufq out;
     bufq_init(&out, &f->buffers);
-    assert_int_equal(metric_text_write(&f->sources, &out), 0);
+    assert_int_equal(metric_text_write(&f->sources, f->snapshot, &out), 0);
     free(f->text);
     size_t n = bufq_bytes(&out), at = 0;
     f->text = calloc(1, n + 1);
@@ -216,9 +216,10 @@ static void metrics_quote_names(void **state)
 {
     struct fixture f;
     setup(&f, three);
-    f.snapshot->workers[0]->name = STR("qu\"ote");
-    f.snapshot->workers[1]->name = STR("back\\slash");
-    f.snapshot->workers[2]->name = STR("new\nline");
+    const struct worker_label labels[] = {
+        {STR("qu\"ote"), STR("a")}, {STR("back\\slash"), STR("b")}, {STR("new\nline"), STR("c")}};
+    for (int i = 0; i < 3; i++)
+        f.snapshot->workers[i]->label = &labels[i];
     for (int i = 0; i < 3; i++)
         f.snapshot->workers[i]->pool_name = STR("\xc3\xa4{}=,");
     write_page(&f);
@@ -260,7 +261,8 @@ static void metrics_please_promtool(void **state)
 {
     struct fixture f;
     setup(&f, three);
-    f.snapshot->workers[0]->name = STR("qu\"o\\te");
+    const struct worker_label label = {STR("qu\"o\\te"), STR("a")};
+    f.snapshot->workers[0]->label = &label;
     answer_one(&f, 0, 0);
     write_page(&f);
     int verdict = ask_promtool(f.text);
@@ -279,7 +281,7 @@ static void metrics_survive_no_memory(void **state)
         struct bufq out;
         bufq_init(&out, &f.buffers);
         alloc_fail_at(n);
-        int error = metric_text_write(&f.sources, &out);
+        int error = metric_text_write(&f.sources, f.snapshot, &out);
         failed = alloc_fail_stop();
         assert_int_equal(error, failed ? -ERR_NO_MEMORY : 0);
         bufq_clear(&out);

@@ -31,7 +31,7 @@ static void setup(struct fixture *f)
     clock_set_source(test_clock);
     f->config = helper_load("pools: {web: {workers: [3001, 3002]}, api: {workers: [3003]}}\nroutes: [{pool: web}]\n");
     assert_int_equal(roster_init(&f->roster), 0);
-    assert_int_equal(snapshot_create(f->config, &f->roster, &f->snapshot), 0);
+    assert_int_equal(snapshot_create(f->config, &f->roster, NULL, &f->snapshot), 0);
     snapshot_enter(f->snapshot, &f->roster, &f->newest);
     for (int i = 0; i < REACTORS; i++) {
         assert_int_equal(account_init(&f->accounts[i], 3), 0);

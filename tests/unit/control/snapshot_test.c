@@ -32,7 +32,7 @@ static struct snapshot *create(const char *text, struct config **ret_config)
     struct snapshot *snapshot = NULL;
     *ret_config = helper_load(text);
     assert_int_equal(roster_init(&roster), 0);
-    assert_int_equal(snapshot_create(*ret_config, &roster, &snapshot), 0);
+    assert_int_equal(snapshot_create(*ret_config, &roster, NULL, &snapshot), 0);
     return snapshot;
 }
 
@@ -72,7 +72,7 @@ static void snapshot_has_the_pools(void **state)
         assert_int_equal(sock_addr_port(&worker->addr.storage), 3001 + i);
         assert_false(worker->alive); /* only probes say so */
     }
-    assert_str(snapshot->workers[1]->name, "blue");
+    assert_str(worker_name(snapshot->workers[1]), "blue");
     assert_int_equal(snapshot->weights[1], 7);
     assert_str(snapshot->workers[2]->address, "127.0.0.1:3003");
     assert_int_equal((uintptr_t)web->turn % 64, 0); /* alone on its cache line */
@@ -148,7 +148,7 @@ static void snapshot_survives_no_memory(void **state)
         alloc_fail_at(n);
         int error = roster_init(&roster);
         if (!error)
-            error = snapshot_create(config, &roster, &snapshot);
+            error = snapshot_create(config, &roster, NULL, &snapshot);
         failed = alloc_fail_stop();
         assert_int_equal(error, failed ? -ERR_NO_MEMORY : 0);
         assert_int_equal(snapshot == NULL, failed);
@@ -163,7 +163,7 @@ static struct snapshot *next(const char *text, struct snapshot **newest)
 {
     struct config *config = helper_load(text);
     struct snapshot *snapshot;
-    assert_int_equal(snapshot_create(config, &roster, &snapshot), 0);
+    assert_int_equal(snapshot_create(config, &roster, NULL, &snapshot), 0);
     config_destroy(&config); /* it keeps nothing of it */
     snapshot_enter(snapshot, &roster, newest);
     return snapshot;

@@ -116,7 +116,7 @@ static void tracing_writes_spans_down(void **state)
     assert_true(span.own && span.failed && span.known_method);
     assert_int_equal(span.tries, 1);
     assert_int_equal(span.attempts[0].picked_us, 7);
-    assert_true(str_eq(str_of(span.attempts[0].worker), s.helper.workers[1].name));
+    assert_true(str_eq(str_of(span.attempts[0].worker), worker_name(&s.helper.workers[1])));
     assert_true(str_eq(span_get_text(&span, SPAN_PATH), STR("/a")));
     assert_true(str_eq(span_get_text(&span, SPAN_QUERY), STR("b=c")));
     assert_true(str_eq(span_get_text(&span, SPAN_HOST), STR("example:8080")));

@@ -23,7 +23,8 @@ void world_init(struct world *w, uint32_t workers)
     w->helper.pool.pick = &pick_round_robin;
     for (uint32_t i = 0; i < workers; i++) {
         scripted_worker_start(&w->far[i], w->net);
-        w->helper.workers[i].name = (struct str){&"abc"[i], 1};
+        w->labels[i].name = (struct str){&"abc"[i], 1};
+        w->helper.workers[i].label = &w->labels[i];
         w->helper.workers[i].addr.storage = w->far[i].address;
     }
     helper_set_alive(&w->helper, UINT32_MAX);

@@ -21,6 +21,7 @@ struct world {
     struct io_sim_net *net;
     struct helper_pool helper;
     struct scripted_worker far[WORLD_WORKERS];
+    struct worker_label labels[WORLD_WORKERS];
     struct exchange_rules rules;
     struct route route;
     struct reactor_options options;

@@ -1,0 +1,613 @@
+/* One configuration after another. The steps of one reload, each on the control thread:
+ *
+ *   asked      the keeper was told, or said so by itself, and loads
+ *   proving    everything is made ready, workers that only the new one has are being asked how they are
+ *   published  every reactor has it in its mail
+ *   idle       all of them go by it, and the one before is given up when its last exchange ends
+ *
+ * Owned by the server. */
+#include "control/reload.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "control/admin_plan.h"
+
+enum {
+    PROVE_LOOK_MS = 10,
+    PROVE_MOST_MS = 5000, /* then it is published as it is */
+    SWEEP_MS = 1000,
+    WATCH_LOOK_MS = 250,
+    WATCH_LEAST = 20, /* requests, before anything is concluded from them */
+};
+
+enum reload_step { RELOAD_IDLE, RELOAD_ASKED, RELOAD_PROVING, RELOAD_PUBLISHED };
+
+struct listener_door {
+    struct sock_addr addr;
+    uint32_t id;
+};
+
+struct doors {
+    struct listener_door *items; /* by the place of the listener in its configuration */
+    uint32_t count;
+};
+
+struct totals {
+    uint64_t ended, failed;
+};
+
+struct reload {
+    struct reload_options options;
+    enum reload_step step;
+    struct doors doors;
+    uint32_t next_door;
+    /* the one under way */
+    struct reload_entry *entry;
+    enum link_purpose purpose;
+    char expected[PLAN_ID_MAX];
+    const struct config *config; /* that it brings */
+    struct snapshot *snapshot;
+    struct doors next_doors;
+    struct reactor_change **changes;
+    int *fds; /* of new listeners: fds[listener * reactors + reactor], -1: none */
+    uint32_t *fd_counts;
+    int64_t prove_end_ms;
+    _Atomic uint32_t applied; /* reactors that go by it */
+    struct timer step_timer;
+    /* after it */
+    struct timer sweep_timer, watch_timer;
+    int64_t watch_end_ms;
+    struct totals at_change, before; /* counted at the last change, and during the configuration before it */
+    struct reload_entry history[RELOAD_HISTORY];
+    uint32_t numbers;
+};
+
+/* ---- what became of it ---- */
+
+static struct reload_entry *find_entry(const struct reload *reload, uint32_t number)
+{
+    const struct reload_entry *entry = &reload->history[number % RELOAD_HISTORY];
+
+    return number > 0 && entry->number == number ? (struct reload_entry *)(uintptr_t)entry : NULL;
+}
+
+static struct reload_entry *add_entry(struct reload *reload, const char *cause)
+{
+    uint32_t number = ++reload->numbers;
+    struct reload_entry *entry = &reload->history[number % RELOAD_HISTORY];
+
+    plan_destroy(&entry->plan);
+    *entry = (struct reload_entry){.number = number, .at_ns = clock_wall_ns(), .state = "waiting"};
+    (void)snprintf(entry->cause, sizeof(entry->cause), "%s", cause);
+    return entry;
+}
+
+static void say(struct reload *reload, const char *state, const char *sentence)
+{
+    reload->entry->state = state;
+    (void)snprintf(reload->entry->sentence, sizeof(reload->entry->sentence), "%s", sentence);
+}
+
+static int tell_keeper(const struct reload *reload, enum link_kind kind, const char *text)
+{
+    struct link_message message = {.kind = kind, .purpose = reload->purpose};
+
+    if (reload->options.link < 0)
+        return -ERR_CONN_CLOSED;
+    (void)snprintf(message.text, sizeof(message.text), "%s", text);
+    return link_send(reload->options.link, &message);
+}
+
+/* ---- giving back what one brought ---- */
+
+static void close_fds(struct reload *reload)
+{
+    size_t count = reload->config ? reload->config->listeners.count * (size_t)reload->options.reactor_count : 0;
+
+    for (size_t i = 0; reload->fds && i < count; i++)
+        if (reload->fds[i] >= 0)
+            close(reload->fds[i]);
+}
+
+static void forget(struct reload *reload)
+{
+    for (uint32_t i = 0; reload->changes && i < reload->options.reactor_count; i++)
+        if (reload->changes[i])
+            reactor_change_destroy(&reload->changes[i]);
+    if (reload->snapshot)
+        snapshot_destroy(&reload->snapshot);
+    free(reload->changes);          /* not per request: once a reload, as all here */
+    free(reload->fds);              /* not per request: as above */
+    free(reload->fd_counts);        /* not per request: as above */
+    free(reload->next_doors.items); /* not per request: as above */
+    reload->changes = NULL;
+    reload->fds = NULL;
+    reload->fd_counts = NULL;
+    reload->next_doors = (struct doors){NULL, 0};
+    reload->config = NULL;
+    reload->step = RELOAD_IDLE;
+}
+
+static void refuse(struct reload *reload, const char *sentence)
+{
+    say(reload, "refused", sentence);
+    log_error("the configuration is not put into use: the one before goes on", LOG_Z("why", sentence),
+              LOG_N("reload", reload->entry->number));
+    close_fds(reload);
+    forget(reload);
+    (void)tell_keeper(reload, LINK_REFUSED, sentence); /* a gone keeper takes this process with it */
+}
+
+/* ---- making ready ---- */
+
+static const struct listener_door *find_door(const struct doors *doors, const struct sock_addr *addr)
+{
+    for (uint32_t i = 0; i < doors->count; i++)
+        if (sock_addr_equal(&doors->items[i].addr.storage, &addr->storage))
+            return &doors->items[i];
+    return NULL;
+}
+
+/* not per request: once a reload. */
+static int list_doors(struct reload *reload)
+{
+    const struct config_listeners *listeners = &reload->config->listeners;
+
+    reload->next_doors.items = calloc(listeners->count, sizeof(*reload->next_doors.items));
+    if (!reload->next_doors.items)
+        return -ERR_NO_MEMORY;
+    for (size_t i = 0; i < listeners->count; i++) {
+        const struct listener_door *kept = find_door(&reload->doors, &listeners->items[i].address.addr);
+        reload->next_doors.items[i] =
+            (struct listener_door){listeners->items[i].address.addr, kept ? kept->id : reload->next_door++};
+        reload->next_doors.count++;
+    }
+    return 0;
+}
+
+static void on_applied(void *context)
+{
+    struct reload *reload = context;
+
+    atomic_fetch_add(&reload->applied, 1);
+    io_wake(reload->options.io);
+}
+
+void reload_rules_released(void *context)
+{
+    snapshot_let_go(context); /* the control thread sweeps it up */
+}
+
+/* Doors of one reactor, sorted into those that are new, go on and are closed. */
+struct sorted {
+    struct reactor_door *opened, *kept;
+    uint32_t *closed;
+    uint32_t opened_count, kept_count, closed_count;
+};
+
+/* not per request: once a reload. */
+static bool sort_doors(const struct reload *reload, uint32_t reactor, struct sorted *sorted)
+{
+    const struct doors *next = &reload->next_doors;
+
+    sorted->opened = calloc(next->count, sizeof(*sorted->opened));
+    sorted->kept = calloc(next->count, sizeof(*sorted->kept));
+    sorted->closed = calloc(reload->doors.count, sizeof(*sorted->closed));
+    if (!sorted->opened || !sorted->kept || !sorted->closed)
+        return false;
+    for (uint32_t i = 0; i < next->count; i++) {
+        struct reactor_door door = {
+            .id = next->items[i].id, .fd = -1, .transport = snapshot_transport(reload->snapshot, i)};
+        if (find_door(&reload->doors, &next->items[i].addr)) {
+            sorted->kept[sorted->kept_count++] = door;
+        } else {
+            door.fd = reload->fds[i * reload->options.reactor_count + reactor];
+            sorted->opened[sorted->opened_count++] = door;
+        }
+    }
+    for (uint32_t i = 0; i < reload->doors.count; i++)
+        if (!find_door(next, &reload->doors.items[i].addr))
+            sorted->closed[sorted->closed_count++] = reload->doors.items[i].id;
+    return true;
+}
+
+/* not per request: once a reload. */
+static int prepare_reactor(struct reload *reload, uint32_t index)
+{
+    struct sorted sorted = {.opened_count = 0};
+    struct reactor_options options = snapshot_reactor_options(reload->snapshot);
+    struct reactor_change_options change = {.options = &options, .on_applied = on_applied, .context = reload};
+    int error = sort_doors(reload, index, &sorted) ? 0 : -ERR_NO_MEMORY;
+
+    options.access_sink = reload->options.access_sink;
+    options.on_released = reload_rules_released;
+    options.rules_context = reload->snapshot;
+    change.opened = sorted.opened;
+    change.opened_count = sorted.opened_count;
+    change.kept = sorted.kept;
+    change.kept_count = sorted.kept_count;
+    change.closed = sorted.closed;
+    change.closed_count = sorted.closed_count;
+    if (!error)
+        error = reactor_prepare(reload->options.reactors[index], &change, &reload->changes[index]);
+    free(sorted.opened); /* not per request: once a reload */
+    free(sorted.kept);   /* not per request: once a reload */
+    free(sorted.closed); /* not per request: once a reload */
+    return error;
+}
+
+/* Everything that may fail. not per request: once a reload. */
+static int make_ready(struct reload *reload)
+{
+    struct reload_options *options = &reload->options;
+    int error = list_doors(reload);
+
+    reload->changes = calloc(options->reactor_count, sizeof(struct reactor_change *));
+    if (!error && !reload->changes)
+        error = -ERR_NO_MEMORY;
+    if (!error)
+        error = snapshot_create(reload->config, options->roster, *options->newest, &reload->snapshot);
+    if (error)
+        return error;
+    options->prepare(options->context, reload->snapshot);
+    error = prober_grow(options->prober, reload->snapshot->index_end, reload->snapshot->pool_count);
+    if (!error && *options->admin)
+        error = admin_grow(*options->admin, reload->snapshot->index_end);
+    for (uint32_t i = 0; i < options->reactor_count && !error; i++)
+        error = prepare_reactor(reload, i);
+    return error;
+}
+
+/* ---- publishing ---- */
+
+/* Requests that came to an end for which no client is to blame. */
+static struct totals count(const struct reload *reload)
+{
+    struct totals totals = {0, 0};
+
+    for (uint32_t i = 0; i < reload->options.reactor_count; i++) {
+        const struct account_totals *from = &reload->options.accounts[i]->totals;
+        totals.ended += __atomic_load_n(&from->ok, __ATOMIC_RELAXED);
+        for (int code = 0; code < ERR_COUNT; code++) {
+            if (err_fault(code) == ERR_FAULT_WORKER || err_fault(code) == ERR_FAULT_SELF)
+                totals.failed += __atomic_load_n(&from->by_reason[code], __ATOMIC_RELAXED);
+        }
+    }
+    totals.ended += totals.failed;
+    return totals;
+}
+
+static void publish(struct reload *reload)
+{
+    struct totals now = count(reload);
+
+    reload->before = (struct totals){now.ended - reload->at_change.ended, now.failed - reload->at_change.failed};
+    reload->at_change = now;
+    reload->step = RELOAD_PUBLISHED;
+    atomic_store(&reload->applied, 0);
+    for (uint32_t i = 0; i < reload->options.reactor_count; i++) {
+        snapshot_hold(reload->snapshot);
+        reactor_publish(reload->options.reactors[i], reload->changes[i]);
+        reload->changes[i] = NULL;
+    }
+}
+
+/* A pool that depends on new workers waits for their first probe; one that has somebody alive, or whose workers have
+ * all been asked, is as good as it will be. */
+static bool is_proved(const struct reload *reload, const struct pool *pool)
+{
+    struct health health;
+    struct probe_stats stats;
+
+    if (pool_alive(pool) > 0)
+        return true;
+    for (uint32_t i = 0; i < pool->count; i++) {
+        prober_read(reload->options.prober, pool->workers[i], &health, &stats);
+        if (health.state == HEALTH_UNKNOWN && atomic_load(&pool->workers[i]->mode) != WORKER_DISABLED)
+            return false;
+    }
+    return true;
+}
+
+static bool all_proved(const struct reload *reload)
+{
+    for (uint32_t i = 0; i < reload->snapshot->pool_count; i++)
+        if (!is_proved(reload, reload->snapshot->pools[i]))
+            return false;
+    return true;
+}
+
+static void on_step(struct timer *timer)
+{
+    struct reload *reload = CONTAINER_OF(timer, struct reload, step_timer);
+    int64_t now_ms = io_now_ms(reload->options.io);
+
+    if (all_proved(reload) || now_ms >= reload->prove_end_ms)
+        publish(reload);
+    else
+        io_timer_set(reload->options.io, timer, now_ms + PROVE_LOOK_MS);
+}
+
+static void bring(struct reload *reload)
+{
+    struct reload_options *options = &reload->options;
+    int error = make_ready(reload);
+
+    if (error) {
+        refuse(reload, err_sentence(error));
+        return;
+    }
+    snapshot_enter(reload->snapshot, options->roster, options->newest);
+    options->sources->snapshot = reload->snapshot;
+    prober_adopt(options->prober, reload->snapshot->pools, reload->snapshot->pool_count, reload->snapshot->index_end);
+    reload->step = RELOAD_PROVING;
+    reload->prove_end_ms = io_now_ms(options->io) + PROVE_MOST_MS;
+    on_step(&reload->step_timer);
+}
+
+/* ---- afterwards ---- */
+
+static void on_sweep(struct timer *timer)
+{
+    struct reload *reload = CONTAINER_OF(timer, struct reload, sweep_timer);
+
+    if (snapshot_sweep(reload->options.newest) > 1)
+        io_timer_set(reload->options.io, timer, io_now_ms(reload->options.io) + SWEEP_MS);
+}
+
+static bool too_many(struct totals totals, uint32_t percent)
+{
+    return totals.failed * 100 > totals.ended * percent;
+}
+
+/* Is a greater share failing than is allowed, and than was before? */
+static bool went_wrong(const struct reload *reload, struct totals since)
+{
+    return since.ended >= WATCH_LEAST && too_many(since, reload->options.config->reload.max_failed_percent) &&
+           since.failed * (reload->before.ended + 1) > reload->before.failed * since.ended;
+}
+
+static void roll_back(struct reload *reload, struct totals since)
+{
+    char sentence[160];
+
+    (void)snprintf(sentence, sizeof(sentence), "%llu of %llu requests failed since the reload, more than %u %%",
+                   (unsigned long long)since.failed, (unsigned long long)since.ended,
+                   reload->options.config->reload.max_failed_percent);
+    log_error("the configuration before comes back", LOG_Z("why", sentence));
+    struct reload_entry *entry = add_entry(reload, "watchdog");
+    reload->entry = entry;
+    reload->purpose = LINK_TO_ROLL_BACK;
+    say(reload, "waiting", sentence);
+    if (tell_keeper(reload, LINK_ROLLBACK, sentence) == 0)
+        reload->step = RELOAD_ASKED;
+    else
+        say(reload, "failed", "There is no keeper to ask.");
+}
+
+static void on_watch(struct timer *timer)
+{
+    struct reload *reload = CONTAINER_OF(timer, struct reload, watch_timer);
+    struct totals now = count(reload);
+    struct totals since = {now.ended - reload->at_change.ended, now.failed - reload->at_change.failed};
+    int64_t now_ms = io_now_ms(reload->options.io);
+
+    if (reload->step != RELOAD_IDLE || now_ms >= reload->watch_end_ms)
+        return;
+    if (went_wrong(reload, since))
+        roll_back(reload, since);
+    else
+        io_timer_set(reload->options.io, timer, now_ms + WATCH_LOOK_MS);
+}
+
+static void start_watch(struct reload *reload)
+{
+    const struct config *config = reload->options.config;
+
+    if (reload->purpose != LINK_TO_APPLY || config->reload.watch_ms == 0)
+        return;
+    reload->watch_end_ms = io_now_ms(reload->options.io) + config->reload.watch_ms;
+    io_timer_set(reload->options.io, &reload->watch_timer, io_now_ms(reload->options.io) + WATCH_LOOK_MS);
+}
+
+/* The snapshot before is held by exchanges alone from now on. */
+static void finish(struct reload *reload)
+{
+    struct snapshot *before = reload->snapshot->older;
+    bool back = reload->purpose == LINK_TO_ROLL_BACK;
+    char text[PLAN_TEXT_MAX];
+
+    free(reload->doors.items); /* not per request: once a reload */
+    reload->doors = reload->next_doors;
+    reload->next_doors = (struct doors){NULL, 0};
+    reload->options.config = reload->config;
+    reload->snapshot = NULL;
+    plan_text(reload->entry->plan, text);
+    if (!back)
+        say(reload, "applied", text);
+    else
+        reload->entry->state = "rolled_back";
+    log_info(back ? "configuration is the one before again" : "configuration is reloaded", LOG_Z("changes", text),
+             LOG_Z("cause", reload->entry->cause), LOG_N("reload", reload->entry->number));
+    forget(reload);
+    before->config = NULL;
+    snapshot_let_go(before);
+    on_sweep(&reload->sweep_timer);
+    reload->options.applied(reload->options.context, reload->options.config);
+    (void)tell_keeper(reload, LINK_APPLIED, "");
+    start_watch(reload);
+}
+
+/* ---- from the keeper ---- */
+
+/* not per request: once a reload. */
+static int note_sockets(struct reload *reload, const struct link_message *message)
+{
+    uint32_t reactors = reload->options.reactor_count;
+
+    if (!reload->fds) {
+        reload->fds = malloc(sizeof(int) * CONFIG_LISTENERS_MAX * reactors); /* not per request: once a reload */
+        reload->fd_counts = calloc(CONFIG_LISTENERS_MAX, sizeof(*reload->fd_counts));
+        if (!reload->fds || !reload->fd_counts)
+            return -ERR_NO_MEMORY;
+        for (size_t i = 0; i < (size_t)CONFIG_LISTENERS_MAX * reactors; i++)
+            reload->fds[i] = -1;
+    }
+    uint32_t *known = &reload->fd_counts[message->number];
+    for (uint32_t i = 0; i < message->fd_count && *known < reactors; i++)
+        reload->fds[message->number * reactors + (*known)++] = message->fds[i];
+    return 0;
+}
+
+/* The entry that this answers: the one that asked, or a new one for what the keeper was told itself. */
+static void take_up(struct reload *reload, const struct link_message *message)
+{
+    if (reload->step == RELOAD_ASKED)
+        return;
+    reload->entry = add_entry(reload, "signal");
+    reload->purpose = message->purpose;
+    reload->expected[0] = '\0';
+}
+
+static void on_config(struct reload *reload, const struct link_message *message)
+{
+    struct plan_world world = {reload->options.roster, reload->options.accounts, reload->options.reactor_count};
+    char id[PLAN_ID_MAX];
+
+    take_up(reload, message);
+    reload->config = config_slot_config(&reload->options.slots[message->number]);
+    plan_destroy(&reload->entry->plan);
+    int error = plan_create(reload->options.config, reload->config, &world, &reload->entry->plan);
+    plan_id(reload->options.config, reload->config, id);
+    if (error) {
+        refuse(reload, err_sentence(error));
+    } else if (reload->purpose == LINK_TO_PLAN) {
+        say(reload, "planned", "This is what a reload would change now.");
+        close_fds(reload);
+        forget(reload);
+        (void)tell_keeper(reload, LINK_REFUSED, "");
+    } else if (reload->expected[0] && strcmp(reload->expected, id) != 0) {
+        refuse(reload, "The configuration in use, or the files, are no longer those that the plan was made of.");
+    } else {
+        bring(reload);
+    }
+}
+
+static void on_failed(struct reload *reload, const struct link_message *message)
+{
+    take_up(reload, message);
+    say(reload, "failed", message->text);
+    log_error("the configuration does not load: the one in use goes on", LOG_Z("why", message->text),
+              LOG_N("reload", reload->entry->number));
+    forget(reload);
+}
+
+static void hear(struct reload *reload)
+{
+    static struct link_message message; /* large; one control thread */
+
+    while (reload->options.link >= 0 && link_receive(reload->options.link, &message) > 0) {
+        switch (message.kind) {
+        case LINK_SOCKETS:
+            if (note_sockets(reload, &message))
+                log_error("sockets cannot be kept", LOG_Z("reason", err_reason(-ERR_NO_MEMORY)));
+            break;
+        case LINK_CONFIG: on_config(reload, &message); break;
+        case LINK_FAILED: on_failed(reload, &message); break;
+        case LINK_REPLACED: reload->options.replaced(reload->options.context); break;
+        default: break;
+        }
+    }
+}
+
+void reload_on_wake(struct reload *reload)
+{
+    if (reload->step == RELOAD_PUBLISHED && atomic_load(&reload->applied) == reload->options.reactor_count)
+        finish(reload);
+    hear(reload);
+}
+
+/* ---- asking ---- */
+
+int reload_ask(struct reload *reload, enum link_purpose purpose, const char *expected, const char *cause,
+               uint32_t *ret_number)
+{
+    if (reload->step != RELOAD_IDLE)
+        return -ERR_FULL;
+    reload->purpose = purpose;
+    int error = tell_keeper(reload, LINK_RELOAD, "");
+    if (error)
+        return error;
+    reload->entry = add_entry(reload, cause);
+    (void)snprintf(reload->expected, sizeof(reload->expected), "%s", expected);
+    reload->step = RELOAD_ASKED;
+    *ret_number = reload->entry->number;
+    return 0;
+}
+
+int reload_ask_upgrade(struct reload *reload)
+{
+    return tell_keeper(reload, LINK_UPGRADE, "");
+}
+
+uint32_t reload_newest(const struct reload *reload)
+{
+    return reload->numbers;
+}
+
+const struct reload_entry *reload_entry(const struct reload *reload, uint32_t number)
+{
+    return find_entry(reload, number);
+}
+
+/* ---- life ---- */
+
+/* start-up only: one a server. */
+int reload_create(const struct reload_options *options, struct reload **ret_reload)
+{
+    struct reload *reload = calloc(1, sizeof(*reload));
+
+    if (!reload)
+        return -ERR_NO_MEMORY;
+    reload->options = *options;
+    timer_init(&reload->step_timer, on_step);
+    timer_init(&reload->sweep_timer, on_sweep);
+    timer_init(&reload->watch_timer, on_watch);
+    reload->config = options->config;
+    int error = list_doors(reload); /* ids are the places: as the server numbered them */
+    reload->config = NULL;
+    if (error) {
+        free(reload);
+        return error;
+    }
+    reload->doors = reload->next_doors;
+    reload->next_doors = (struct doors){NULL, 0};
+    *ret_reload = reload;
+    return 0;
+}
+
+/* start-up only: the other end of reload_create. */
+void reload_destroy(struct reload **destroyed)
+{
+    struct reload *reload = *destroyed;
+
+    *destroyed = NULL;
+    if (!reload)
+        return;
+    io_timer_fini(reload->options.io, &reload->step_timer);
+    io_timer_fini(reload->options.io, &reload->sweep_timer);
+    io_timer_fini(reload->options.io, &reload->watch_timer);
+    if (reload->step == RELOAD_PROVING || reload->step == RELOAD_PUBLISHED)
+        snapshot_let_go(reload->snapshot->older); /* both are on the server's list */
+    if (reload->step == RELOAD_PROVING || reload->step == RELOAD_PUBLISHED)
+        reload->snapshot = NULL;
+    forget(reload);
+    free(reload->doors.items);
+    for (size_t i = 0; i < RELOAD_HISTORY; i++)
+        plan_destroy(&reload->history[i].plan);
+    free(reload);
+}

@@ -1,0 +1,74 @@
+/* Another configuration in place of the one in use, while traffic goes on.
+ *
+ * The keeper loads it (control/link); here it is made ready for every thread, which may fail and changes nothing then;
+ * new workers that a pool depends on are asked how they are; and it is published, which cannot fail. Exchanges that
+ * began finish by the rules that they began under. Afterwards it is watched: where too many requests fail, the
+ * configuration before comes back.
+ *
+ * Control thread only.
+ */
+#ifndef CONTROL_RELOAD_H
+#define CONTROL_RELOAD_H
+
+#include "balance/probe.h"
+#include "control/admin.h"
+#include "control/config_slot.h"
+#include "control/link.h"
+#include "control/snapshot.h"
+
+enum { RELOAD_HISTORY = 32 };
+
+/* What it works on; outlives it. */
+struct reload_options {
+    struct io *io;
+    int link;                        /* to the keeper */
+    const struct config_slot *slots; /* CONFIG_SLOTS of them */
+    const struct config *config;     /* in use */
+    struct roster *roster;
+    struct snapshot **newest;
+    struct prober *prober;
+    struct reactor *const *reactors;
+    uint32_t reactor_count;
+    const struct account *const *accounts;
+    struct metric_sources *sources; /* its snapshot moves on */
+    struct sink *access_sink;
+    struct admin *const *admin; /* NULL there: none */
+    /* Before a snapshot is published, and once it is in use. */
+    void (*prepare)(void *context, struct snapshot *snapshot);
+    void (*applied)(void *context, const struct config *config);
+    /* Another server has taken over. */
+    void (*replaced)(void *context);
+    void *context;
+};
+
+struct reload;
+
+/* What became of one. */
+struct reload_entry {
+    uint32_t number;   /* 0: none */
+    int64_t at_ns;     /* wall clock */
+    const char *state; /* as in admin_object.def */
+    char cause[32];
+    char sentence[LINK_TEXT_MAX];
+    struct plan *plan; /* NULL: it did not come so far */
+};
+
+/* 0 or -ERR_NO_MEMORY. */
+MUST_CHECK int reload_create(const struct reload_options *options, struct reload **ret_reload);
+/* No reactor runs any more. NULL is harmless. */
+void reload_destroy(struct reload **reload);
+/* For reactors that go by a snapshot: their hold on it ends. */
+void reload_rules_released(void *snapshot);
+/* The loop was woken: the keeper may have said something, or a reactor. */
+void reload_on_wake(struct reload *reload);
+/* Asks the keeper; expected: the id of the plan that is wanted, "" for any. 0 with the number of its entry, or
+ * -ERR_FULL while another one is under way, or a code: there is no keeper to ask. */
+MUST_CHECK int reload_ask(struct reload *reload, enum link_purpose purpose, const char *expected, const char *cause,
+                          uint32_t *ret_number);
+/* Asks the keeper to start the program anew. 0 or a code. */
+MUST_CHECK int reload_ask_upgrade(struct reload *reload);
+/* The newest number, 0: there was none yet; and one entry, NULL: it is not there any more, or never was. */
+uint32_t reload_newest(const struct reload *reload);
+const struct reload_entry *reload_entry(const struct reload *reload, uint32_t number);
+
+#endif

@@ -1,0 +1,151 @@
+/* A reload takes as long as the files and the first probes do, so it is asked after until it is over. */
+#include "main/admin_reload.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "main/admin_client.h"
+#include "main/admin_status.h"
+
+enum { LOOK_MS = 50, WAIT_MOST_MS = 60000 };
+
+static const char *text_of(const json_t *json, const char *name)
+{
+    const char *text = json_string_value(json_object_get(json, name));
+
+    return text ? text : "";
+}
+
+static bool waits(const json_t *reload)
+{
+    return strcmp(text_of(reload, "state"), "waiting") == 0;
+}
+
+static json_t *wish_of(const struct options *options)
+{
+    json_t *wish = json_object();
+
+    if (options->plan)
+        json_object_set_new(wish, "plan", json_true());
+    if (options->apply)
+        json_object_set_new(wish, "apply", json_string(options->apply));
+    return wish;
+}
+
+static int ask(const struct admin_client *client, const struct options *options, json_t **ret_reload)
+{
+    const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
+    char why[ADMIN_WHY_MAX] = "", target[64];
+    json_t *wish = wish_of(options), *reload = NULL;
+    int64_t end_ms = clock_steady_ms() + WAIT_MOST_MS;
+    int error = admin_client_ask(client, "POST", "/v1/reload", wish, &reload, why);
+
+    json_decref(wish);
+    if (!error)
+        (void)snprintf(target, sizeof(target), "/v1/reloads/%llu",
+                       (unsigned long long)json_integer_value(json_object_get(reload, "number")));
+    while (!error && waits(reload) && clock_steady_ms() < end_ms) {
+        json_decref(reload);
+        reload = NULL;
+        (void)nanosleep(&pause, NULL);
+        error = admin_client_ask(client, "GET", target, NULL, &reload, why);
+    }
+    if (error)
+        fprintf(stderr, "ballast: %s\n", why);
+    *ret_reload = reload;
+    return error;
+}
+
+/* ---- printing ---- */
+
+static void print_workers(const json_t *plan, const char *list, char sign)
+{
+    const json_t *workers = json_object_get(plan, list);
+
+    for (size_t i = 0; i < json_array_size(workers); i++) {
+        const json_t *worker = json_array_get(workers, i);
+        printf("  %c worker %s of pool %s at %s\n", sign, text_of(worker, "worker"), text_of(worker, "pool"),
+               text_of(worker, "address"));
+    }
+}
+
+static void print_listeners(const json_t *plan, const char *list, char sign)
+{
+    const json_t *listeners = json_object_get(plan, list);
+
+    for (size_t i = 0; i < json_array_size(listeners); i++)
+        printf("  %c listener %s\n", sign, text_of(json_array_get(listeners, i), "address"));
+}
+
+static const char *or_none(const char *text)
+{
+    return text[0] ? text : "(none)";
+}
+
+static void print_settings(const json_t *plan)
+{
+    const json_t *settings = json_object_get(plan, "settings");
+
+    for (size_t i = 0; i < json_array_size(settings); i++) {
+        const json_t *setting = json_array_get(settings, i);
+        printf("  ~ %s: %s -> %s%s\n", text_of(setting, "name"), or_none(text_of(setting, "from")),
+               or_none(text_of(setting, "to")),
+               json_is_true(json_object_get(setting, "start")) ? " (from the next start or upgrade on)" : "");
+    }
+}
+
+static unsigned long long number_of(const json_t *json, const char *name)
+{
+    return (unsigned long long)json_integer_value(json_object_get(json, name));
+}
+
+static void print_plan(const json_t *plan)
+{
+    print_listeners(plan, "listeners_opened", '+');
+    print_listeners(plan, "listeners_closed", '-');
+    print_workers(plan, "workers_added", '+');
+    print_workers(plan, "workers_removed", '-');
+    print_settings(plan);
+    printf("  = %llu workers and %llu listeners are kept; %llu requests are at workers that go, of %llu under way from "
+           "%llu clients\n",
+           number_of(plan, "workers_kept"), number_of(plan, "listeners_kept"), number_of(plan, "requests_at_removed"),
+           number_of(plan, "requests_active"), number_of(plan, "clients"));
+}
+
+static void print_reload(const json_t *reload)
+{
+    const json_t *plan = json_object_get(reload, "plan");
+
+    printf("reload %llu is %s: %s\n", number_of(reload, "number"), text_of(reload, "state"),
+           text_of(reload, "sentence"));
+    if (plan)
+        print_plan(plan);
+    if (plan && strcmp(text_of(reload, "state"), "planned") == 0)
+        printf("ballast reload --apply %s does just this\n", text_of(plan, "id"));
+}
+
+int admin_reload_run(const struct options *options)
+{
+    struct admin_client client;
+    char why[ADMIN_WHY_MAX] = "";
+    json_t *reload = NULL;
+
+    if (admin_client_find(&client, options->flags.admin, options->config_path, why)) {
+        fprintf(stderr, "ballast: %s\n", why);
+        return STATUS_EXIT_UNKNOWN;
+    }
+    if (ask(&client, options, &reload))
+        return STATUS_EXIT_UNKNOWN;
+    if (options->json) {
+        json_dumpf(reload, stdout, JSON_INDENT(2));
+        putchar('\n');
+    } else {
+        print_reload(reload);
+    }
+    const char *state = text_of(reload, "state");
+    int code = strcmp(state, "applied") == 0 || strcmp(state, "planned") == 0 ? 0 : 1;
+    json_decref(reload);
+    return code;
+}

@@ -1,0 +1,139 @@
+/* Bound by the keeper, since it alone may be allowed to, and kept while servers come and go. */
+#include "main/keeper_sockets.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { BACKLOG = 4096 };
+
+static const char *why_and_what_to_do(int error)
+{
+    switch (-error) {
+    case ERR_ADDRESS_IN_USE:
+        return "the address is already in use: stop the program that listens there, or listen elsewhere (--listen)";
+    case ERR_NO_PERMISSION:
+        return "permission was denied: ports below 1024 need root or the capability CAP_NET_BIND_SERVICE (setcap "
+               "cap_net_bind_service=+ep), so give it, or listen on a higher port (--listen 8080)";
+    case ERR_BAD_ADDRESS: return "this machine has no such address: see `ip address` for those it has";
+    case ERR_NO_DESCRIPTORS: return "too many files are open: raise the limit (ulimit -n)";
+    default: return err_sentence(error);
+    }
+}
+
+/* With several sockets on one address the system would let a second program join them unseen: an exclusive bind asks
+ * first. fds[0..reactors), -1 before; what was opened stays there on failure. */
+static int bind_one(const struct config_listener *listener, uint32_t reactors, int *fds, struct unix_file *file,
+                    char why[UNIX_FILE_WHY_MAX])
+{
+    bool is_unix = listener->address.addr.storage.ss_family == AF_UNIX;
+    bool shared = reactors > 1 && !is_unix;
+    int error = shared ? sock_check_free(&listener->address.addr) : 0;
+
+    for (uint32_t i = 0; i < reactors && !error; i++) {
+        if (i > 0 && !shared)
+            fds[i] = dup(fds[0]);
+        else if (is_unix)
+            fds[i] = unix_file_listen(listener, BACKLOG, file, why);
+        else
+            fds[i] = sock_listen(&listener->address.addr, BACKLOG, shared);
+        if (fds[i] < 0)
+            error = i > 0 && !shared ? err_from_errno(errno) : fds[i];
+        else
+            sock_defer_accept(fds[i]);
+    }
+    return error;
+}
+
+static int *set_of(const struct keeper_sockets *sockets, uint32_t listener)
+{
+    return sockets->fds + (size_t)listener * sockets->reactors;
+}
+
+/* Which of them has the address; their count: none. `sockets` NULL has none. */
+static uint32_t find(const struct keeper_sockets *sockets, const struct sock_addr *addr)
+{
+    uint32_t i = 0;
+
+    while (sockets && i < sockets->listeners && !sock_addr_equal(&sockets->addrs[i].storage, &addr->storage))
+        i++;
+    return i;
+}
+
+static bool has(const struct keeper_sockets *sockets, const struct sock_addr *addr)
+{
+    return sockets && find(sockets, addr) < sockets->listeners;
+}
+
+static int open_one(const struct config_listener *listener, const struct keeper_sockets *before,
+                    struct keeper_sockets *sockets, uint32_t index, char why[UNIX_FILE_WHY_MAX])
+{
+    const struct sock_addr *addr = &listener->address.addr;
+    uint32_t at = find(before, addr);
+    bool kept = has(before, addr);
+
+    sockets->addrs[index] = *addr;
+    for (uint32_t i = 0; i < sockets->reactors; i++)
+        set_of(sockets, index)[i] = kept ? set_of(before, at)[i] : -1;
+    if (!kept)
+        return bind_one(listener, sockets->reactors, set_of(sockets, index), &sockets->files[index], why);
+    sockets->files[index] = before->files[at];
+    return 0;
+}
+
+/* start-up only: and once a reload; short tables. */
+int keeper_sockets_open(const struct config *config, uint32_t reactors, const struct keeper_sockets *before,
+                        struct keeper_sockets *ret_sockets, char why[KEEPER_WHY_MAX])
+{
+    uint32_t count = (uint32_t)config->listeners.count;
+    struct keeper_sockets sockets = {.fds = calloc((size_t)reactors * count, sizeof(int)),
+                                     .addrs = calloc(count, sizeof(struct sock_addr)),
+                                     .files = calloc(count, sizeof(struct unix_file)),
+                                     .reactors = reactors};
+    char file_why[UNIX_FILE_WHY_MAX] = "";
+    int error = sockets.fds && sockets.addrs && sockets.files ? 0 : -ERR_NO_MEMORY;
+
+    if (error)
+        (void)snprintf(why, KEEPER_WHY_MAX, "%s", err_sentence(error));
+    for (uint32_t i = 0; i < count && !error; i++) {
+        const struct config_listener *listener = &config->listeners.items[i];
+        sockets.listeners = i + 1;
+        error = open_one(listener, before, &sockets, i, file_why);
+        if (error)
+            (void)snprintf(why, KEEPER_WHY_MAX, "cannot listen on %.*s: %s", STR_ARG(listener->address.text),
+                           file_why[0] ? file_why : why_and_what_to_do(error));
+    }
+    if (error)
+        keeper_sockets_close(&sockets, before);
+    else
+        *ret_sockets = sockets;
+    return error;
+}
+
+bool keeper_sockets_is_new(const struct keeper_sockets *sockets, uint32_t listener, const struct keeper_sockets *before)
+{
+    return !has(before, &sockets->addrs[listener]);
+}
+
+void keeper_sockets_disown(struct keeper_sockets *sockets)
+{
+    for (uint32_t i = 0; i < sockets->listeners; i++)
+        sockets->files[i].path[0] = '\0';
+}
+
+void keeper_sockets_close(struct keeper_sockets *sockets, const struct keeper_sockets *kept)
+{
+    for (uint32_t i = 0; i < sockets->listeners; i++) {
+        if (has(kept, &sockets->addrs[i]))
+            continue;
+        for (uint32_t r = 0; r < sockets->reactors; r++)
+            if (set_of(sockets, i)[r] >= 0)
+                close(set_of(sockets, i)[r]);
+        unix_file_remove(&sockets->files[i]);
+    }
+    free(sockets->fds);   /* start-up only: see keeper_sockets_open */
+    free(sockets->addrs); /* start-up only: see keeper_sockets_open */
+    free(sockets->files); /* start-up only: see keeper_sockets_open */
+    *sockets = (struct keeper_sockets){.fds = NULL};
+}

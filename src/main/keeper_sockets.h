@@ -1,0 +1,31 @@
+/* The listening sockets of a configuration, which the keeper holds as long as they are listened on.
+ */
+#ifndef MAIN_KEEPER_SOCKETS_H
+#define MAIN_KEEPER_SOCKETS_H
+
+#include "control/config.h"
+#include "main/unix_file.h"
+
+enum { KEEPER_WHY_MAX = 512 };
+
+/* One set for each listener, in the configuration's order: fds[listener * reactors + reactor]. */
+struct keeper_sockets {
+    int *fds;
+    struct sock_addr *addrs; /* of listeners */
+    struct unix_file *files; /* of listeners; removed as listening ends */
+    uint32_t reactors, listeners;
+};
+
+/* Those of the configuration: the same sockets where `before` (NULL: none) has the address, else new ones. 0, or a code
+ * with a sentence in why and nothing left open that was not before. */
+MUST_CHECK int keeper_sockets_open(const struct config *config, uint32_t reactors, const struct keeper_sockets *before,
+                                   struct keeper_sockets *ret_sockets, char why[KEEPER_WHY_MAX]);
+/* Were the listener's sockets made for these, and not before? */
+bool keeper_sockets_is_new(const struct keeper_sockets *sockets, uint32_t listener,
+                           const struct keeper_sockets *before);
+/* In a process that was forked: the files of Unix sockets are not its own to remove. */
+void keeper_sockets_disown(struct keeper_sockets *sockets);
+/* Closes those that `kept` (NULL: none) does not have, and frees the tables. */
+void keeper_sockets_close(struct keeper_sockets *sockets, const struct keeper_sockets *kept);
+
+#endif

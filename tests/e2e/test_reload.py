@@ -1,0 +1,378 @@
+"""Another configuration while traffic goes on: nothing is dropped, nothing forgotten, and a bad one changes nothing."""
+
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+
+import pytest
+
+from harness.admin import Admin
+from harness.ballast import Ballast, settings
+from harness.certificates import Authority
+from harness.client import Client
+from harness.waiting import free_port, wait_for
+
+RELOADS = int(os.environ.get("BALLAST_RELOADS", "200"))
+HOST = b"Host: test.example\r\n"
+GET = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
+POST = b"POST /upload HTTP/1.1\r\n" + HOST + b"Content-Length: 200000\r\n\r\n" + bytes(200000)
+
+
+@pytest.fixture
+def run(stack, ballast_path, tmp_path):
+    """run(*workers, **settings) -> a balancer with an administration API that may write."""
+    def start(*workers, wrapper=(), **extra):
+        config = settings(workers, **{"admin": {"address": f"unix:{tmp_path}/admin", "write": True}, **extra})
+        ballast = stack.enter_context(Ballast(ballast_path, config, wrapper=wrapper))
+        ballast.admin = Admin(tmp_path / "admin")
+        return ballast
+    return start
+
+
+def newest(ballast):
+    reloads = ballast.admin.get("/v1/reloads")["reloads"]
+    return reloads[0] if reloads else {"number": 0}
+
+
+def reload(ballast, config=None, expect="applied"):
+    """Has the file read again by a signal; the entry that says what became of it."""
+    if config is not None:
+        ballast.write_config(config)
+    before = newest(ballast)["number"]
+    ballast.send_signal(signal.SIGHUP)
+    entry = wait_for(lambda: (e := newest(ballast))["number"] > before and e["state"] != "waiting" and e, 20,
+                     "the reload to be over")
+    assert entry["state"] == expect, entry
+    return entry
+
+
+def with_workers(ballast, *workers, **pool):
+    config = json.loads(json.dumps(ballast.config))
+    config["pools"]["web"]["workers"] = [getattr(worker, "address", worker) for worker in workers]
+    config["pools"]["web"].update(pool)
+    return config
+
+
+def probes_of(ballast, port):
+    return ballast.metrics()[f'ballast_probes_total{{pool="web",worker="{port}",result="good"}}']
+
+
+def test_workers_come_and_go(run, demo):
+    """A kept worker keeps health and counters; a new one gets requests at once; a removed one gets no more."""
+    a, b, c = demo(), demo(), demo()
+    ballast = run(a, b).wait_alive(2)
+    for _ in range(4):
+        assert ballast.get().status == 200
+    entry = reload(ballast, with_workers(ballast, a, c))
+    assert [w["worker"] for w in entry["plan"]["workers_added"]] == [str(c.port)]
+    assert [w["worker"] for w in entry["plan"]["workers_removed"]] == [str(b.port)]
+    assert entry["plan"]["workers_kept"] == 1 and entry["cause"] == "signal"
+    ballast.wait_alive(2)
+    for _ in range(4):
+        assert ballast.get().status == 200
+    metrics = ballast.settled_metrics()
+    assert metrics[f"worker_{a.port}_requests"] == 4 and metrics[f"worker_{c.port}_requests"] == 2
+    assert f"worker_{b.port}_requests" not in metrics
+    assert metrics[f'ballast_worker_dispatches_total{{pool="web",worker="{b.port}"}}'] == 2  # it was, and stays
+    assert (metrics["requests_total"], metrics["requests_failed"]) == (8, 0)
+    # The one that comes back is asked before it gets anything.
+    b.kill()
+    reload(ballast, with_workers(ballast, a, b))
+    assert ballast.metrics()[f"worker_{b.port}_alive"] == 0
+    for _ in range(3):
+        assert ballast.get().status == 200
+    assert ballast.settled_metrics()[f"worker_{b.port}_requests"] == 2
+
+
+def test_a_pool_of_new_workers_is_proved_first(run, demo):
+    """All workers are others: no request meets a pool that knows of nobody."""
+    a, b, c = demo(), demo(), demo()
+    ballast = run(a, b).wait_alive(2)
+    with ballast.connect() as client:
+        for workers in ((c,), (a, b), (c,), (a,)):
+            reload(ballast, with_workers(ballast, *workers))
+            client.send(GET)
+            answer = client.read_answer()
+            assert answer.status == 200 and answer.fields.one(b"x-worker").decode() in {w.names[0] for w in workers}
+
+
+def test_names_that_another_worker_changes(run, demo):
+    """A second worker with the same port: both are called by host and port, and the first keeps what it counted."""
+    a = demo()
+    b = demo(ports=(a.port,), host="127.0.0.2")
+    ballast = run(a).wait_alive(1)
+    assert ballast.get().status == 200
+    reload(ballast, with_workers(ballast, a, f"127.0.0.2:{b.port}"))
+    ballast.wait_alive(2)
+    metrics = ballast.settled_metrics()
+    assert metrics[f"worker_127_0_0_1_{a.port}_requests"] == 1 and metrics[f"worker_127_0_0_2_{a.port}_requests"] == 0
+    # Only the other one stays: it has the short name now, and with it what was counted under that.
+    reload(ballast, with_workers(ballast, f"127.0.0.2:{b.port}"))
+    metrics = ballast.settled_metrics()
+    assert metrics[f"worker_{a.port}_requests"] == 0
+    names = [name for name in metrics if name.startswith("ballast_worker_dispatches_total")]
+    assert len(names) == len(set(names)) and sum(metrics[name] for name in names) == 1
+
+
+def test_listeners_open_and_close(run, demo):
+    """A closed one finishes its clients' requests; one that stays keeps its clients."""
+    worker = demo()
+    ballast = run(worker).wait_alive(1)
+    config = json.loads(json.dumps(ballast.config))
+    other = ("127.0.0.1", free_port())
+    config["listeners"].append({"address": f"127.0.0.1:{other[1]}"})
+    with ballast.connect() as stays:
+        stays.send(GET)
+        assert stays.read_answer().status == 200
+        reload(ballast, config)
+        with Client(other, 10) as goes, Client(other, 10) as busy:
+            goes.send(GET)
+            assert goes.read_answer().status == 200
+            busy.send(b"GET /delay/500 HTTP/1.1\r\n" + HOST + b"\r\n")
+            wait_for(lambda: ballast.metrics()["requests_active"] == 1)
+            entry = reload(ballast, ballast.config)
+            assert [item["address"] for item in entry["plan"]["listeners_closed"]] == [f"127.0.0.1:{other[1]}"]
+            assert goes.ended() == b""
+            answer = busy.read_answer()
+            assert answer.status == 200 and answer.fields.one(b"connection") == b"close"
+        wait_for(lambda: socket.socket().connect_ex(other) != 0, what="the port to be closed")
+        stays.send(GET)
+        assert stays.read_answer().status == 200
+    # An address that is taken: refused, and everything goes on.
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config["listeners"][1] = {"address": f"127.0.0.1:{taken.getsockname()[1]}"}
+        entry = reload(ballast, config, "failed")
+    assert "already in use" in entry["sentence"]
+    assert ballast.get().status == 200
+
+
+@pytest.mark.parametrize("text, says", [
+    ("pools: [", "ballast.yaml:"), ("pools: {web: {workers: [1, 2], wrong: 3}}\n", "unknown key"),
+    (None, "cannot be read"),
+])
+def test_a_bad_file_changes_nothing(run, demo, text, says):
+    worker = demo()
+    ballast = run(worker).wait_alive(1)
+    before = ballast.admin.get("/v1/config")
+    if text is None:
+        ballast.config_path.unlink()
+    else:
+        ballast.config_path.write_text(text)
+    entry = reload(ballast, None, "failed")
+    assert says in entry["sentence"] and "plan" not in entry
+    assert says in ballast.wait_log("the configuration does not load")
+    assert ballast.admin.get("/v1/config") == before
+    assert ballast.get().status == 200
+    assert ballast.metrics()["requests_failed"] == 0
+    reload(ballast, ballast.config)
+
+
+def test_settings_count_for_requests_that_begin(run, scripted):
+    """One that began under the old ones ends under them."""
+    worker = scripted()
+    ballast = run(worker, timeouts={"response_head": "10s", "drain": "2s"}).wait_alive(1)
+    config = json.loads(json.dumps(ballast.config))
+    config["timeouts"]["response_head"] = "200ms"
+    config["threads"] = 3
+    release = threading.Event()
+    for target in (b"/old", b"/new"):
+        worker.play_at(target, slow_answer(release))
+    with ballast.connect() as old, ballast.connect() as new:
+        old.send(b"GET /old HTTP/1.1\r\n" + HOST + b"\r\n")
+        worker.wait_requests(1)
+        entry = reload(ballast, config)
+        assert {"name": "timeouts.response_head", "from": "10000ms", "to": "200ms", "start": False} in \
+            entry["plan"]["settings"]
+        assert [s["start"] for s in entry["plan"]["settings"] if s["name"] == "threads"] == [True]
+        new.send(b"GET /new HTTP/1.1\r\n" + HOST + b"\r\n")
+        assert new.read_answer().status == 504
+        release.set()
+        assert old.read_answer().status == 200
+
+
+def slow_answer(release):
+    from harness.worker import Script, wait
+    return Script((wait(release), b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
+
+
+def command(ballast_path, ballast, *arguments):
+    done = subprocess.run([ballast_path, "reload", "--admin", f"unix:{ballast.admin.where}", *arguments],
+                          capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_plan_and_apply(run, demo, ballast_path):
+    a, b, c = demo(), demo(), demo()
+    ballast = run(a, b).wait_alive(2)
+    code, out, _ = command(ballast_path, ballast, "--plan")
+    assert code == 0 and "nothing" not in out and "2 workers and 1 listeners are kept" in out
+    ballast.write_config(with_workers(ballast, a, c, health={"interval": "2s"}))
+    code, out, _ = command(ballast_path, ballast, "--plan", "--json")
+    plan = json.loads(out)["plan"]
+    assert code == 0 and [w["worker"] for w in plan["workers_added"]] == [str(c.port)]
+    assert {"name": "pools.web.health.interval", "from": "1000ms", "to": "2000ms", "start": False} in plan["settings"]
+    assert f"worker_{b.port}_alive" in ballast.metrics(), "a plan changes nothing"
+    # The file moves on: the plan does not hold any more.
+    ballast.write_config(with_workers(ballast, a))
+    code, out, _ = command(ballast_path, ballast, "--apply", plan["id"])
+    assert code == 1 and "no longer those" in out
+    assert f"worker_{b.port}_alive" in ballast.metrics()
+    ballast.write_config(with_workers(ballast, a, c, health={"interval": "2s"}))
+    code, out, _ = command(ballast_path, ballast, "--apply", plan["id"])
+    assert code == 0 and f"+ worker {c.port} of pool web" in out and f"- worker {b.port} of pool web" in out
+    ballast.wait_alive(2)
+    assert f"worker_{b.port}_alive" not in ballast.metrics()
+    # So does the configuration in use.
+    assert command(ballast_path, ballast, "--apply", plan["id"])[0] == 1
+    assert command(ballast_path, ballast)[0] == 0
+    assert "nothing is different" in newest(ballast)["sentence"]
+    ballast.config_path.write_text("x: 1\n")
+    code, out, _ = command(ballast_path, ballast)
+    assert code == 1 and "unknown key" in out
+    answer = ballast.admin.ask("POST", "/v1/reload", {"plan": True, "apply": "x"})
+    assert (answer.status, answer.json["reason"]) == (422, "bad_order")
+    assert ballast.admin.ask("GET", "/v1/reloads/99999").status == 404
+
+
+def test_the_watchdog_rolls_back(run, demo):
+    """Pointed at a dead port: the one before comes back by itself, and it is said why."""
+    worker = demo()
+    ballast = run(worker, reload={"watch": "30s", "max_failed": "5%"}).wait_alive(1)
+    for _ in range(30):
+        assert ballast.get().status == 200
+    bad = with_workers(ballast, f"127.0.0.1:{free_port()}", health={"interval": "1s", "timeout": "300ms"})
+    reload(ballast, bad)
+
+    def is_back():
+        ballast.get()
+        entry = newest(ballast)
+        return entry["state"] == "rolled_back" and entry
+    entry = wait_for(is_back, 20, "the configuration before")
+    assert entry["cause"] == "watchdog" and "requests failed since the reload, more than 5 %" in entry["sentence"]
+    assert entry["sentence"] in ballast.wait_log("the configuration before comes back")
+    ballast.wait_alive(1)
+    assert ballast.get().status == 200
+    failed = ballast.settled_metrics()["requests_failed"]
+    assert 20 <= failed < 60
+    # There is no second step back, and the next reload is as good as ever.
+    reload(ballast, ballast.config)
+    assert ballast.get().status == 200 and ballast.settled_metrics()["requests_failed"] == failed
+
+
+def test_certificates_are_read_again(run, demo, tmp_path):
+    """Connections that stand go on by the old one, new ones get the new one; an unchanged one keeps its tickets."""
+    authority = Authority(tmp_path)
+    chain, key = authority.sign("test.example", days=100)
+    port = free_port()
+    tls = {"certificates": [{"chain": str(chain), "key": str(key)}]}
+    ballast = run(demo(), listeners=[{"address": f"127.0.0.1:{free_port()}"},
+                                     {"address": f"127.0.0.1:{port}", "tls": tls}]).wait_alive(1)
+    context = ssl.create_default_context(cafile=str(authority.path))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    def connect(session=None):
+        plain = socket.create_connection(("127.0.0.1", port), timeout=20)
+        return context.wrap_socket(plain, server_hostname="test.example", session=session)
+
+    def ask(secured):
+        secured.sendall(GET)
+        return secured.recv(65536).split(b"\r\n")[0]
+    with connect() as first:
+        assert ask(first) == b"HTTP/1.1 200 OK"
+        until = first.getpeercert()["notAfter"]
+        reload(ballast)
+        with connect(first.session) as again:
+            assert again.session_reused and ask(again) == b"HTTP/1.1 200 OK"
+        authority.sign("test.example", days=200)
+        entry = reload(ballast)
+        assert [s["name"] for s in entry["plan"]["settings"]] == [f"listeners[127.0.0.1:{port}].tls"]
+        with connect() as second:
+            assert second.getpeercert()["notAfter"] != until and ask(second) == b"HTTP/1.1 200 OK"
+        assert ask(first) == b"HTTP/1.1 200 OK"
+        chain.write_text("junk")
+        assert "certificate" in reload(ballast, None, "failed")["sentence"]
+        assert ask(first) == b"HTTP/1.1 200 OK"
+
+
+def test_a_server_that_dies_begins_with_the_newest(run, demo):
+    a, b = demo(), demo()
+    ballast = run(a).wait_alive(1)
+    reload(ballast, with_workers(ballast, b))
+    ballast.config_path.write_text("junk: 1\n")
+    reload(ballast, None, "failed")
+    os.kill(ballast.admin.get("/v1/version")["pid"], signal.SIGKILL)
+    ballast.wait_log("the server died")
+    wait_for(lambda: ballast.metrics().get(f"worker_{b.port}_alive") == 1 if can_connect(ballast) else False, 20)
+    assert ballast.get().fields.one(b"x-worker").decode() == b.names[0]
+
+
+def can_connect(ballast):
+    with socket.socket() as probe:
+        return probe.connect_ex(ballast.address) == 0
+
+
+def test_without_a_keeper_it_says_so(stack, ballast_path, demo, tmp_path):
+    config = settings([demo()], admin={"address": f"unix:{tmp_path}/admin", "write": True})
+    ballast = stack.enter_context(Ballast(ballast_path, config, ["--no-keeper"])).wait_alive(1)
+    ballast.send_signal(signal.SIGHUP)
+    ballast.wait_log("without its keeper")
+    answer = Admin(tmp_path / "admin").ask("POST", "/v1/reload", {})
+    assert (answer.status, answer.json["reason"]) == (503, "no_keeper")
+
+
+class Load(threading.Thread):
+    """One client that asks until it is told to stop; every answer must be 200."""
+
+    def __init__(self, ballast, request, keep_alive):
+        super().__init__(daemon=True)
+        self.ballast, self.request, self.keep_alive = ballast, request, keep_alive
+        self.over = threading.Event()
+        self.answers, self.wrong = 0, None
+
+    def run(self):
+        try:
+            while not self.over.is_set():
+                with self.ballast.connect(30) as client:
+                    self.use(client)
+        except Exception as error:  # for the test's thread to tell
+            self.wrong = error
+
+    def use(self, client):
+        while True:
+            client.send(self.request)
+            answer = client.read_answer(self.request.split(b" ")[0])
+            assert answer.status == 200, answer.head
+            self.answers += 1
+            if not self.keep_alive or self.over.is_set() or answer.fields.one(b"connection") == b"close":
+                return
+
+
+def test_many_reloads_under_load(run, demo):
+    """Keep-alive, a connection for each request, uploads: zero failures, and the totals are exact."""
+    a, b, c = demo(), demo(), demo()
+    ballast = run(a, b, threads=2).wait_alive(2)
+    loads = [Load(ballast, GET, True), Load(ballast, GET, True), Load(ballast, GET, False), Load(ballast, POST, True)]
+    for load in loads:
+        load.start()
+    configs = [with_workers(ballast, *workers) for workers in ((a, c), (b, c), (c, a, b), (a, b))]
+    other = free_port()
+    for config in configs[::2]:
+        config["listeners"] = [*ballast.config["listeners"], {"address": f"127.0.0.1:{other}"}]
+    for number in range(RELOADS):
+        reload(ballast, configs[number % len(configs)])
+        assert not any(load.wrong for load in loads), [load.wrong for load in loads]
+    for load in loads:
+        load.over.set()
+    for load in loads:
+        load.join(30)
+        assert not load.is_alive() and load.wrong is None, load.wrong
+    asked = sum(load.answers for load in loads)
+    metrics = ballast.settled_metrics()
+    assert (metrics["requests_total"], metrics["requests_ok"], metrics["requests_failed"]) == (asked, asked, 0)
+    dispatched = sum(value for name, value in metrics.items() if name.startswith("ballast_worker_dispatches_total"))
+    assert dispatched == asked + sum(v for n, v in metrics.items() if n.startswith("ballast_retries_total"))
+    assert newest(ballast)["number"] == RELOADS
