@@ -46,7 +46,7 @@ static void note_call(struct exchange *x)
     int64_t ms = grpc_timeout_ms(&x->client.head);
 
     x->grpc = true;
-    x->expires_ms = ms < 0 ? 0 : exchange_now_ms(x) + ms;
+    x->expires_ms = ms < 0 ? 0 : exchange_now_ms(x) + ms + GRPC_GRACE_MS;
 }
 
 static enum exchange_step admit(struct exchange *x)

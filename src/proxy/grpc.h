@@ -8,6 +8,9 @@
 
 #include "proxy/reply.h"
 
+/* A client that watches its deadline ends the call itself, and knows best why: it gets this long to do so. */
+enum { GRPC_GRACE_MS = 250 };
+
 enum grpc_status {
     GRPC_CANCELLED = 1,
     GRPC_UNKNOWN = 2,
