@@ -76,7 +76,7 @@ static void draw_families(struct plan *plan)
     struct rand_gen gen = stream(plan->seed, STREAM_FAMILIES, 0);
     static const uint32_t harmless = 1u << FAMILY_REACTORS | 1u << FAMILY_LAZY | 1u << FAMILY_FRAGMENTS |
                                      1u << FAMILY_TIGHT | 1u << FAMILY_DELAY | 1u << FAMILY_SLOW_WORKER |
-                                     1u << FAMILY_WALL | 1u << FAMILY_INTERIM;
+                                     1u << FAMILY_WALL | 1u << FAMILY_INTERIM | 1u << FAMILY_RELOAD;
     plan->calm = chance(&gen, 20);
     bool few = chance(&gen, 60); /* one or two faults at a time are easier to blame than ten */
     for (uint32_t f = 0; f < FAMILY_COUNT; f++) {
@@ -383,6 +383,9 @@ static void draw_world_faults(struct plan *plan)
     gen = stream(plan->seed, FAMILY_DRAIN, 0);
     if (plan_has(plan, FAMILY_DRAIN))
         plan->drain_ms = between(&gen, 30, 1200);
+    gen = stream(plan->seed, FAMILY_RELOAD, 0);
+    for (int i = 0; i < PLAN_RELOADS && plan_has(plan, FAMILY_RELOAD); i++)
+        plan->reload_ms[i] = between(&gen, 30, 1200);
 }
 
 static void apply_cuts(struct plan *plan, const struct plan_cuts *cuts)

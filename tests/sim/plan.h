@@ -20,7 +20,15 @@ enum plan_family {
     FAMILY_COUNT
 };
 
-enum { PLAN_CLIENTS = 10, PLAN_REQUESTS = 8, PLAN_WORKERS = 5, PLAN_POOLS = 2, PLAN_WINDOWS = 3, PLAN_BREAKS = 3 };
+enum {
+    PLAN_CLIENTS = 10,
+    PLAN_REQUESTS = 8,
+    PLAN_WORKERS = 5,
+    PLAN_POOLS = 2,
+    PLAN_WINDOWS = 3,
+    PLAN_BREAKS = 3,
+    PLAN_RELOADS = 4
+};
 
 enum plan_method { PLAN_GET, PLAN_HEAD, PLAN_POST, PLAN_PUT, PLAN_DELETE, PLAN_METHODS };
 enum plan_framing { PLAN_NO_BODY, PLAN_LENGTH, PLAN_CHUNKED, PLAN_CLOSE };
@@ -148,7 +156,8 @@ struct plan {
         int64_t at_ms;
         uint32_t client;
     } breaks[PLAN_BREAKS];
-    int64_t drain_ms; /* 0: when all is over */
+    int64_t reload_ms[PLAN_RELOADS]; /* 0: none */
+    int64_t drain_ms;                /* 0: when all is over */
 };
 
 /* What is left out of a seed's scenario. */

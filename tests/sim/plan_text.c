@@ -269,6 +269,8 @@ void plan_print(const struct plan *plan)
     for (uint32_t i = 0; i < plan->clients; i++)
         if (plan->client[i].there)
             print_client(plan, i);
+    for (int i = 0; i < PLAN_RELOADS && plan->reload_ms[i] > 0; i++)
+        printf("  another configuration at %lld ms\n", (long long)plan->reload_ms[i]);
     if (plan->drain_ms > 0)
         printf("  told to stop at %lld ms\n", (long long)plan->drain_ms);
 }

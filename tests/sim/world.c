@@ -58,6 +58,13 @@ static int write_metrics(void *context, struct bufq *out)
     return metric_text_write(&world->metrics, snapshot, out);
 }
 
+static void prepare_rules(struct world *world, struct snapshot *snapshot)
+{
+    snapshot->rules.metrics = write_metrics;
+    snapshot->rules.metrics_context = snapshot;
+    snapshot->owner = world;
+}
+
 static void load(struct world *world)
 {
     char text[4096];
@@ -77,9 +84,7 @@ static void load(struct world *world)
     config_errors_fini(&errors);
     must(roster_init(&world->roster), "roster");
     must(snapshot_create(world->config, &world->roster, NULL, &first), "snapshot");
-    first->rules.metrics = write_metrics;
-    first->rules.metrics_context = first;
-    first->owner = world;
+    prepare_rules(world, first);
     snapshot_enter(first, &world->roster, &world->snapshot);
 }
 
@@ -111,6 +116,11 @@ static void on_stopped(void *context)
 {
 }
 
+static void on_rules_released(void *context)
+{
+    snapshot_let_go(context);
+}
+
 static void start_reactors(struct world *world)
 {
     struct reactor_options options = snapshot_reactor_options(world->snapshot);
@@ -120,6 +130,8 @@ static void start_reactors(struct world *world)
     options.pipes = (uint32_t)(world->plan->seed % 4); /* none, and too few, must be as good */
     options.door_count = 1;
     options.on_stopped = on_stopped;
+    options.on_released = on_rules_released;
+    options.rules_context = world->snapshot;
     if (count > 1)
         must(team_create(count, 1 + (uint32_t)(world->plan->seed % 2), &world->team),
              "team"); /* clients are few here */
@@ -129,6 +141,7 @@ static void start_reactors(struct world *world)
         options.index = i;
         options.seed = world->plan->seed * 8 + i + 1;
         options.doors = &door;
+        snapshot_hold(world->snapshot);
         must(reactor_create(&options, &world->reactors[i]), "reactor");
         world->accounts[i] = reactor_account(world->reactors[i]);
     }
@@ -139,6 +152,70 @@ static void start_reactors(struct world *world)
         .account_count = count,
         .prober = world->prober,
     };
+    world->applied = count;
+}
+
+/* ---- another configuration ---- */
+
+static void on_applied(void *context)
+{
+    struct world *world = context;
+    world->applied++;
+}
+
+/* Those that one was made for: all, or none with what it was. */
+static int prepare_all(struct world *world, struct snapshot *next, struct reactor_change **changes)
+{
+    struct reactor_options options = snapshot_reactor_options(next);
+    struct reactor_door door = {.fd = -1}; /* the only one goes on */
+    struct reactor_change_options change = {
+        .options = &options, .kept = &door, .kept_count = 1, .on_applied = on_applied, .context = world};
+    uint32_t count = world->plan->reactors;
+    int error = prober_grow(world->prober, next->index_end, next->pool_count);
+    options.on_released = on_rules_released;
+    options.rules_context = next;
+    for (uint32_t i = 0; i < count && !error; i++)
+        error = reactor_prepare(world->reactors[i], &change, &changes[i]);
+    for (uint32_t i = 0; i < count && error; i++)
+        if (changes[i])
+            reactor_change_destroy(&changes[i]);
+    return error;
+}
+
+static void publish_all(struct world *world, struct snapshot *next, struct reactor_change **changes)
+{
+    struct snapshot *before = world->snapshot;
+    snapshot_enter(next, &world->roster, &world->snapshot);
+    world->metrics.snapshot = next;
+    prober_adopt(world->prober, next->pools, next->pool_count, next->index_end);
+    world->applied = 0;
+    for (uint32_t i = 0; i < world->plan->reactors; i++) {
+        snapshot_hold(next);
+        reactor_publish(world->reactors[i], changes[i]);
+    }
+    snapshot_let_go(before);
+    snapshot_sweep(&world->snapshot);
+}
+
+/* The same in words, another in memory: what each exchange goes by, and what is known of workers, must be seen to last.
+ * As in the server, one at a time. */
+static void on_reload(void *context)
+{
+    struct world *world = context;
+    struct reactor_change *changes[WORLD_REACTORS] = {NULL};
+    struct snapshot *next = NULL;
+    if (world->draining || world->applied < world->plan->reactors)
+        return;
+    int error = snapshot_create(world->config, &world->roster, world->snapshot, &next);
+    if (!error) {
+        prepare_rules(world, next);
+        error = prepare_all(world, next, changes);
+    }
+    trace_line(TRACE_NOBODY, TRACE_NOBODY, "another configuration: %s", error ? err_reason(error) : "published");
+    if (!error)
+        publish_all(world, next, changes);
+    else if (next)
+        snapshot_destroy(&next);
 }
 
 /* ---- what the plan does to the world ---- */
@@ -204,6 +281,8 @@ static void start_faults(struct world *world)
 {
     const struct plan *plan = world->plan;
     schedule(world, plan->drain_ms, on_drain_time);
+    for (int i = 0; i < PLAN_RELOADS; i++)
+        schedule(world, plan->reload_ms[i], on_reload);
     schedule(world, plan->memory.from_ms, on_memory_gone);
     schedule(world, plan->memory.to_ms, on_memory_back);
     for (int i = 0; i < 2; i++)
@@ -285,7 +364,9 @@ static void take_apart(struct world *world)
     prober_destroy(&world->prober);
     io_destroy(&world->control);
     buf_pool_fini(&world->buffers);
-    snapshot_destroy(&world->snapshot);
+    snapshot_let_go(world->snapshot);
+    if (snapshot_sweep(&world->snapshot) > 0)
+        check_fail("returned", TRACE_NOBODY, TRACE_NOBODY, "configurations are still held");
     roster_fini(&world->roster);
     config_destroy(&world->config);
     for (uint32_t i = 0; i < world->plan->clients; i++)

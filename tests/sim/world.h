@@ -112,6 +112,7 @@ struct world {
     struct reactor *reactors[WORLD_REACTORS];
     const struct account *accounts[WORLD_REACTORS];
     struct metric_sources metrics;
+    uint32_t applied; /* reactors that go by the newest configuration */
     bool draining;
     int64_t drain_ns; /* when it was told to; 0: not yet */
     uint64_t steps;
