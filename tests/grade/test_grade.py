@@ -20,6 +20,10 @@ from harness.waiting import free_port  # noqa: E402
 
 # Not about what listens here: a DNS record of a name that is in no DNS.
 ELSEWHERE = {"DNS_CAArecord"}
+# testssl.sh's client leaves as soon as it has shaken hands. On a busy machine that is before the ticket has come (38
+# of 150 times with six processes for two processors), and what it says then is that it could not connect.
+# tests/e2e/test_tls.py resumes sessions with a client that waits.
+LEFT_TOO_SOON = {"id": "sessionresumption_ticket", "finding": "check failed because of connect problem"}
 # Some of what must have been looked at, or the rest says little.
 LOOKED_AT = {"SSLv2", "SSLv3", "TLS1", "TLS1_1", "TLS1_2", "TLS1_3", "ALPN", "cipherlist_NULL", "cipherlist_aNULL",
              "cipherlist_EXPORT", "cipherlist_LOW", "cipherlist_3DES_IDEA", "PFS", "cert_chain_of_trust", "heartbleed",
@@ -51,5 +55,6 @@ def test_grade_of_the_default_configuration(tmp_path):
     findings = json.loads(report.read_text())
     assert LOOKED_AT <= {finding["id"] for finding in findings}, done.stdout
     worse = [finding for finding in findings
-             if finding["severity"] not in ("OK", "INFO") and finding["id"] not in ELSEWHERE]
+             if finding["severity"] not in ("OK", "INFO") and finding["id"] not in ELSEWHERE
+             and not LEFT_TOO_SOON.items() <= finding.items()]
     assert worse == [], worse
