@@ -15,15 +15,13 @@ enum { LINK_TEXT_MAX = 4000, LINK_FDS_MAX = 250 };
 
 enum link_kind {
     /* from the keeper */
-    LINK_SOCKETS,  /* of a listener that is new, one for each reactor at most; number: its place in the LINK_CONFIG to
-                      come. Several, where they are more than fit into one */
-    LINK_CONFIG,   /* one was loaded; number: in which slot */
-    LINK_FAILED,   /* none was; text: why */
-    LINK_REPLACED, /* another server has taken over: this one is to finish */
+    LINK_SOCKETS, /* of a listener that is new, one for each reactor at most; number: its place in the LINK_CONFIG to
+                     come. Several, where they are more than fit into one */
+    LINK_CONFIG,  /* one was loaded; number: in which slot */
+    LINK_FAILED,  /* none was; text: why */
     /* from the server */
     LINK_RELOAD,   /* load one; the answer is LINK_CONFIG or LINK_FAILED */
     LINK_ROLLBACK, /* the one before this once more */
-    LINK_UPGRADE,  /* start the program anew */
     LINK_APPLIED,  /* what LINK_CONFIG brought is in use */
     LINK_REFUSED,  /* it is not, and will not be; text: why */
 };

@@ -518,7 +518,6 @@ static void hear(struct reload *reload)
             break;
         case LINK_CONFIG: on_config(reload, &message); break;
         case LINK_FAILED: on_failed(reload, &message); break;
-        case LINK_REPLACED: reload->options.replaced(reload->options.context); break;
         default: break;
         }
     }
@@ -547,11 +546,6 @@ int reload_ask(struct reload *reload, enum link_purpose purpose, const char *exp
     reload->step = RELOAD_ASKED;
     *ret_number = reload->entry->number;
     return 0;
-}
-
-int reload_ask_upgrade(struct reload *reload)
-{
-    return tell_keeper(reload, LINK_UPGRADE, "");
 }
 
 uint32_t reload_newest(const struct reload *reload)

@@ -36,8 +36,6 @@ struct reload_options {
     /* Before a snapshot is published, and once it is in use. */
     void (*prepare)(void *context, struct snapshot *snapshot);
     void (*applied)(void *context, const struct config *config);
-    /* Another server has taken over. */
-    void (*replaced)(void *context);
     void *context;
 };
 
@@ -65,8 +63,6 @@ void reload_on_wake(struct reload *reload);
  * -ERR_FULL while another one is under way, or a code: there is no keeper to ask. */
 MUST_CHECK int reload_ask(struct reload *reload, enum link_purpose purpose, const char *expected, const char *cause,
                           uint32_t *ret_number);
-/* Asks the keeper to start the program anew. 0 or a code. */
-MUST_CHECK int reload_ask_upgrade(struct reload *reload);
 /* The newest number, 0: there was none yet; and one entry, NULL: it is not there any more, or never was. */
 uint32_t reload_newest(const struct reload *reload);
 const struct reload_entry *reload_entry(const struct reload *reload, uint32_t number);

@@ -366,11 +366,6 @@ static void on_reloaded(void *context, const struct config *config)
         admin_set_config(server->admin, config);
 }
 
-static void on_replaced(void *context)
-{
-    start_drain(context);
-}
-
 static int start_reload(struct server *server)
 {
     struct reload_options options = {
@@ -389,7 +384,6 @@ static int start_reload(struct server *server)
         .admin = &server->admin,
         .prepare = prepare_rules,
         .applied = on_reloaded,
-        .replaced = on_replaced,
         .context = server,
     };
 

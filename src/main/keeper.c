@@ -263,6 +263,8 @@ static bool watch(struct keeper *keeper, const sigset_t *open, int *ret_status)
         unsigned signals = signal_take();
         stopping |= (signals & (SIGNAL_STOP | SIGNAL_STOP_AGAIN)) != 0;
         pass_on(keeper->server, signals);
+        if (signals & SIGNAL_UPGRADE)
+            log_warn("this version cannot upgrade in place: stop it and start it again");
         if (stopping)
             keeper_sockets_close(&keeper->sockets, NULL); /* who comes now is refused, and does not wait for nobody */
         else if (signals & SIGNAL_RELOAD)
@@ -270,7 +272,7 @@ static bool watch(struct keeper *keeper, const sigset_t *open, int *ret_status)
         if (waitpid(keeper->server, ret_status, WNOHANG) == keeper->server)
             return stopping;
         if (!stopping)
-            (void)keeper_reload_look(keeper);
+            keeper_reload_look(keeper);
         wait_for_news(keeper, open);
     }
 }

@@ -155,10 +155,9 @@ static void roll_back(struct keeper *keeper)
         offer(keeper);
 }
 
-static bool hear(struct keeper *keeper)
+static void hear(struct keeper *keeper)
 {
     static struct link_message message;
-    bool upgrade = false;
     int heard = 0;
 
     while (keeper->link >= 0 && (heard = link_receive(keeper->link, &message)) > 0) {
@@ -171,13 +170,11 @@ static bool hear(struct keeper *keeper)
             roll_back(keeper);
         else if (message.kind == LINK_RELOAD)
             keeper_reload(keeper, message.purpose);
-        upgrade |= message.kind == LINK_UPGRADE;
     }
     if (heard < 0) {
         close(keeper->link);
         keeper->link = -1;
     }
-    return upgrade;
 }
 
 void keeper_reload(struct keeper *keeper, enum link_purpose purpose)
@@ -190,18 +187,17 @@ void keeper_reload(struct keeper *keeper, enum link_purpose purpose)
     start_loading(keeper);
 }
 
-bool keeper_reload_look(struct keeper *keeper)
+void keeper_reload_look(struct keeper *keeper)
 {
     int status;
 
     if (keeper->loader > 0 && waitpid(keeper->loader, &status, WNOHANG) == keeper->loader)
         on_loaded(keeper, status);
-    bool upgrade = hear(keeper);
+    hear(keeper);
     if (keeper->again && keeper->step == KEEPER_IDLE) {
         keeper->again = false;
         keeper_reload(keeper, LINK_TO_APPLY);
     }
-    return upgrade;
 }
 
 void keeper_reload_forget(struct keeper *keeper)

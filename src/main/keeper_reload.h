@@ -8,9 +8,8 @@
 
 /* Begins, or remembers to when what is under way is over. */
 void keeper_reload(struct keeper *keeper, enum link_purpose purpose);
-/* Something may have happened: the loading child has ended, or the server has said something. True when the server
- * wants an upgrade. */
-bool keeper_reload_look(struct keeper *keeper);
+/* Something may have happened: the loading child has ended, or the server has said something. */
+void keeper_reload_look(struct keeper *keeper);
 /* The server has died: what it was offered is void, and the next one begins with what was last good. */
 void keeper_reload_forget(struct keeper *keeper);
 /* The keeper ends. */
