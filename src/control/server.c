@@ -225,19 +225,29 @@ static int create_gate(struct server *server)
     return limit ? gate_create(limit, clients, &server->gate) : 0;
 }
 
+static uint32_t list_doors(const struct server *server, uint32_t reactor, struct reactor_door *doors)
+{
+    uint32_t width = server->options.listen_width, count = 0;
+
+    for (uint32_t i = 0; i < server->options.listeners; i++)
+        for (uint32_t k = reactor; k < width; k += server->options.reactors) {
+            int fd = server->options.listen_fds[(size_t)i * width + k];
+            if (fd >= 0)
+                doors[count++] =
+                    (struct reactor_door){.id = i, .fd = fd, .transport = snapshot_transport(server->newest, i)};
+        }
+    return count;
+}
+
 /* start-up only: the sockets of one reactor with their settings. */
 static int create_reactor(struct server *server, struct reactor_options *options, uint32_t index)
 {
-    uint32_t count = server->options.listeners;
-    struct reactor_door *doors = calloc(count, sizeof(*doors));
+    struct reactor_door *doors =
+        calloc((size_t)server->options.listeners * server->options.listen_width, sizeof(*doors));
 
     if (!doors)
         return -ERR_NO_MEMORY;
-    for (uint32_t i = 0; i < count; i++) {
-        doors[i].id = i;
-        doors[i].fd = server->options.listen_fds[(size_t)i * server->options.reactors + index];
-        doors[i].transport = snapshot_transport(server->newest, i);
-    }
+    uint32_t count = list_doors(server, index, doors);
     options->index = index;
     options->doors = doors;
     options->door_count = count;

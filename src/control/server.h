@@ -17,9 +17,10 @@ struct server_options {
     _Atomic bool *ready;  /* set once the server is */
     uint32_t connections; /* client connections at most, over all reactors */
     uint32_t reactors;
-    /* fds[listener * reactors + reactor], each listening already; closed with the process. */
+    /* fds[listener * width + i], each listening already, or -1: the i-th of a listener is for reactor i modulo their
+     * number, who has at least one. Closed with the process. */
     const int *listen_fds;
-    uint32_t listeners;
+    uint32_t listeners, listen_width;
     int link;                        /* to the keeper; -1: there is none */
     const struct config_slot *slots; /* where the keeper puts configurations */
     int admin_fd;                    /* the administration API's socket, as these; -1: none */

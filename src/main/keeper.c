@@ -186,6 +186,7 @@ static int run_server(struct keeper *keeper, enum signal_role role, int link, _A
         .reactors = keeper->reactors,
         .listen_fds = keeper->sockets.fds,
         .listeners = keeper->sockets.listeners,
+        .listen_width = keeper->sockets.width,
         .link = link,
         .slots = keeper->slots,
         .admin_fd = keeper->admin_fd,

@@ -80,7 +80,7 @@ static void send_sockets(struct keeper *keeper, uint32_t listener)
     for (uint32_t first = 0; first < reactors; first += LINK_FDS_MAX) {
         message = (struct link_message){.kind = LINK_SOCKETS, .number = listener};
         message.fd_count = reactors - first < LINK_FDS_MAX ? reactors - first : LINK_FDS_MAX;
-        memcpy(message.fds, keeper->next_sockets.fds + (size_t)listener * reactors + first,
+        memcpy(message.fds, keeper->next_sockets.fds + (size_t)listener * keeper->next_sockets.width + first,
                message.fd_count * sizeof(int));
         tell(keeper, &message);
     }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { BACKLOG = 4096 };
@@ -22,6 +23,30 @@ static const char *why_and_what_to_do(int error)
     }
 }
 
+static bool is_shared(int fd)
+{
+    int shared = 0;
+    socklen_t length = sizeof(shared);
+
+    return getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &shared, &length) == 0 && shared;
+}
+
+/* The first is there: one for each reactor, of its own where the address may be shared. */
+static int fill(const struct sock_addr *addr, uint32_t reactors, int *fds)
+{
+    bool shared = is_shared(fds[0]);
+
+    for (uint32_t i = 1; i < reactors; i++) {
+        if (fds[i] >= 0)
+            continue;
+        fds[i] = shared ? sock_listen(addr, BACKLOG, true) : dup(fds[0]);
+        if (fds[i] < 0)
+            return shared ? fds[i] : err_from_errno(errno);
+        sock_defer_accept(fds[i]);
+    }
+    return 0;
+}
+
 /* With several sockets on one address the system would let a second program join them unseen: an exclusive bind asks
  * first. fds[0..reactors), -1 before; what was opened stays there on failure. */
 static int bind_one(const struct config_listener *listener, uint32_t reactors, int *fds, struct unix_file *file,
@@ -31,24 +56,19 @@ static int bind_one(const struct config_listener *listener, uint32_t reactors, i
     bool shared = reactors > 1 && !is_unix;
     int error = shared ? sock_check_free(&listener->address.addr) : 0;
 
-    for (uint32_t i = 0; i < reactors && !error; i++) {
-        if (i > 0 && !shared)
-            fds[i] = dup(fds[0]);
-        else if (is_unix)
-            fds[i] = unix_file_listen(listener, BACKLOG, file, why);
-        else
-            fds[i] = sock_listen(&listener->address.addr, BACKLOG, shared);
-        if (fds[i] < 0)
-            error = i > 0 && !shared ? err_from_errno(errno) : fds[i];
-        else
-            sock_defer_accept(fds[i]);
-    }
-    return error;
+    if (error)
+        return error;
+    fds[0] = is_unix ? unix_file_listen(listener, BACKLOG, file, why)
+                     : sock_listen(&listener->address.addr, BACKLOG, shared);
+    if (fds[0] < 0)
+        return fds[0];
+    sock_defer_accept(fds[0]);
+    return fill(&listener->address.addr, reactors, fds);
 }
 
 static int *set_of(const struct keeper_sockets *sockets, uint32_t listener)
 {
-    return sockets->fds + (size_t)listener * sockets->reactors;
+    return sockets->fds + (size_t)listener * sockets->width;
 }
 
 /* Which of them has the address; their count: none. `sockets` NULL has none. */
@@ -66,20 +86,21 @@ static bool has(const struct keeper_sockets *sockets, const struct sock_addr *ad
     return sockets && find(sockets, addr) < sockets->listeners;
 }
 
-static int open_one(const struct config_listener *listener, const struct keeper_sockets *before,
+static int open_one(const struct config_listener *listener, const struct keeper_sockets *before, uint32_t reactors,
                     struct keeper_sockets *sockets, uint32_t index, char why[UNIX_FILE_WHY_MAX])
 {
     const struct sock_addr *addr = &listener->address.addr;
     uint32_t at = find(before, addr);
     bool kept = has(before, addr);
+    int *fds = set_of(sockets, index);
 
     sockets->addrs[index] = *addr;
-    for (uint32_t i = 0; i < sockets->reactors; i++)
-        set_of(sockets, index)[i] = kept ? set_of(before, at)[i] : -1;
+    for (uint32_t i = 0; i < sockets->width; i++)
+        fds[i] = kept && i < before->width ? set_of(before, at)[i] : -1;
     if (!kept)
-        return bind_one(listener, sockets->reactors, set_of(sockets, index), &sockets->files[index], why);
+        return bind_one(listener, reactors, fds, &sockets->files[index], why);
     sockets->files[index] = before->files[at];
-    return 0;
+    return fill(addr, reactors, fds);
 }
 
 /* start-up only: and once a reload; short tables. */
@@ -87,10 +108,11 @@ int keeper_sockets_open(const struct config *config, uint32_t reactors, const st
                         struct keeper_sockets *ret_sockets, char why[KEEPER_WHY_MAX])
 {
     uint32_t count = (uint32_t)config->listeners.count;
-    struct keeper_sockets sockets = {.fds = calloc((size_t)reactors * count, sizeof(int)),
+    uint32_t width = before && before->width > reactors ? before->width : reactors;
+    struct keeper_sockets sockets = {.fds = calloc((size_t)width * count, sizeof(int)),
                                      .addrs = calloc(count, sizeof(struct sock_addr)),
                                      .files = calloc(count, sizeof(struct unix_file)),
-                                     .reactors = reactors};
+                                     .width = width};
     char file_why[UNIX_FILE_WHY_MAX] = "";
     int error = sockets.fds && sockets.addrs && sockets.files ? 0 : -ERR_NO_MEMORY;
 
@@ -99,7 +121,7 @@ int keeper_sockets_open(const struct config *config, uint32_t reactors, const st
     for (uint32_t i = 0; i < count && !error; i++) {
         const struct config_listener *listener = &config->listeners.items[i];
         sockets.listeners = i + 1;
-        error = open_one(listener, before, &sockets, i, file_why);
+        error = open_one(listener, before, reactors, &sockets, i, file_why);
         if (error)
             (void)snprintf(why, KEEPER_WHY_MAX, "cannot listen on %.*s: %s", STR_ARG(listener->address.text),
                            file_why[0] ? file_why : why_and_what_to_do(error));
@@ -127,9 +149,9 @@ void keeper_sockets_close(struct keeper_sockets *sockets, const struct keeper_so
     for (uint32_t i = 0; i < sockets->listeners; i++) {
         if (has(kept, &sockets->addrs[i]))
             continue;
-        for (uint32_t r = 0; r < sockets->reactors; r++)
-            if (set_of(sockets, i)[r] >= 0)
-                close(set_of(sockets, i)[r]);
+        for (uint32_t k = 0; k < sockets->width; k++)
+            if (set_of(sockets, i)[k] >= 0)
+                close(set_of(sockets, i)[k]);
         unix_file_remove(&sockets->files[i]);
     }
     free(sockets->fds);   /* start-up only: see keeper_sockets_open */

@@ -8,16 +8,17 @@
 
 enum { KEEPER_WHY_MAX = 512 };
 
-/* One set for each listener, in the configuration's order: fds[listener * reactors + reactor]. */
+/* One set for each listener, in the configuration's order: fds[listener * width + i], the first of them one for each
+ * reactor, then -1 or further ones: a server before had more reactors, and clients wait at each of its sockets. */
 struct keeper_sockets {
     int *fds;
     struct sock_addr *addrs; /* of listeners */
     struct unix_file *files; /* of listeners; removed as listening ends */
-    uint32_t reactors, listeners;
+    uint32_t width, listeners;
 };
 
-/* Those of the configuration: the same sockets where `before` (NULL: none) has the address, else new ones. 0, or a code
- * with a sentence in why and nothing left open that was not before. */
+/* Those of the configuration: the same sockets where `before` (NULL: none) has the address, and more where it has too
+ * few; else new ones. 0, or a code with a sentence in why and no listener open that was not before. */
 MUST_CHECK int keeper_sockets_open(const struct config *config, uint32_t reactors, const struct keeper_sockets *before,
                                    struct keeper_sockets *ret_sockets, char why[KEEPER_WHY_MAX]);
 /* Were the listener's sockets made for these, and not before? */
