@@ -100,6 +100,8 @@ COVERED_ELSEWHERE = {
     "src/net/tls_none.c": ("tests/unit/net/tls_room_test.c", "nothing but refusals, of a build without the library"),
     "src/main/admin_socket.c": ("tests/e2e/test_admin_http.py", "a socket with its mode, in a file system"),
     "src/proxy/exchange_view.c": ("tests/unit/proxy/reactor_test.c", "seen by an order to a reactor"),
+    "src/proxy/reactor_change.c": ("tests/unit/proxy/reactor_test.c", "a reactor that turns to other rules"),
+    "src/proxy/reactor_doors.c": ("tests/unit/proxy/reactor_test.c", "seen by clients of a reactor"),
     "src/http/client_door.c": ("tests/unit/http/h2_server_test.c", "what is behind the door shows which one it was"),
     "src/http/worker_door.c": ("tests/unit/http/h2_client_test.c", "what comes of it shows which one it was"),
     "src/http/h2_room.c": ("tests/unit/http/h2_server_test.c", "its memory is what sessions use, refused there"),
