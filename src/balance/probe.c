@@ -539,6 +539,19 @@ static bool is_asked(const struct probe *probe)
     return probe->prober && !probe->retired;
 }
 
+void prober_restore(struct prober *prober, struct worker *worker, const struct health *health,
+                    const struct probe_stats *stats)
+{
+    struct probe *probe = probe_at(prober, worker->index);
+
+    ASSERT(!prober->started);
+    pthread_mutex_lock(&prober->lock);
+    probe->health = *health;
+    probe->stats = *stats;
+    pthread_mutex_unlock(&prober->lock);
+    atomic_store(&worker->alive, health->state == HEALTH_UP);
+}
+
 void prober_start(struct prober *prober)
 {
     prober->started = true;

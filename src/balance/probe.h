@@ -46,6 +46,10 @@ struct prober_options {
 
 /* 0, or a code with nothing started. */
 MUST_CHECK int prober_create(const struct prober_options *options, struct prober **ret_prober);
+/* Before prober_start: what was known of a worker elsewhere. Whether it is alive follows from that; its pool is not yet
+ * published. */
+void prober_restore(struct prober *prober, struct worker *worker, const struct health *health,
+                    const struct probe_stats *stats);
 /* Starts probing all workers. */
 void prober_start(struct prober *prober);
 /* An operator wants this worker asked no more, or again. Meanwhile nothing is known of it: its state is unknown, and it

@@ -147,13 +147,29 @@ static int add(struct roster *roster, const struct roster_entry *entry, struct r
     return 0;
 }
 
+static struct roster_worker *find_in(struct roster_worker *bucket, const struct roster_entry *entry)
+{
+    while (bucket && !is_that(bucket, entry))
+        bucket = bucket->next;
+    return bucket;
+}
+
+struct worker *roster_known(const struct roster *roster, const struct roster_entry *entry)
+{
+    struct roster_worker *known = find_in(*bucket_of(roster, entry), entry);
+
+    return known ? &known->worker : NULL;
+}
+
+struct str roster_given_name(const struct worker *worker)
+{
+    return of_worker((struct worker *)(uintptr_t)worker)->given_name;
+}
+
 int roster_find(struct roster *roster, const struct roster_entry *entry, struct worker **ret_worker,
                 const struct worker_label **ret_label)
 {
-    struct roster_worker **bucket = bucket_of(roster, entry), *known = *bucket;
-
-    while (known && !is_that(known, entry))
-        known = known->next;
+    struct roster_worker **bucket = bucket_of(roster, entry), *known = find_in(*bucket, entry);
     int error = known ? 0 : add(roster, entry, bucket, &known);
     if (!error)
         error = find_label(known, entry, ret_label);

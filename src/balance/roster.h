@@ -41,6 +41,10 @@ void roster_fini(struct roster *roster);
  * as long as the worker. A new one is not yet seen by others: see roster_publish. 0, -ERR_NO_MEMORY, -ERR_FULL. */
 MUST_CHECK int roster_find(struct roster *roster, const struct roster_entry *entry, struct worker **ret_worker,
                            const struct worker_label **ret_label);
+/* The worker of this identity; NULL: there is none. */
+struct worker *roster_known(const struct roster *roster, const struct roster_entry *entry);
+/* Part of its identity; empty: it was given none. */
+struct str roster_given_name(const struct worker *worker);
 /* The turn that all pools of this name share. 0 or -ERR_NO_MEMORY. */
 MUST_CHECK int roster_turn(struct roster *roster, struct str pool_name, _Atomic uint64_t **ret_turn);
 /* All that are known may be read by others from now on. Labels and `removed` are as they shall be; removed ones get

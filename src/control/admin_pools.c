@@ -14,6 +14,17 @@ const char *admin_mode_word(const struct worker *worker)
     return mode_words[atomic_load(&worker->mode)];
 }
 
+bool admin_mode_read(const char *word, enum worker_mode *ret_mode)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(mode_words); i++) {
+        if (strcmp(mode_words[i], word) == 0) {
+            *ret_mode = (enum worker_mode)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- workers ---- */
 
 static json_t *rates_json(struct pulse_rates rates)
@@ -334,10 +345,7 @@ static const char *read_order(json_t *body, struct order *ret_order)
     {
         json_int_t number = json_integer_value(value);
         if (strcmp(key, "mode") == 0 && json_is_string(value)) {
-            for (unsigned i = 0; i < ARRAY_SIZE(mode_words); i++)
-                if (strcmp(mode_words[i], json_string_value(value)) == 0)
-                    order.mode = (enum worker_mode)i;
-            order.has_mode = strcmp(mode_words[order.mode], json_string_value(value)) == 0;
+            order.has_mode = admin_mode_read(json_string_value(value), &order.mode);
             if (!order.has_mode)
                 return "`mode` is ready, drain or disabled.";
         } else if (strcmp(key, "weight") == 0 && number >= 1 && number <= POOL_WEIGHT_MAX) {

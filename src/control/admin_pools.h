@@ -11,5 +11,7 @@ json_t *admin_status_json(struct admin *admin);
 json_t *admin_counts_json(const struct admin *admin);
 /* "ready", "drain" or "disabled". */
 const char *admin_mode_word(const struct worker *worker);
+/* The other way round. False: it is none of them. */
+bool admin_mode_read(const char *word, enum worker_mode *ret_mode);
 
 #endif

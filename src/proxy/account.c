@@ -86,6 +86,15 @@ static void copy_words(void *to, const void *from, size_t bytes)
         out[i] = __atomic_load_n(&in[i], __ATOMIC_RELAXED);
 }
 
+static void set_words(void *to, const void *from, size_t bytes)
+{
+    uint64_t *out = to;
+    const uint64_t *in = from;
+
+    for (size_t i = 0; i < bytes / sizeof(*in); i++)
+        __atomic_store_n(&out[i], in[i], __ATOMIC_RELAXED);
+}
+
 static void add_words(void *to, const void *what, size_t bytes)
 {
     uint64_t *sum = to;
@@ -119,6 +128,16 @@ void account_add_to(const struct account *account, struct account_totals *totals
         ;
     add_words(totals, &copy, sizeof(copy));
     add_words(workers, scratch, count * sizeof(*workers));
+}
+
+void account_set_totals(struct account *account, const struct account_totals *totals)
+{
+    set_words(&account->totals, totals, sizeof(*totals));
+}
+
+void account_set_worker(struct account *account, const struct worker *worker, const struct account_worker *counted)
+{
+    set_words(counters_of(account, worker), counted, sizeof(*counted));
 }
 
 void account_note_begun(struct account *account)

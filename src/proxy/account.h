@@ -89,6 +89,10 @@ void account_end(struct account *account);
 void account_add_to(const struct account *account, struct account_totals *totals, struct account_worker *workers,
                     struct account_worker *scratch, uint32_t count);
 
+/* For an account without a reactor, between begin and end: other numbers in place of its own. */
+void account_set_totals(struct account *account, const struct account_totals *totals);
+void account_set_worker(struct account *account, const struct worker *worker, const struct account_worker *counted);
+
 /* What an exchange came to, once, at its only exit. */
 struct account_record {
     enum account_outcome outcome;

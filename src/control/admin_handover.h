@@ -1,0 +1,33 @@
+/* What a server has learned and counted, told to the one that takes its place in an upgrade: its workers by identity
+ * with health, probes, modes, weights and counters, whose turn it is in each pool, and all totals.
+ *
+ * JSON in a file of memory that the keeper made, behind a line with its length and check sum: it is written over while
+ * the other may be reading. Control thread. The reader may be another version than the writer: names that it does not
+ * know are skipped, and numbers that are missing are 0.
+ */
+#ifndef CONTROL_ADMIN_HANDOVER_H
+#define CONTROL_ADMIN_HANDOVER_H
+
+#include "control/metric_text.h"
+
+struct handover;
+
+/* From the beginning of the file. 0, or a code: it holds nothing whole then. */
+MUST_CHECK int handover_write(int fd, const struct metric_sources *sources);
+/* NULL: nothing whole is there, or nothing that can be understood. */
+struct handover *handover_read(int fd);
+/* Nulls; NULL there is harmless. */
+void handover_free(struct handover **handover);
+
+/* Enters its workers into a roster that is still empty, as ones that no configuration has (snapshot_enter says
+ * otherwise). 0, -ERR_NO_MEMORY or -ERR_FULL. */
+MUST_CHECK int handover_enter(const struct handover *handover, struct roster *roster);
+/* How they are, as far as the snapshot has them; before the prober starts. Its pools are published. Returns of how many
+ * workers something was known. */
+uint32_t handover_restore(const struct handover *handover, struct roster *roster, const struct snapshot *snapshot,
+                          struct prober *prober);
+/* Sets the account to what was counted; workers that are not in the roster are left out. ended: nothing is open or
+ * under way there any more, and what was under way when it was told is lost. */
+void handover_count(const struct handover *handover, struct roster *roster, struct account *account, bool ended);
+
+#endif
