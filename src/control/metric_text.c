@@ -291,21 +291,42 @@ static void put_tls(struct page *page)
     }
 }
 
-static void put_http2(struct page *page, const struct h2_counts *h2)
+static void put_word(struct page *page, enum metric_id id, const char *label, const char *word, uint64_t value)
 {
-    const char *streams = metrics[METRIC_H2_STREAMS].name, *ended = metrics[METRIC_H2_ENDED].name;
+    put(page, "%s{%s=\"%s\"} %llu\n", metrics[id].name, label, word, (ull)value);
+}
 
+/* Both sides': why connections were ended. */
+static void put_http2_ends(struct page *page, enum metric_id id, const struct h2_counts *h2)
+{
+    put_word(page, id, "reason", "error", h2->errors);
+    put_word(page, id, "reason", "control_frames", h2->floods[H2_FLOOD_CONTROL]);
+    put_word(page, id, "reason", "empty_frames", h2->floods[H2_FLOOD_EMPTY]);
+    put_word(page, id, "reason", "head_pieces", h2->floods[H2_FLOOD_HEADS]);
+}
+
+static void put_http2_clients(struct page *page, const struct h2_counts *h2)
+{
     put_single(page, METRIC_H2_SESSIONS, h2->sessions);
     put_head(page, METRIC_H2_STREAMS);
-    put(page, "%s{result=\"accepted\"} %llu\n", streams, (ull)h2->streams);
-    put(page, "%s{result=\"refused\"} %llu\n", streams, (ull)h2->streams_refused);
-    put(page, "%s{result=\"reset\"} %llu\n", streams, (ull)h2->streams_reset);
+    put_word(page, METRIC_H2_STREAMS, "result", "accepted", h2->streams);
+    put_word(page, METRIC_H2_STREAMS, "result", "refused", h2->streams_refused);
+    put_word(page, METRIC_H2_STREAMS, "result", "reset", h2->streams_reset);
     put_head(page, METRIC_H2_ENDED);
-    put(page, "%s{reason=\"error\"} %llu\n", ended, (ull)h2->errors);
-    put(page, "%s{reason=\"resets\"} %llu\n", ended, (ull)h2->floods[H2_FLOOD_RESETS]);
-    put(page, "%s{reason=\"control_frames\"} %llu\n", ended, (ull)h2->floods[H2_FLOOD_CONTROL]);
-    put(page, "%s{reason=\"empty_frames\"} %llu\n", ended, (ull)h2->floods[H2_FLOOD_EMPTY]);
-    put(page, "%s{reason=\"head_pieces\"} %llu\n", ended, (ull)h2->floods[H2_FLOOD_HEADS]);
+    put_http2_ends(page, METRIC_H2_ENDED, h2);
+    put_word(page, METRIC_H2_ENDED, "reason", "resets", h2->floods[H2_FLOOD_RESETS]);
+}
+
+static void put_http2_workers(struct page *page, const struct h2_counts *h2)
+{
+    put_single(page, METRIC_H2_WORKER_SESSIONS, h2->sessions);
+    put_head(page, METRIC_H2_WORKER_STREAMS);
+    put_word(page, METRIC_H2_WORKER_STREAMS, "result", "opened", h2->streams);
+    put_word(page, METRIC_H2_WORKER_STREAMS, "result", "refused", h2->streams_refused);
+    put_word(page, METRIC_H2_WORKER_STREAMS, "result", "reset", h2->streams_reset);
+    put_head(page, METRIC_H2_WORKER_ENDED);
+    put_http2_ends(page, METRIC_H2_WORKER_ENDED, h2);
+    put_word(page, METRIC_H2_WORKER_ENDED, "reason", "goaway", h2->goaways);
 }
 
 static void put_bytes(struct page *page)
@@ -400,7 +421,8 @@ static void put_page(struct page *page)
     put_tls(page);
     put_single(page, METRIC_HEADS_LOST, totals->heads_lost);
     put_idle_close(page);
-    put_http2(page, &totals->h2);
+    put_http2_clients(page, &totals->h2);
+    put_http2_workers(page, &totals->h2_workers);
     put_states(page, METRIC_WORKER_UP, up_of);
     put_states(page, METRIC_WORKER_TAKES, takes_of);
     put_states(page, METRIC_WORKER_WEIGHT, weight_of);

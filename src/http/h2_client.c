@@ -237,6 +237,14 @@ static bool may_open(const struct h2_client *client)
     return !takes_no_more(client) && nghttp2_session_check_request_allowed(client->h2.library);
 }
 
+/* It never leaves: the connection takes no more since it was chosen. */
+static void refuse(struct h2_stream *h2s)
+{
+    h2s->h2->room->counts.streams_refused++;
+    h2s->closed = true;
+    h2_stream_fail(h2s, -ERR_STREAM_REFUSED);
+}
+
 static int client_open(struct session *session, struct stream *stream)
 {
     struct h2_client *client = of_session(session);
@@ -247,10 +255,8 @@ static int client_open(struct session *session, struct stream *stream)
     stream->reused = client->h2.begun > 1;
     h2s->opened_ms = io_now_ms(session->conn.io);
     set_deadline(&client->h2);
-    if (!may_open(client)) {
-        h2s->closed = true;
-        h2_stream_fail(h2s, -ERR_STREAM_REFUSED);
-    }
+    if (!may_open(client))
+        refuse(h2s);
     return 0;
 }
 
@@ -267,8 +273,7 @@ static int client_send_head(struct stream *stream, const struct msg *msg)
     int error = h2_library_send_request(h2s, msg, h2s->bodiless);
     if (error != -ERR_STREAM_REFUSED)
         return error;
-    h2s->closed = true;
-    h2_stream_fail(h2s, error);
+    refuse(h2s);
     return 0;
 }
 

@@ -15,8 +15,9 @@ enum { H2_LIBRARY_SESSION_BYTES = 64 << 10, H2_LIBRARY_STREAM_BYTES = 16 << 10 }
 struct h2_counts {
     uint64_t sessions;          /* begun */
     uint64_t streams;           /* begun */
-    uint64_t streams_refused;   /* no room: REFUSED_STREAM */
-    uint64_t streams_reset;     /* by clients, before their answer was whole */
+    uint64_t streams_refused;   /* REFUSED_STREAM: by us, no room; by workers, or above their GOAWAY's last */
+    uint64_t streams_reset;     /* by the peer, or malformed, before the answer was whole */
+    uint64_t goaways;           /* sessions whose peer said GOAWAY */
     uint64_t errors;            /* sessions ended for breaking the rules */
     uint64_t floods[H2_FLOODS]; /* sessions ended by the guard */
 };

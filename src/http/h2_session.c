@@ -11,14 +11,14 @@ static struct h2_stream *stream_of_id(struct h2_session *h2, int32_t id)
     return id > 0 ? nghttp2_session_get_stream_user_data(h2->library, id) : NULL;
 }
 
-/* Whatever is missing of a stream that has ended, it fails with. */
-static bool fail_as_ended(struct h2_stream *h2s, uint32_t h2_code)
+/* Whatever is missing of a stream that has ended, it fails with: 0, or the code. */
+static int fail_as_ended(struct h2_stream *h2s, uint32_t h2_code)
 {
     int error = h2s->h2->role->end_error(h2s, h2_code);
 
     if (error)
         h2_stream_fail(h2s, error);
-    return error != 0;
+    return error;
 }
 
 static void fail_all(struct h2_session *h2, uint32_t h2_code)
@@ -171,7 +171,10 @@ static int on_frame_recv(nghttp2_session *library, const nghttp2_frame *frame, v
         if (h2s)
             h2s->peer_reset = true;
         break;
-    case NGHTTP2_GOAWAY: h2->peer_left = true; break;
+    case NGHTTP2_GOAWAY:
+        h2->room->counts.goaways += !h2->peer_left;
+        h2->peer_left = true;
+        break;
     case NGHTTP2_SETTINGS: h2->greeted = true; break;
     case NGHTTP2_PING:
         if (h2->draining && !h2->drained && (frame->hd.flags & NGHTTP2_FLAG_ACK)) {
@@ -223,7 +226,9 @@ static int on_stream_close(nghttp2_session *library, int32_t id, uint32_t h2_cod
     if (!h2s)
         return 0;
     h2s->closed = true;
-    h2->room->counts.streams_reset += fail_as_ended(h2s, h2_code);
+    int error = fail_as_ended(h2s, h2_code);
+    h2->room->counts.streams_refused += error == -ERR_STREAM_REFUSED;
+    h2->room->counts.streams_reset += error && error != -ERR_STREAM_REFUSED;
     return 0;
 }
 

@@ -50,7 +50,7 @@ struct account_totals {
     uint64_t clients_passed_on;   /* of those that were accepted, to another reactor that counts them */
     uint64_t accepts_refused;     /* could not be had */
     uint64_t clients_turned_away; /* had too many already */
-    struct h2_counts h2;
+    struct h2_counts h2, h2_workers;
     uint64_t clients_open;
     uint64_t handshakes[TLS_NOTES];      /* of TLS, with clients */
     uint64_t proxied[PROXIED_NOTES];     /* PROXY headers of clients' connections */

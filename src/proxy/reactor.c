@@ -32,6 +32,7 @@ static void note_connections(struct reactor *reactor)
 
     account_begin(&reactor->account);
     copy_counts(&totals->h2, &reactor->h2.counts);
+    copy_counts(&totals->h2_workers, &reactor->h2_workers.counts);
     __atomic_store_n(&totals->clients_open, reactor->clients.count, __ATOMIC_RELAXED);
     __atomic_store_n(&totals->workers_open, reactor->leases.open, __ATOMIC_RELAXED);
     __atomic_store_n(&totals->workers_idle, lease_book_idle(&reactor->leases), __ATOMIC_RELAXED);

@@ -42,6 +42,15 @@ def many(ballast, count, path="/"):
             client.close()
 
 
+def wait_counted(ballast, **expected):
+    """All that the metrics say of HTTP/2 to workers and is not 0; they follow what happens by a tenth of a second."""
+    def counted():
+        words = {name.partition('="')[2].rstrip('"}') or "connections": n
+                 for name, n in ballast.metrics().items() if name.startswith("ballast_worker_http2_")}
+        return {word: n for word, n in words.items() if n}
+    wait_for(lambda: counted() == expected, what=f"{expected} to be counted")
+
+
 # ---- real workers ----
 
 def node(stack, protocol, *files):
@@ -164,6 +173,7 @@ def test_refused_stream_is_sent_again(worker, ballast, size):
     assert [path for *_, path in far.asked] == ["/post"] * 2
     metrics = balancer.settled_metrics()
     assert metrics["requests_failed"] == 0 and metrics["requests_ok"] == 1
+    wait_counted(balancer, connections=1, opened=2, refused=1)
 
 
 def test_goaway_above_the_last_stream_is_sent_again(worker, ballast):
@@ -176,6 +186,7 @@ def test_goaway_above_the_last_stream_is_sent_again(worker, ballast):
     (first, *_), (second, *_) = far.asked
     assert first != second
     wait_for(lambda: far.connections[first].closed, what="the connection to be closed")
+    wait_counted(balancer, connections=2, opened=2, refused=1, goaway=1)
 
 
 def test_goaway_lets_earlier_streams_end(worker, ballast):
@@ -201,6 +212,7 @@ def test_a_reset_stream_is_not_refused(worker, ballast):
     assert len(far.asked) == 1
     line = balancer.wait_access_line(lambda line: line["target"] == "/post")
     assert line["reason"] == "stream_reset"
+    wait_counted(balancer, connections=1, opened=1, reset=1)
 
 
 def test_refused_for_ever_is_answered(worker, ballast):
@@ -229,6 +241,8 @@ HOSTILE = {
     "unasked headers": lambda c, s: c.send(c.head_frame(s + 20, [(":status", "200")])),
     "garbage": lambda c, s: c.send(b"HTTP/1.1 200 OK\r\n\r\n" * 10),
 }
+ENDED_BY = {"pings": "control_frames", "settings": "control_frames", "empty data": "empty_frames",
+            "continuations": "head_pieces"}  # any other: error
 MALFORMED = {
     "no status": [("x", "y")],
     "status 101": [(":status", "101")],
@@ -252,6 +266,7 @@ def test_hostile_connection(worker, ballast, what):
     assert balancer.get("/").status == 200
     bad, = {number for number, _, path in far.asked if path == "/bad"}
     wait_for(lambda: far.connections[bad].closed, what="the connection to be closed")
+    wait_counted(balancer, connections=2, opened=2, **{ENDED_BY.get(what, "error"): 1})
 
 
 @pytest.mark.parametrize("what", MALFORMED)

@@ -433,7 +433,8 @@ static void test_resets(void **state)
     assert_failed(1, ERR_STREAM_REFUSED);
     assert_failed(3, ERR_STREAM_RESET);
     assert_failed(5, ERR_ANSWER_CUT);
-    assert_int_equal(room.counts.streams_reset, 3);
+    assert_int_equal(room.counts.streams_reset, 2);
+    assert_int_equal(room.counts.streams_refused, 1);
     abort_stream(1);
     ask(); /* the connection goes on */
 }
@@ -463,6 +464,9 @@ static void test_goaway(void **state)
     world_run(&world, 1);
     assert_int_equal(lost, 1);
     assert_int_equal(room.counts.errors, 0);
+    assert_int_equal(room.counts.goaways, 1);
+    assert_int_equal(room.counts.streams_refused, 1);
+    assert_int_equal(room.counts.streams_reset, 0);
 }
 
 /* An answer that was whole stays so, whatever comes of the connection. */
