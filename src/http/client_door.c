@@ -24,8 +24,11 @@ static void become_h2(union client_door *door)
     const struct client_door_options *options = undecided->options;
     struct session_owner *owner = undecided->owner;
 
-    if (h2_server_begin(&door->h2, options->h2, options->h1, options->room, owner) == 0)
+    if (h2_server_begin(&door->h2, options->h2, options->h1, options->room, owner) == 0) {
+        if (owner->retiring)
+            session_retire(&door->session);
         return;
+    }
     owner->head_lost(owner, -ERR_NO_MEMORY);
     door->undecided.options = options;
     door->undecided.owner = owner;

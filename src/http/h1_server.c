@@ -401,6 +401,8 @@ static int server_send_head(struct stream *stream, const struct msg *msg)
     if (msg->status < 200)
         return send_interim(server, msg);
     frame_answer(server, msg, &framing);
+    if (server->owner->retiring)
+        server->must_close = true;
     if (server->state != STATE_WHOLE)
         server->must_close = true; /* an early answer: what may still come of the request is not waited for */
     if (server->must_close || !server->peer_keeps)

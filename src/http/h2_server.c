@@ -245,6 +245,11 @@ static void server_drain(struct session *session)
     }
 }
 
+static void server_retire(struct session *session)
+{
+    h2_session_drain(CONTAINER_OF(session, struct h2_session, session));
+}
+
 static bool server_idle(struct session *session)
 {
     struct h2_session *h2 = CONTAINER_OF(session, struct h2_session, session);
@@ -264,6 +269,7 @@ static const struct session_ops server_ops = {
     .finish = server_finish,
     .abort = server_abort,
     .drain = server_drain,
+    .retire = server_retire,
     .idle = server_idle,
 };
 

@@ -78,6 +78,9 @@ struct session_owner {
     /* A request is over and the next has not begun: from now on, but not from inside, session_rest may be tried. NULL:
      * not told. */
     void (*idles)(struct session_owner *owner, struct session *session);
+    /* Connections are to end, each with its next answer: an idle one waits for one more request, which may be on its
+     * way. HTTP/2 is told by session_retire. */
+    bool retiring;
 };
 
 /* Whoever makes worker-side sessions: a lease book, a prober. Events come from the loop, never from inside a call. */
@@ -114,6 +117,7 @@ struct session_ops {
     bool (*finish)(struct stream *stream);
     void (*abort)(struct stream *stream);
     void (*drain)(struct session *session);
+    void (*retire)(struct session *session); /* client side; NULL: its owner's word is looked at with each answer */
     bool (*idle)(struct session *session);
     bool (*rest)(struct session *session);
     void (*close)(struct session *session);
@@ -235,6 +239,13 @@ static inline void session_abort(struct stream *stream)
 static inline void session_drain(struct session *session)
 {
     session->ops->drain(session);
+}
+
+/* Client side: its owner is retiring. What is under way goes on, tunnels too. */
+static inline void session_retire(struct session *session)
+{
+    if (session->ops->retire)
+        session->ops->retire(session);
 }
 
 /* Worker side: ends a session that has no stream; closed follows. Harmless while closing. */

@@ -253,6 +253,16 @@ void clients_drain(struct clients *clients)
         drain_seat(&CONTAINER_OF(link, struct client, link)->seat);
 }
 
+void clients_retire(struct clients *clients)
+{
+    clients->owner.retiring = true;
+    LIST_FOREACH_SAFE (link, &clients->open) {
+        struct session *session = session_on(&CONTAINER_OF(link, struct client, link)->seat);
+        if (session)
+            session_retire(session);
+    }
+}
+
 void clients_drain_of(struct clients *clients, uint32_t door)
 {
     LIST_FOREACH_SAFE (link, &clients->open) {

@@ -49,6 +49,8 @@ bool clients_admit(struct clients *clients, struct seat *seat);
 void clients_rest(struct clients *clients);
 /* Idle ones end, the others after their request. */
 void clients_drain(struct clients *clients);
+/* They are to end, each with its next answer. */
+void clients_retire(struct clients *clients);
 /* The same for those that came through one door. */
 void clients_drain_of(struct clients *clients, uint32_t door);
 /* busy: a request is under way. */

@@ -73,6 +73,17 @@ static bool admit_proxied(void *context, struct conn *conn)
 
 /* ---- from other threads ---- */
 
+/* Its doors stay, since who was passed on to it by another reactor still comes in. */
+static void retire(struct reactor *reactor)
+{
+    if (reactor->draining || reactor->retiring)
+        return;
+    reactor->retiring = true;
+    reactor_note_load(reactor);
+    reactor_doors_accept(reactor);
+    clients_retire(&reactor->clients);
+}
+
 static void drain(struct reactor *reactor)
 {
     if (reactor->draining)
@@ -109,7 +120,9 @@ static void on_wake(void *context)
     struct mail mail;
 
     while (mailbox_take(&reactor->mail, &mail)) {
-        if (mail.kind == MAIL_DRAIN)
+        if (mail.kind == MAIL_RETIRE)
+            retire(reactor);
+        else if (mail.kind == MAIL_DRAIN)
             drain(reactor);
         else if (mail.kind == MAIL_CHANGE)
             reactor_change_apply(reactor, mail.subject);
@@ -140,13 +153,23 @@ void reactor_each_client(const struct reactor *reactor, clients_tell_fn tell, vo
     clients_each(&reactor->clients, tell, context);
 }
 
-void reactor_drain(struct reactor *reactor)
+static void tell(struct reactor *reactor, enum mail_kind kind)
 {
-    /* Never full: of orders there are few at once (REACTOR_ORDERS_MAX), and a drain is posted once or twice. */
-    int error = mailbox_post(&reactor->mail, (struct mail){.kind = MAIL_DRAIN});
+    /* Never full: of orders there are few at once (REACTOR_ORDERS_MAX), and these are posted once or twice. */
+    int error = mailbox_post(&reactor->mail, (struct mail){.kind = kind});
 
     ASSERT(error == 0 || error == -ERR_FULL);
     io_wake(reactor->io);
+}
+
+void reactor_retire(struct reactor *reactor)
+{
+    tell(reactor, MAIL_RETIRE);
+}
+
+void reactor_drain(struct reactor *reactor)
+{
+    tell(reactor, MAIL_DRAIN);
 }
 
 /* ---- life ---- */

@@ -83,6 +83,9 @@ void reactor_publish(struct reactor *reactor, struct reactor_change *change);
 /* Instead of publishing it: frees and nulls. */
 void reactor_change_destroy(struct reactor_change **change);
 
+/* Any thread, before reactor_drain: another process has the same listeners and goes on. No new connections; those that
+ * are there end with their next answer, so that none is closed on a request that is on its way; tunnels go on. */
+void reactor_retire(struct reactor *reactor);
 /* Any thread: no new connections, idle ones end, exchanges go on to their ends; then on_stopped. */
 void reactor_drain(struct reactor *reactor);
 /* Any thread: how many turns its thread has finished; REACTOR_ENDED when there will be no more. */

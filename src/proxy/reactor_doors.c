@@ -18,7 +18,7 @@ struct passed_on {
 
 void reactor_doors_accept(struct reactor *reactor)
 {
-    bool room = !reactor->draining && reactor->clients.count < reactor->options.connections;
+    bool room = !reactor->draining && !reactor->retiring && reactor->clients.count < reactor->options.connections;
 
     LIST_FOREACH_SAFE (link, &reactor->doors)
         listener_accept(&CONTAINER_OF(link, struct door, link)->listener, room);
@@ -28,7 +28,7 @@ void reactor_note_load(struct reactor *reactor)
 {
     if (reactor->options.team)
         team_note(reactor->options.team, reactor->options.index,
-                  reactor->draining ? TEAM_GONE : reactor->clients.count);
+                  reactor->draining || reactor->retiring ? TEAM_GONE : reactor->clients.count);
 }
 
 /* door: NULL when it is closed meanwhile. */

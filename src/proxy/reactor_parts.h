@@ -15,7 +15,7 @@
 #include "proxy/reactor.h"
 #include "proxy/warm.h"
 
-enum mail_kind { MAIL_DRAIN, MAIL_ORDER, MAIL_CHANGE, MAIL_CLIENT };
+enum mail_kind { MAIL_RETIRE, MAIL_DRAIN, MAIL_ORDER, MAIL_CHANGE, MAIL_CLIENT };
 
 /* A listening socket of this reactor. */
 struct door {
@@ -44,6 +44,7 @@ struct reactor {
     struct timer flush;
     struct mailbox mail;
     pthread_t thread;
+    bool retiring;
     bool draining;
     bool stopped;
     uint32_t shortages;     /* of the team, those that it has seen */

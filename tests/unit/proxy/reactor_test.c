@@ -113,6 +113,50 @@ static void reactor_drains(void **state)
     world_stop(&w);
 }
 
+/* Another process goes on with its listeners: whoever is there gets one more answer, the last; who comes waits for the
+ * other. */
+static void reactor_retires(void **state)
+{
+    struct world w;
+    world_init(&w, 1);
+    world_start(&w);
+    struct io_sim_peer *idle = world_client(&w), *fresh = world_client(&w), *busy = world_client(&w);
+    world_send(idle, GET);
+    world_run(&w, 10);
+    w.far[0].answer = NULL;
+    world_send(busy, GET);
+    world_run(&w, 10);
+    reactor_retire(w.reactor);
+    world_run(&w, 10);
+    assert_int_equal(io_sim_peer_state(idle), IO_SIM_PEER_OPEN);
+    assert_int_equal(io_sim_peer_state(fresh), IO_SIM_PEER_OPEN);
+    struct io_sim_peer *late = world_client(&w);
+    world_send(late, GET);
+    world_run(&w, 10);
+    assert_string_equal(world_received(late), "");
+    w.far[0].answer = "HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 0\r\n\r\n";
+    world_send(idle, GET);
+    world_send(fresh, GET);
+    world_run(&w, 10);
+    assert_holds(world_received(idle), "okHTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 0\r\nConnection: close\r\n");
+    assert_holds(world_received(fresh), "\r\nConnection: close\r\n");
+    assert_int_equal(io_sim_peer_state(idle), IO_SIM_PEER_ENDED);
+    assert_int_equal(io_sim_peer_state(fresh), IO_SIM_PEER_ENDED);
+    assert_int_equal(io_sim_peer_state(busy), IO_SIM_PEER_OPEN);
+    assert_false(reactor_has_stopped(w.reactor));
+    world_run(&w, 200);
+    world_count(&w);
+    assert_int_equal(w.totals.clients_open, 1);
+    world_run(&w, w.rules.response_head_ms);
+    assert_begins(world_received(busy), "HTTP/1.1 504 ");
+    io_sim_peer_close(&idle, false);
+    io_sim_peer_close(&fresh, false);
+    io_sim_peer_close(&busy, false);
+    io_sim_peer_close(&late, false);
+    world_run(&w, 10);
+    world_stop(&w);
+}
+
 struct look {
     struct reactor_order order;
     int runs, exchanges, clients;
@@ -437,6 +481,7 @@ int main(void)
         cmocka_unit_test(reactor_shares_no_line),
         cmocka_unit_test(reactor_counts_connections),
         cmocka_unit_test(reactor_drains),
+        cmocka_unit_test(reactor_retires),
         cmocka_unit_test(reactor_runs_orders),
         cmocka_unit_test(reactor_ends_idle_clients),
         cmocka_unit_test(reactor_turns_to_other_rules),
