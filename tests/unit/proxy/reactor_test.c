@@ -144,13 +144,13 @@ static void reactor_retires(void **state)
     assert_int_equal(io_sim_peer_state(fresh), IO_SIM_PEER_ENDED);
     assert_int_equal(io_sim_peer_state(busy), IO_SIM_PEER_OPEN);
     assert_false(reactor_has_stopped(w.reactor));
+    io_sim_peer_close(&idle, false);
+    io_sim_peer_close(&fresh, false);
     world_run(&w, 200);
     world_count(&w);
     assert_int_equal(w.totals.clients_open, 1);
     world_run(&w, w.rules.response_head_ms);
     assert_begins(world_received(busy), "HTTP/1.1 504 ");
-    io_sim_peer_close(&idle, false);
-    io_sim_peer_close(&fresh, false);
     io_sim_peer_close(&busy, false);
     io_sim_peer_close(&late, false);
     world_run(&w, 10);
