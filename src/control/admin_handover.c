@@ -65,6 +65,7 @@ static const struct counters counters[] = {
     COUNTER(accepts_refused),
     COUNTER(clients_turned_away),
     COUNTERS(h2, NULL),
+    COUNTERS(h2_workers, NULL),
     COUNTER(clients_open),
     COUNTERS(handshakes, NULL),
     COUNTERS(proxied, NULL),
