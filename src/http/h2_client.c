@@ -6,6 +6,7 @@
 #include "http/h2_head.h"
 #include "http/h2_library.h"
 #include "http/judge.h"
+#include "http/websocket.h"
 
 /* A head that came behind an interim one which is still to be passed on. In the stream's arena. */
 struct h2_waiting_head {
@@ -30,14 +31,61 @@ static struct h2_client *of_session(struct session *session)
     return of_conn(&session->conn);
 }
 
+/* ---- WebSocket (RFC 8441): asked for as in HTTP/1.1, and answered so ---- */
+
+static bool is_key(const struct field *field)
+{
+    return str_ieq(field->name, STR("Sec-WebSocket-Key"));
+}
+
+/* Empty: it asks for no WebSocket, or not as RFC 6455 section 4.1 wants it. */
+static struct str websocket_key_of(const struct msg *msg)
+{
+    if (!str_ieq(msg->upgrade, STR("websocket")))
+        return STR_NONE;
+    for (uint32_t i = 0; i < msg->count; i++)
+        if (!msg->fields[i].dropped && is_key(&msg->fields[i]) && msg->fields[i].value.n == WEBSOCKET_KEY_BYTES)
+            return msg->fields[i].value;
+    return STR_NONE;
+}
+
+static bool takes_connect(const struct h2_client *client)
+{
+    return nghttp2_session_get_remote_settings(client->h2.library, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
+}
+
+/* A 2xx is what a 101 is in HTTP/1.1, but that it accepts no key. Anything else is an answer, and our side ends. */
+static int take_connect_answer(struct h2_stream *h2s, struct msg *msg)
+{
+    char *accept = arena_take(h2s->stream->arena, WEBSOCKET_ACCEPT_BYTES);
+
+    if (msg->status >= 300)
+        return h2_stream_send_end(h2s->stream, NULL, 0);
+    if (!accept)
+        return -ERR_NO_MEMORY;
+    websocket_accept(h2s->websocket_key, accept);
+    h2s->tunnel = true;
+    msg->status = 101;
+    msg->upgrade = STR("websocket");
+    msg->body = MSG_BODY_OPEN;
+    msg->length = -1;
+    msg_add_field(msg, FIELD_OTHER, STR("Sec-WebSocket-Accept"), str_slice(accept, WEBSOCKET_ACCEPT_BYTES));
+    return 0;
+}
+
 /* ---- answers ---- */
+
+static bool is_interim(const struct msg *msg)
+{
+    return msg->status < 200 && msg->status != 101;
+}
 
 static void tell_head(struct h2_stream *h2s, const struct msg *msg)
 {
     struct stream *stream = h2s->stream;
 
     stream->head = *msg;
-    h2s->interim = msg->status < 200;
+    h2s->interim = is_interim(msg);
     stream->notify(stream, h2s->interim ? STREAM_INTERIM : STREAM_HEAD);
     if (!h2s->interim && h2s->end_waits)
         h2_stream_note_whole(h2s, 0);
@@ -81,6 +129,9 @@ static int take_head(struct h2_session *h2, struct h2_stream *h2s, bool ended)
     if (error)
         return error;
     h2s->final = msg.status >= 200;
+    error = h2s->final && h2s->upgrading ? take_connect_answer(h2s, &msg) : 0;
+    if (error)
+        return error;
     /* A client that knows the length may leave with the last byte: by then we shall know that it was the last. */
     if (h2s->final && msg.body == MSG_BODY_LENGTH && msg.length > 0)
         h2s->promised = msg.length;
@@ -237,12 +288,12 @@ static bool may_open(const struct h2_client *client)
     return !takes_no_more(client) && nghttp2_session_check_request_allowed(client->h2.library);
 }
 
-/* It never leaves: the connection takes no more since it was chosen. */
-static void refuse(struct h2_stream *h2s)
+/* It never leaves. */
+static void refuse(struct h2_stream *h2s, int error)
 {
-    h2s->h2->room->counts.streams_refused++;
+    h2s->h2->room->counts.streams_refused += error == -ERR_STREAM_REFUSED;
     h2s->closed = true;
-    h2_stream_fail(h2s, -ERR_STREAM_REFUSED);
+    h2_stream_fail(h2s, error);
 }
 
 static int client_open(struct session *session, struct stream *stream)
@@ -256,8 +307,20 @@ static int client_open(struct session *session, struct stream *stream)
     h2s->opened_ms = io_now_ms(session->conn.io);
     set_deadline(&client->h2);
     if (!may_open(client))
-        refuse(h2s);
+        refuse(h2s, -ERR_STREAM_REFUSED); /* since it was chosen */
     return 0;
+}
+
+/* What asks for a tunnel is none, and has no end yet. */
+static void note_body(struct h2_stream *h2s, const struct msg *msg)
+{
+    bool sized = msg->body == MSG_BODY_LENGTH;
+
+    if (h2s->upgrading)
+        return;
+    h2s->bodiless = msg->body == MSG_BODY_NONE || (sized && msg->length == 0);
+    if (!h2s->bodiless && sized)
+        h2s->out_left = msg->length;
 }
 
 static int client_send_head(struct stream *stream, const struct msg *msg)
@@ -266,15 +329,30 @@ static int client_send_head(struct stream *stream, const struct msg *msg)
 
     h2s->asked = (uint8_t)msg->method;
     h2s->headed = true;
-    h2s->bodiless = msg->body == MSG_BODY_NONE || (msg->body == MSG_BODY_LENGTH && msg->length == 0);
-    if (!h2s->bodiless && msg->body == MSG_BODY_LENGTH)
-        h2s->out_left = msg->length;
+    h2s->websocket_key = websocket_key_of(msg);
+    h2s->upgrading = h2s->websocket_key.n > 0;
+    if (h2s->upgrading && !h2s->closed && !takes_connect(of_h2(h2s->h2))) {
+        refuse(h2s, -ERR_NO_WEBSOCKET);
+        return 0;
+    }
+    note_body(h2s, msg);
     h2_session_flush(h2s->h2);
     int error = h2_library_send_request(h2s, msg, h2s->bodiless);
     if (error != -ERR_STREAM_REFUSED)
         return error;
-    refuse(h2s);
+    refuse(h2s, error);
     return 0;
+}
+
+/* What asks for a tunnel is whole as it is, and goes on once it is one. */
+static int client_send_end(struct stream *stream, const struct field *trailers, uint32_t count)
+{
+    struct h2_stream *h2s = h2_stream_of(stream);
+
+    if (h2s->upgrading && !h2s->tunnel)
+        return 0;
+    stream->unsent = h2s->tunnel && !h2s->closed && !h2s->h2->ending;
+    return h2_stream_send_end(stream, trailers, count);
 }
 
 static void client_consumed(struct stream *stream)
@@ -290,7 +368,9 @@ static bool client_finish(struct stream *stream)
 {
     struct h2_client *client = of_session(stream->session);
 
-    h2_stream_release(h2_stream_of(stream), H2_CANCEL);
+    struct h2_stream *h2s = h2_stream_of(stream);
+
+    h2_stream_release(h2s, h2s->tunnel ? H2_NO_ERROR : H2_CANCEL);
     return !takes_no_more(client);
 }
 
@@ -359,7 +439,7 @@ static const struct session_ops client_ops = {
     .open = client_open,
     .send_head = client_send_head,
     .send_body = h2_stream_send_body,
-    .send_end = h2_stream_send_end,
+    .send_end = client_send_end,
     .room = h2_stream_room,
     .taken = h2_stream_taken,
     .consumed = client_consumed,

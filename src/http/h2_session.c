@@ -11,6 +11,12 @@ static struct h2_stream *stream_of_id(struct h2_session *h2, int32_t id)
     return id > 0 ? nghttp2_session_get_stream_user_data(h2->library, id) : NULL;
 }
 
+static void note_sent(struct h2_stream *h2s)
+{
+    h2s->stream->unsent = false;
+    h2s->stream->notify(h2s->stream, STREAM_SENT);
+}
+
 /* Whatever is missing of a stream that has ended, it fails with: 0, or the code. */
 static int fail_as_ended(struct h2_stream *h2s, uint32_t h2_code)
 {
@@ -18,6 +24,8 @@ static int fail_as_ended(struct h2_stream *h2s, uint32_t h2_code)
 
     if (error)
         h2_stream_fail(h2s, error);
+    else if (h2s->stream->unsent)
+        note_sent(h2s);
     return error;
 }
 
@@ -205,7 +213,7 @@ static int on_frame_send(nghttp2_session *library, const nghttp2_frame *frame, v
         return 0;
     h2s->out_framed = true;
     h2s->leaves_at = h2->queued;
-    if (h2->role->tells_sent)
+    if (h2->role->tells_sent || h2s->stream->unsent)
         list_append(&h2->leaving, &h2s->leaving);
     return 0;
 }
@@ -289,7 +297,7 @@ static void note_left(struct h2_session *h2)
         if (h2s->leaves_at > left)
             return;
         list_remove(&h2s->leaving);
-        h2s->stream->notify(h2s->stream, STREAM_SENT);
+        note_sent(h2s);
     }
 }
 

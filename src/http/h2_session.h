@@ -42,7 +42,7 @@ struct h2_stream {
     bool wants_room;
     bool closed;     /* the library has let it go */
     bool peer_reset; /* RST_STREAM came */
-    bool upgrading;  /* its request asks for a tunnel */
+    bool upgrading;  /* its request asks for a tunnel: extended CONNECT */
     bool tunnel;     /* and it is one */
     /* worker side (h2_client.c) */
     bool begun;     /* some head of the answer came */
@@ -52,6 +52,7 @@ struct h2_stream {
     uint8_t asked;  /* enum msg_method */
     uint8_t waiting_count;
     struct h2_waiting_head *waiting; /* oldest first */
+    struct str websocket_key;        /* what whoever asked waits for is made of it; upgrading */
     int64_t opened_ms;
 };
 

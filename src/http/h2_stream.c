@@ -3,7 +3,7 @@
  * the library finds it by number, and does not once it is released. */
 #include "http/h2_library.h"
 
-enum { NV_AROUND = 7 }; /* pseudo-header fields, content-length, te */
+enum { NV_AROUND = 7 }; /* pseudo-header fields, and content-length or the like */
 
 struct h2_stream *h2_stream_create(struct h2_session *h2, int32_t id, struct stream *stream)
 {
@@ -119,12 +119,13 @@ static nghttp2_nv nv_of(struct str name, struct str value)
     return (nghttp2_nv){n.bytes, v.bytes, name.n, value.n, NGHTTP2_NV_FLAG_NONE};
 }
 
-static size_t put_fields(nghttp2_nv *nv, const struct field *fields, uint32_t count)
+/* without: the value of one that is left out; empty: none is. */
+static size_t put_fields(nghttp2_nv *nv, const struct field *fields, uint32_t count, struct str without)
 {
     size_t n = 0;
 
     for (uint32_t i = 0; i < count; i++)
-        if (!fields[i].dropped)
+        if (!fields[i].dropped && (without.n == 0 || fields[i].value.p != without.p))
             nv[n++] = nv_of(fields[i].name, fields[i].value);
     return n;
 }
@@ -149,7 +150,7 @@ int h2_library_send_answer(struct h2_stream *h2s, const struct msg *msg, bool bo
     if (is_gone(h2s))
         return 0;
     nv[n++] = nv_of(STR(":status"), str_slice(status, str_put_u64(status, msg->status)));
-    n += put_fields(nv + n, msg->fields, msg->count);
+    n += put_fields(nv + n, msg->fields, msg->count, STR_NONE);
     if (msg->length >= 0 && msg->status >= 200 && msg->status != 204)
         nv[n++] = nv_of(STR("content-length"), str_slice(length, str_put_u64(length, (uint64_t)msg->length)));
     if (msg->status < 200)
@@ -169,15 +170,17 @@ int h2_library_send_request(struct h2_stream *h2s, const struct msg *msg, bool b
         return -ERR_NO_MEMORY;
     if (is_gone(h2s))
         return 0;
-    nv[n++] = nv_of(STR(":method"), msg->method_text);
+    nv[n++] = nv_of(STR(":method"), h2s->upgrading ? STR("CONNECT") : msg->method_text);
+    if (h2s->upgrading)
+        nv[n++] = nv_of(STR(":protocol"), STR("websocket"));
     nv[n++] = nv_of(STR(":scheme"), conn_scheme(conn));
     nv[n++] = nv_of(STR(":path"), msg->target);
     if (msg->authority.n > 0)
         nv[n++] = nv_of(STR(":authority"), msg->authority);
-    n += put_fields(nv + n, msg->fields, msg->count);
+    n += put_fields(nv + n, msg->fields, msg->count, h2s->websocket_key);
     if (msg->trailers_wanted)
         nv[n++] = nv_of(STR("te"), STR("trailers"));
-    if (msg->body == MSG_BODY_LENGTH)
+    if (msg->body == MSG_BODY_LENGTH && !h2s->upgrading)
         nv[n++] = nv_of(STR("content-length"), str_slice(length, str_put_u64(length, (uint64_t)msg->length)));
     int32_t id = nghttp2_submit_request(h2s->h2->library, NULL, nv, n, bodiless ? NULL : &body, h2s);
     if (id == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE)
@@ -193,7 +196,7 @@ int h2_library_send_trailers(struct h2_stream *h2s)
 
     if (!nv)
         return -ERR_NO_MEMORY;
-    size_t n = put_fields(nv, h2s->trailers, h2s->trailer_count);
+    size_t n = put_fields(nv, h2s->trailers, h2s->trailer_count, STR_NONE);
     return error_of(nghttp2_submit_trailer(h2s->h2->library, h2s->id, nv, n));
 }
 

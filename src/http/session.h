@@ -35,7 +35,7 @@ enum stream_event {
     STREAM_END = 8,          /* the peer's message is complete, trailers too */
     STREAM_ROOM = 16,        /* session_room was too little and has grown */
     STREAM_SENT = 32,        /* client side, after session_send_end: everything has left for the socket;
-                                worker side, where tell_sent is set: sent_bytes is */
+                                worker side, where tell_sent is set: sent_bytes is; in a tunnel: unsent is no more */
     STREAM_FAILED = 64,      /* no more will come from the peer: error says why */
     STREAM_PEER_ENDED = 128, /* client side: its request is whole, and it has ended its sending: gone, or half-closed */
     STREAM_DRAIN = 256       /* client side, in a tunnel: the session is to end, and the tunnel does not by itself */
@@ -52,6 +52,7 @@ struct stream {
     bool reused;             /* worker side: not the first request on its connection */
     bool sent_bytes;         /* worker side: some byte of the request may have left */
     bool tell_sent;          /* the owner wants STREAM_SENT for it */
+    bool unsent;             /* worker side, in a tunnel: its end waits to leave, and a finish would cut it off */
     int error;               /* a code of err.h, with failed, or of a head that was refused */
     void *of_session;        /* what the session keeps for it, where it has many */
     struct session *session; /* NULL before session_open and after session_finish */

@@ -76,5 +76,5 @@ bool tunnel_is_over(const struct exchange *x)
 {
     bool sent = x->client_events & STREAM_SENT;
 
-    return x->down.done && sent && (x->up.done || x->worker.failed);
+    return x->down.done && sent && ((x->up.done && !x->worker.unsent) || x->worker.failed);
 }

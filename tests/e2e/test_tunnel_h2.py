@@ -1,16 +1,15 @@
 """WebSocket over HTTP/2 (RFC 8441) to workers that speak HTTP/1.1: extended CONNECT in front, Upgrade behind."""
 
-import os
 import pathlib
 import signal
 import sys
 
 import pytest
 
-from harness.h2 import (CANCEL, NO_ERROR, PROTOCOL_ERROR, DataFrame, H2Client, RstStreamFrame, WindowUpdateFrame,
-                        head)
+from harness.h2 import CANCEL, NO_ERROR, PROTOCOL_ERROR, DataFrame, RstStreamFrame, WindowUpdateFrame, head
 from harness.programs import Server
 from harness.waiting import free_port, wait_for
+from harness.websockets import connect_head, echo, establish, masked, opened, plain
 from harness.worker import Script
 
 REAL = pathlib.Path(__file__).resolve().parent / "real"
@@ -22,43 +21,6 @@ ANSWERED = b"HTTP/1.1 %s\r\nContent-Length: 2\r\n\r\nno"
 def websocket(stack):
     port = free_port()
     return stack.enter_context(Server(port, sys.executable, REAL / "websocket.py", port))
-
-
-def connect_head(path="/chat", protocol="websocket", extra=()):
-    pseudo = head("CONNECT", path)
-    return [*pseudo[:1], (":protocol", protocol), *pseudo[1:], ("sec-websocket-version", "13"), *extra]
-
-
-def opened(ballast):
-    """A client that knows that it may."""
-    client = H2Client(ballast.address, timeout=30)
-    client.until(lambda: client.settings)
-    return client
-
-
-def masked(payload, opcode=1):
-    """One frame of RFC 6455 from a client."""
-    mask = os.urandom(4)
-    n = len(payload)
-    length = bytes([0x80 | n]) if n < 126 else b"\xfe" + n.to_bytes(2, "big")
-    return bytes([0x80 | opcode]) + length + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(payload))
-
-
-def plain(payload, opcode=1):
-    n = len(payload)
-    return bytes([0x80 | opcode]) + (bytes([n]) if n < 126 else b"\x7e" + n.to_bytes(2, "big")) + payload
-
-
-def establish(client, stream, **options):
-    client.send(client.head_frame(stream, connect_head(**options), end_stream=False))
-
-
-def echo(client, stream, text):
-    before = len(client.streams[stream].body)
-    client.send(DataFrame(stream, masked(text)))
-    wanted = plain(text)
-    client.until(lambda: len(client.streams[stream].body) >= before + len(wanted))
-    assert bytes(client.streams[stream].body[before:]) == wanted
 
 
 def test_echo_and_close(balance, websocket):
