@@ -452,12 +452,22 @@ static struct session *take_idle(struct lease_book *book, const struct worker *w
     return NULL;
 }
 
-struct session *lease_take(struct lease_book *book, const struct worker *worker)
+/* Every server that takes an upgrade takes it over HTTP/1, few over HTTP/2. */
+static enum worker_protocol protocol_for(const struct worker *worker, bool switches)
+{
+    enum worker_protocol protocol = worker_protocol(worker);
+
+    return switches && protocol == WORKER_AUTO ? WORKER_HTTP1 : protocol;
+}
+
+struct session *lease_take(struct lease_book *book, const struct worker *worker, bool switches)
 {
     struct lease_shelf *shelf = shelf_at(book, worker);
 
     if (is_personal(worker_transport(worker)))
         return NULL; /* those that are there are from before it was */
+    if (protocol_for(worker, switches) == WORKER_HTTP1)
+        return take_idle(book, worker);
     return list_empty(&shelf->shared) ? take_idle(book, worker) : take_shared(shelf);
 }
 
@@ -499,7 +509,7 @@ static int start(struct lease_book *book, struct worker *worker, void *whom, str
     if (session) {
         lease->book = book;
         lease->worker = worker;
-        lease->protocol = (uint8_t)worker_protocol(worker);
+        lease->protocol = (uint8_t)protocol_for(worker, wait->switches);
         lease->given = false;
         lease->waiting = 0;
         lease->shelved = false;
@@ -511,11 +521,11 @@ static int start(struct lease_book *book, struct worker *worker, void *whom, str
         list_init(&lease->age);
         seat_init(&lease->seat, &seat_events);
         error = worker_door_open(&session->door, &lease->seat, book->options.io, &worker->addr.storage, &use,
-                                 worker_protocol(worker), &book->options.door, &book->user);
+                                 (enum worker_protocol)lease->protocol, &book->options.door, &book->user);
     }
     if (!error) {
         book->open++;
-        if (!lease->personal && may_be_shared(worker))
+        if (!lease->personal && lease->protocol != WORKER_HTTP1 && may_be_shared(worker))
             list_append(&shelf_of(lease)->connecting, &lease->link);
         begin_waiting(lease, wait);
         return 0;
@@ -531,9 +541,11 @@ static int start(struct lease_book *book, struct worker *worker, void *whom, str
 
 static int join_or_start(struct lease_book *book, struct worker *worker, void *whom, struct lease_wait *wait)
 {
+    bool alone = protocol_for(worker, wait->switches) == WORKER_HTTP1;
+
     LIST_FOREACH (link, &shelf_at(book, worker)->connecting) {
         struct lease *lease = CONTAINER_OF(link, struct lease, link);
-        if (lease->waiting < book->options.door.h2.streams && !is_outdated(lease)) {
+        if (!alone && lease->waiting < book->options.door.h2.streams && !is_outdated(lease)) {
             begin_waiting(lease, wait);
             return 0;
         }

@@ -53,8 +53,9 @@ struct lease_book {
  * with a code. */
 typedef void (*lease_ready_fn)(void *context, struct session *session, int error);
 
-/* One that waits for a connection: the caller's, all zero before. */
+/* One that waits for a connection: the caller's, all zero before but for `switches`. */
 struct lease_wait {
+    bool switches; /* as for lease_take */
     struct list link;
     struct lease *lease; /* NULL: it does not wait */
     lease_ready_fn ready;
@@ -84,8 +85,9 @@ uint32_t lease_book_yield(struct lease_book *book, uint32_t most);
  * there or on its way. */
 uint32_t lease_spare(const struct lease_book *book, const struct worker *worker);
 /* A session to this worker that is idle, or has room for a stream, which is to be opened in this turn; or NULL: then
- * lease_connect. */
-struct session *lease_take(struct lease_book *book, const struct worker *worker);
+ * lease_connect. switches: the request asks for another protocol, to go on in; where HTTP/1 is spoken too, it goes over
+ * that. */
+struct session *lease_take(struct lease_book *book, const struct worker *worker, bool switches);
 /* Starts a connection, or joins those who wait for one; ready is told later, never from inside. whom: the one client
  * that a personal transport tells of (its `room`), looked at during the call. 0, or a code and nothing was started. */
 MUST_CHECK int lease_connect(struct lease_book *book, struct worker *worker, void *whom, lease_ready_fn ready,

@@ -531,6 +531,7 @@ int h1_client_start(struct h1_client *client, struct seat *seat, struct io *io, 
 {
     init_session(&client->session);
     conn_init(&client->session.conn, seat, io, &client_events);
+    client->session.conn.without_h2 = true;
     h1_client_begin(client, limits, user);
     client->state = STATE_CONNECTING;
     int error = transport ? conn_use(&client->session.conn, transport) : 0;

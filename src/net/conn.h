@@ -50,6 +50,7 @@ struct conn {
     bool send_failed;
     bool end_when_sent; /* conn_end_sending was called */
     bool end_said;
+    bool without_h2; /* TLS does not offer it to the peer, whatever the settings say; set before conn_use */
     struct io *io;
     const struct conn_events *events;
     const struct transport *transport;

@@ -487,7 +487,7 @@ static bool attach(struct tls_conn *tls)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
     pthread_once(&once, make_method);
-    tls->ssl = tls_ctx_open(tls->ctx);
+    tls->ssl = tls_ctx_open(tls->ctx, tls->conn->without_h2);
     BIO *bio = tls->ssl && queue_method ? BIO_new(queue_method) : NULL;
     if (!bio)
         return false;

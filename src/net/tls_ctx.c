@@ -420,14 +420,16 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
 }
 
 /* RFC 7301: names with their lengths, the preferred one first. */
+static const unsigned char offered[] = "\x02h2\x08http/1.1";
+enum { OFFERED_HTTP1 = 3, OFFERED_END = 12 };
+
 static int offer(SSL_CTX *context, const struct tls_client_options *options)
 {
-    static const unsigned char names[] = "\x02h2\x08http/1.1";
-    unsigned first = options->h2 ? 0 : 3, end = options->http1 ? 12 : 3;
+    unsigned first = options->h2 ? 0 : OFFERED_HTTP1, end = options->http1 ? OFFERED_END : OFFERED_HTTP1;
 
     if (first >= end)
         return 0;
-    return SSL_CTX_set_alpn_protos(context, names + first, end - first) == 0 ? 0 : -ERR_NO_MEMORY;
+    return SSL_CTX_set_alpn_protos(context, offered + first, end - first) == 0 ? 0 : -ERR_NO_MEMORY;
 }
 
 /* start-up only: what all workers of a pool share. */
@@ -438,6 +440,7 @@ int tls_client_create(const struct tls_client_options *options, struct tls_ctx *
     if (!ctx)
         return -ERR_NO_MEMORY;
     ctx->verify = options->verify;
+    ctx->h2 = options->h2;
     ctx->contexts = calloc(1, sizeof(*ctx->contexts));
     SSL_CTX *context = ctx->contexts ? ctx->contexts[0] = make_context(TLS_client_method(), false) : NULL;
     int error = context ? 0 : -ERR_NO_MEMORY;
@@ -470,6 +473,7 @@ int tls_client_for(struct tls_ctx *shared, struct str name, struct tls_ctx **ret
     if (!ctx)
         return -ERR_NO_MEMORY;
     ctx->verify = shared->verify;
+    ctx->h2 = shared->h2;
     ctx->contexts = calloc(1, sizeof(*ctx->contexts));
     ctx->name = name.n ? strndup(name.p, name.n) : NULL;
     if (!ctx->contexts || (name.n && !ctx->name)) {
@@ -492,10 +496,12 @@ void tls_ctx_keep_session(struct tls_ctx *ctx, SSL_SESSION *session)
     SSL_SESSION_free(old);
 }
 
-static bool begin_client(struct tls_ctx *ctx, SSL *ssl)
+static bool begin_client(struct tls_ctx *ctx, SSL *ssl, bool without_h2)
 {
     SSL_set_connect_state(ssl);
     if (SSL_set_app_data(ssl, ctx) != 1)
+        return false;
+    if (without_h2 && ctx->h2 && SSL_set_alpn_protos(ssl, offered + OFFERED_HTTP1, OFFERED_END - OFFERED_HTTP1) != 0)
         return false;
     /* RFC 6066 section 3: an address is no name to ask for, but one to verify. */
     bool address = ctx->name && X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), ctx->name) == 1;
@@ -511,7 +517,7 @@ static bool begin_client(struct tls_ctx *ctx, SSL *ssl)
 
 /* ---- life ---- */
 
-SSL *tls_ctx_open(const struct tls_ctx *ctx)
+SSL *tls_ctx_open(const struct tls_ctx *ctx, bool without_h2)
 {
     SSL *ssl = SSL_new(ctx->contexts[0]);
 
@@ -519,7 +525,7 @@ SSL *tls_ctx_open(const struct tls_ctx *ctx)
         return NULL;
     if (ctx->server) {
         SSL_set_accept_state(ssl);
-    } else if (!begin_client((struct tls_ctx *)(uintptr_t)ctx, ssl)) { /* for its session, under the lock */
+    } else if (!begin_client((struct tls_ctx *)(uintptr_t)ctx, ssl, without_h2)) { /* for its session, under the lock */
         SSL_free(ssl);
         return NULL;
     }

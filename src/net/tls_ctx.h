@@ -75,8 +75,8 @@ int64_t tls_ctx_not_after_s(const struct tls_ctx *ctx, size_t index);
 /* For tls_conn. */
 struct ssl_st;
 struct ssl_session_st;
-/* A connection's state, ready to begin, or NULL without memory. */
-struct ssl_st *tls_ctx_open(const struct tls_ctx *ctx);
+/* A connection's state, ready to begin, or NULL without memory. without_h2: as in struct conn. */
+struct ssl_st *tls_ctx_open(const struct tls_ctx *ctx, bool without_h2);
 bool tls_ctx_is_server(const struct tls_ctx *ctx);
 uint32_t tls_ctx_handshake_ms(const struct tls_ctx *ctx);
 struct str tls_ctx_hsts(const struct tls_ctx *ctx);

@@ -144,7 +144,8 @@ static enum exchange_step start_lease(struct exchange *x)
 {
     x->reused = false;
     x->error = 0;
-    x->leased = x->fresh_only ? NULL : lease_take(x->home->leases, x->target);
+    x->connecting.switches = rewrite_upgrades(&x->client.head, &x->rules->rewrite);
+    x->leased = x->fresh_only ? NULL : lease_take(x->home->leases, x->target, x->connecting.switches);
     if (x->leased) {
         x->reused = session_idle(x->leased);
         note_connected(x);

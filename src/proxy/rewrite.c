@@ -205,13 +205,13 @@ static int count_down(struct msg *msg, struct arena *arena)
 
 /* RFC 9110 section 7.8: what is not passed on is ignored. Only a request without a body can become a tunnel, and what
  * HTTP/2 in a tunnel would ask for we could not judge. */
-static bool may_upgrade(const struct msg *msg, enum rewrite_upgrade allowed)
+bool rewrite_upgrades(const struct msg *msg, const struct rewrite_options *options)
 {
     bool bodiless = msg->body == MSG_BODY_NONE || (msg->body == MSG_BODY_LENGTH && msg->length == 0);
 
     if (!bodiless || msg->method != METHOD_GET || msg->upgrade.n == 0)
         return false;
-    switch (allowed) {
+    switch (options->upgrade) {
     case REWRITE_UPGRADE_OFF: return false;
     case REWRITE_UPGRADE_WEBSOCKET: return str_ieq(msg->upgrade, STR("websocket"));
     case REWRITE_UPGRADE_ANY: return !field_list_has(msg->upgrade, STR("h2c"));
@@ -236,7 +236,7 @@ int rewrite_request(struct msg *msg, const struct rewrite_client *client, struct
     int error = count_down(msg, arena);
     if (error)
         return error;
-    if (!may_upgrade(msg, options->upgrade))
+    if (!rewrite_upgrades(msg, options))
         msg->upgrade = STR_NONE;
     if (!msg->expect_continue)
         drop_all(msg, FIELD_EXPECT); /* RFC 9110 section 10.1.1: from HTTP/1.0 it means nothing */

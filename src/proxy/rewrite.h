@@ -37,6 +37,8 @@ enum { REWRITE_ID_BYTES = 32 };
 struct str rewrite_request_id(const struct msg *msg, struct arena *arena, struct rand_gen *rand);
 /* The client asked by https: over this connection, or by the word of a trusted proxy (X-Forwarded-Proto). */
 bool rewrite_is_https(const struct msg *msg, const struct conn *conn, const struct rewrite_options *options);
+/* It asks for an upgrade that is passed on. */
+bool rewrite_upgrades(const struct msg *msg, const struct rewrite_options *options);
 /* Makes the head ready for a worker. Once for each request. 0 or -ERR_NO_MEMORY. */
 MUST_CHECK int rewrite_request(struct msg *msg, const struct rewrite_client *client, struct str id,
                                const struct rewrite_options *options, struct arena *arena);

@@ -135,6 +135,24 @@ def test_not_announced(ballast, real, version):
     assert balancer.settled_metrics()["requests_failed"] == 0
 
 
+def test_auto_takes_http1(balance, real, tmp_path):
+    """Where a worker speaks both, as few take a WebSocket over HTTP/2 as many do over HTTP/1.1."""
+    authority = Authority(tmp_path)
+    ballast = balance(real("none", *authority.sign("test.example")), pools={"web": {
+        "protocol": "auto", "worker_tls": {"enabled": True, "ca": str(authority.path), "name": "test.example"}}})
+    assert ballast.get("/").status == 200
+    talk(ballast)
+    with opened(ballast) as client:
+        establish(client, 1)
+        client.until(lambda: 1 in client.streams and client.streams[1].heads)
+        assert client.streams[1].heads[0]["x-over"] == "1.1"
+        echo(client, 1, b"hello")
+        assert ballast.get("/").status == 200  # over HTTP/2 still
+    ballast.wait_metric("ballast_tunnels", 0)
+    ballast.wait_metric('ballast_worker_http2_streams_total{result="opened"}', 2)
+    assert ballast.settled_metrics()["requests_failed"] == 0
+
+
 # ---- ends ----
 
 def test_each_side_ends_by_itself(ballast, worker):

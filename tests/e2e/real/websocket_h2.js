@@ -1,7 +1,8 @@
 // WebSockets over HTTP/2 (RFC 8441) at a worker: Node's http2, and the frames of RFC 6455 by hand. What is sent comes
 // back. Arguments: connect | none (whether extended CONNECT is announced), port, and for TLS the files of the
-// certificate and its key.
+// certificate and its key; over TLS it speaks HTTP/1.1 too, where a WebSocket is always to be had.
 'use strict';
+const crypto = require('crypto');
 const fs = require('fs');
 const http2 = require('http2');
 
@@ -66,11 +67,20 @@ function serve(stream, headers) {
   }
 }
 
+function upgrade(request, socket) {
+  const key = `${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+  const accept = crypto.createHash('sha1').update(key).digest('base64');
+  socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n'
+    + `Sec-WebSocket-Accept: ${accept}\r\nx-over: ${request.httpVersion}\r\n\r\n`);
+  echo(socket);
+}
+
 const [announces, port, chain, key] = process.argv.slice(2);
 const options = { settings: { enableConnectProtocol: announces === 'connect' } };
 const server = chain
-  ? http2.createSecureServer({ ...options, cert: fs.readFileSync(chain), key: fs.readFileSync(key) })
+  ? http2.createSecureServer({ ...options, allowHTTP1: true, cert: fs.readFileSync(chain), key: fs.readFileSync(key) })
   : http2.createServer(options);
 server.on('stream', serve);
+server.on('upgrade', upgrade);
 server.on('sessionError', () => {});
 server.listen(Number(port), '127.0.0.1');

@@ -135,7 +135,7 @@ static void lease_takes_the_newest_first(void **state)
 {
     struct fixture f;
     setup(&f);
-    assert_null(lease_take(&f.book, &f.workers[0]));
+    assert_null(lease_take(&f.book, &f.workers[0], false));
     struct session *a = connect_to(&f, 0), *b = connect_to(&f, 0), *c = connect_to(&f, 1);
     assert_int_equal(f.book.open, 3);
     assert_int_equal(f.book.idle, 0);
@@ -145,10 +145,10 @@ static void lease_takes_the_newest_first(void **state)
     assert_int_equal(f.book.idle, 3);
     assert_int_equal(shelf_count(&f, 0), 2);
     assert_int_equal(shelf_count(&f, 1), 1);
-    assert_ptr_equal(lease_take(&f.book, &f.workers[0]), b);
-    assert_ptr_equal(lease_take(&f.book, &f.workers[0]), a);
-    assert_null(lease_take(&f.book, &f.workers[0]));
-    assert_ptr_equal(lease_take(&f.book, &f.workers[1]), c);
+    assert_ptr_equal(lease_take(&f.book, &f.workers[0], false), b);
+    assert_ptr_equal(lease_take(&f.book, &f.workers[0], false), a);
+    assert_null(lease_take(&f.book, &f.workers[0], false));
+    assert_ptr_equal(lease_take(&f.book, &f.workers[1], false), c);
     assert_int_equal(f.book.idle, 0);
     assert_int_equal(shelf_count(&f, 0), 0);
     give_back(&f, a);
@@ -181,7 +181,7 @@ static void lease_keeps_so_long(void **state)
     struct session *session = connect_to(&f, 0);
     give_back(&f, session);
     io_sim_run(f.net, NULL, NULL, IDLE_MS - 10);
-    assert_ptr_equal(lease_take(&f.book, &f.workers[0]), session);
+    assert_ptr_equal(lease_take(&f.book, &f.workers[0], false), session);
     give_back(&f, session); /* the time begins anew */
     io_sim_run(f.net, NULL, NULL, IDLE_MS - 10);
     assert_int_equal(f.book.idle, 1);
@@ -189,7 +189,7 @@ static void lease_keeps_so_long(void **state)
     assert_int_equal(f.book.idle, 0);
     assert_int_equal(shelf_count(&f, 0), 0);
     assert_int_equal(f.book.open, 0);
-    assert_null(lease_take(&f.book, &f.workers[0]));
+    assert_null(lease_take(&f.book, &f.workers[0], false));
     teardown(&f);
 }
 
@@ -207,7 +207,7 @@ static void lease_drops_what_the_worker_ended(void **state)
         settle(&f);
         assert_int_equal(f.book.idle, 0);
         assert_int_equal(shelf_count(&f, 0), 0);
-        assert_null(lease_take(&f.book, &f.workers[0]));
+        assert_null(lease_take(&f.book, &f.workers[0], false));
     }
     settle(&f);
     assert_int_equal(f.book.open, 0);
@@ -223,7 +223,7 @@ static void lease_passes_over_the_ended(void **state)
     give_back(&f, good);
     give_back(&f, ended);
     ended->conn.seat->sock.peer_ended = true;
-    assert_ptr_equal(lease_take(&f.book, &f.workers[0]), good);
+    assert_ptr_equal(lease_take(&f.book, &f.workers[0], false), good);
     assert_int_equal(f.book.idle, 0);
     settle(&f);
     assert_int_equal(f.book.open, 1);
@@ -253,11 +253,11 @@ static void lease_learns_how_long(void **state)
     struct session *one = connect_to(&f, 0), *two = connect_to(&f, 0);
     give_back(&f, one);
     io_sim_run(f.net, NULL, NULL, 890);
-    assert_ptr_equal(lease_take(&f.book, &f.workers[0]), one);
+    assert_ptr_equal(lease_take(&f.book, &f.workers[0], false), one);
     give_back(&f, one);
     give_back(&f, two);
     io_sim_run(f.net, NULL, NULL, 910);
-    assert_null(lease_take(&f.book, &f.workers[0]));
+    assert_null(lease_take(&f.book, &f.workers[0], false));
     assert_int_equal(f.book.open, 1); /* the scout */
     assert_int_equal(f.book.idle, 0);
     assert_non_null(((struct lease_shelf *)table_at(&f.book.shelves, 0))->scout);
@@ -293,7 +293,7 @@ static void lease_counts_from_the_answer(void **state)
     int64_t whole_ms = io_now_ms(f.io);
     io_sim_run(f.net, NULL, NULL, 950);
     lease_return(&f.book, session, whole_ms);
-    assert_null(lease_take(&f.book, &f.workers[0]));
+    assert_null(lease_take(&f.book, &f.workers[0], false));
     settle(&f);
     assert_non_null(((struct lease_shelf *)table_at(&f.book.shelves, 0))->scout);
     teardown(&f);
@@ -308,7 +308,7 @@ static void lease_learns_from_the_stale(void **state)
         struct session *session = connect_to(&f, 0);
         give_back(&f, session);
         io_sim_run(f.net, NULL, NULL, 1000);
-        assert_ptr_equal(lease_take(&f.book, &f.workers[0]), session);
+        assert_ptr_equal(lease_take(&f.book, &f.workers[0], false), session);
         lease_note_stale(session);
         give_back(&f, session);
     }
@@ -326,7 +326,7 @@ static void lease_learns_as_it_looks(void **state)
         give_back(&f, session);
         io_sim_run(f.net, NULL, NULL, 1000);
         session->conn.seat->sock.peer_ended = true;
-        assert_null(lease_take(&f.book, &f.workers[0]));
+        assert_null(lease_take(&f.book, &f.workers[0], false));
         settle(&f);
     }
     assert_in_range(idle_age_learned_ms(&f.workers[0].idle_age), 1000, 1001);
@@ -400,7 +400,7 @@ static void lease_of_one_client_is_not_shared(void **state)
     give_back(&f, connect_to(&f, 0));
     assert_int_equal(f.book.idle, 1);
     atomic_store(&f.workers[0].transport, &use_it);
-    assert_null(lease_take(&f.book, &f.workers[0]));
+    assert_null(lease_take(&f.book, &f.workers[0], false));
     f.told = 0;
     told_of = NULL;
     assert_int_equal(lease_connect(&f.book, &f.workers[0], &f, on_ready, &f, &wait), 0);
@@ -412,7 +412,7 @@ static void lease_of_one_client_is_not_shared(void **state)
     settle(&f);
     assert_int_equal(f.book.idle, 1);
     assert_int_equal(f.book.open, 1);
-    struct session *shared = lease_take(&f.book, &f.workers[0]);
+    struct session *shared = lease_take(&f.book, &f.workers[0], false);
     assert_non_null(shared);
     give_back(&f, shared);
     teardown(&f);
@@ -430,7 +430,7 @@ static void lease_drains(void **state)
     assert_int_equal(lease_connect(&f.book, &f.workers[1], NULL, on_ready, &f, &wait), 0);
     lease_book_drain(&f.book);
     assert_int_equal(f.book.idle, 0);
-    assert_null(lease_take(&f.book, &f.workers[0]));
+    assert_null(lease_take(&f.book, &f.workers[0], false));
     assert_true(io_sim_run(f.net, is_told, &f, 1000));
     assert_non_null(f.session);
     settle(&f);
@@ -470,7 +470,7 @@ static void lease_rests(void **state)
     struct fixture f;
     setup(&f);
     for (int round = 0; round < 3; round++) {
-        struct session *session = round == 0 ? connect_to(&f, 0) : lease_take(&f.book, &f.workers[0]);
+        struct session *session = round == 0 ? connect_to(&f, 0) : lease_take(&f.book, &f.workers[0], false);
         assert_non_null(session);
         assert_int_equal(f.book.sessions.used, 1);
         if (round > 0)
@@ -508,7 +508,7 @@ static void lease_ends_at_rest(void **state)
         scripted_worker_close(&f.far[0], i, i == 1);
         settle(&f);
         assert_int_equal(f.book.open, 0);
-        assert_null(lease_take(&f.book, &f.workers[0]));
+        assert_null(lease_take(&f.book, &f.workers[0], false));
     }
     assert_in_range(idle_age_learned_ms(&f.workers[0].idle_age), REST_AFTER_MS, REST_AFTER_MS + 20);
     teardown(&f);
@@ -524,7 +524,7 @@ static void lease_times_out_at_rest(void **state)
     rest(&f);
     slab_fini(&f.book.sessions); /* so that none is kept */
     alloc_fail_at(1);            /* not even what it would be leased with */
-    assert_null(lease_take(&f.book, &f.workers[0]));
+    assert_null(lease_take(&f.book, &f.workers[0], false));
     assert_true(alloc_fail_stop());
     assert_int_equal(f.book.idle, 1);
     lease_book_drain(&f.book);
@@ -548,8 +548,8 @@ static void lease_yields_the_oldest(void **state)
     assert_int_equal(lease_book_yield(&f.book, 1), 1);
     assert_int_equal(f.book.idle, 2);
     assert_int_equal(lease_book_yield(&f.book, 1), 1);
-    assert_null(lease_take(&f.book, &f.workers[1]));
-    assert_ptr_equal(lease_take(&f.book, &f.workers[0]), c);
+    assert_null(lease_take(&f.book, &f.workers[1], false));
+    assert_ptr_equal(lease_take(&f.book, &f.workers[0], false), c);
     assert_int_equal(lease_book_yield(&f.book, 5), 0); /* a leased one stays */
     settle(&f);
     assert_int_equal(f.book.open, 1);
@@ -571,8 +571,8 @@ static void lease_keeps_so_many_in_all(void **state)
     settle(&f);
     assert_int_equal(f.book.open, IDLE_TOTAL);
     assert_int_equal(f.book.idle, IDLE_TOTAL);
-    assert_ptr_equal(lease_take(&f.book, &f.workers[0]), sessions[3]);
-    assert_null(lease_take(&f.book, &f.workers[0]));
+    assert_ptr_equal(lease_take(&f.book, &f.workers[0], false), sessions[3]);
+    assert_null(lease_take(&f.book, &f.workers[0], false));
     give_back(&f, sessions[3]);
     teardown(&f);
 }
