@@ -2,15 +2,18 @@
 
 import pathlib
 import signal
+import subprocess
 import sys
 
 import pytest
 
+from harness.certificates import Authority
 from harness.h2 import CANCEL, NO_ERROR, PROTOCOL_ERROR, DataFrame, RstStreamFrame, WindowUpdateFrame, head
-from harness.programs import Server
+from harness.programs import Program, Server
 from harness.waiting import free_port, wait_for
 from harness.websockets import connect_head, echo, establish, masked, opened, plain
 from harness.worker import Script
+from test_real_clients import tool
 
 REAL = pathlib.Path(__file__).resolve().parent / "real"
 CONNECT_PROTOCOL = 8
@@ -72,6 +75,26 @@ def test_thousand_echoing(balance, websocket):
             client.socket.close()
     ballast.wait_metric("ballast_tunnels", 0)
     assert ballast.settled_metrics()["requests_total"] == 1000
+
+
+def test_chromium(stack, balance, websocket, tmp_path):
+    """A browser takes the connection of its page for its WebSockets too: HTTP/2 over TLS, by ALPN."""
+    chain, key = Authority(tmp_path).sign("test.example")
+    port = free_port()
+    ballast = balance(websocket, listeners=[
+        {"address": f"127.0.0.1:{free_port()}"},
+        {"address": f"127.0.0.1:{port}", "tls": {"certificates": [{"chain": str(chain), "key": str(key)}]}}])
+    stack.enter_context(Program(
+        tool("chromium-headless-shell", "chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+        "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        "--ignore-certificate-errors", "--remote-debugging-port=0", f"--user-data-dir={tmp_path / 'profile'}",
+        f"https://127.0.0.1:{port}/page", stderr=subprocess.DEVNULL))
+    said = ballast.wait_access_line(lambda line: line["path"] == "/said", timeout=40)
+    assert said["target"] == "/said?echoed-50"
+    wait_for(lambda: len(tunnels := [line for line in ballast.access_lines() if line["path"] == "/chat"]) == 50
+             and {(line["protocol"], line["status"], line["reason"]) for line in tunnels} == {("HTTP/2", 101, "ok")},
+             what="fifty tunnels over HTTP/2 to end in order")
+    assert ballast.settled_metrics()["ballast_http2_connections_total"] == 1
 
 
 @pytest.mark.parametrize("fields,reset", [

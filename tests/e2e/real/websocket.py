@@ -1,7 +1,9 @@
-"""A WebSocket server that echoes, on Python's websockets; /health is plain HTTP. Its port is the argument."""
+"""A WebSocket server that echoes, on Python's websockets; /health, /page and /said are plain HTTP. Its port is the
+argument."""
 
 import asyncio
 import http
+import pathlib
 import sys
 
 import websockets
@@ -15,12 +17,17 @@ async def echo(socket):
             return
 
 
-async def answer_health(path, _):
-    return (http.HTTPStatus.OK, [], b"ok") if path == "/health" else None
+PAGE = pathlib.Path(__file__).resolve().parent / "websocket_page.html"
+
+
+async def answer_plain(path, _):
+    if path == "/page":
+        return http.HTTPStatus.OK, [("Content-Type", "text/html")], PAGE.read_bytes()
+    return (http.HTTPStatus.OK, [], b"ok") if path == "/health" or path.startswith("/said") else None
 
 
 async def main():
-    async with websockets.serve(echo, "127.0.0.1", int(sys.argv[1]), process_request=answer_health, max_size=None,
+    async with websockets.serve(echo, "127.0.0.1", int(sys.argv[1]), process_request=answer_plain, max_size=None,
                                 backlog=1024):
         await asyncio.Future()
 
