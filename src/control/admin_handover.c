@@ -60,6 +60,8 @@ static const struct counters counters[] = {
     COUNTER(bytes_from_workers),
     COUNTER(tunnels),
     COUNTER(tunnels_open),
+    COUNTER(tunnels_idle),
+    COUNTER(tunnels_drained),
     COUNTER(clients_accepted),
     COUNTER(clients_passed_on),
     COUNTER(accepts_refused),

@@ -108,6 +108,11 @@ static void put_single(struct page *page, enum metric_id id, uint64_t value)
     put(page, "%s %llu\n", metrics[id].name, (ull)value);
 }
 
+static void put_word(struct page *page, enum metric_id id, const char *label, const char *word, uint64_t value)
+{
+    put(page, "%s{%s=\"%s\"} %llu\n", metrics[id].name, label, word, (ull)value);
+}
+
 /* Label values: names may hold what the format quotes. */
 struct label {
     char text[256];
@@ -232,6 +237,17 @@ static void put_duration(struct page *page)
         (double)page->totals.duration_us_sum / 1e6, name, (ull)page->totals.duration_count);
 }
 
+static void put_tunnels(struct page *page)
+{
+    const struct account_totals *totals = &page->totals;
+
+    put_single(page, METRIC_TUNNELS, totals->tunnels_open);
+    put_single(page, METRIC_TUNNELS_TOTAL, totals->tunnels);
+    put_head(page, METRIC_TUNNELS_CLOSED);
+    put_word(page, METRIC_TUNNELS_CLOSED, "reason", "idle", totals->tunnels_idle);
+    put_word(page, METRIC_TUNNELS_CLOSED, "reason", "drained", totals->tunnels_drained);
+}
+
 static void put_connections(struct page *page)
 {
     const char *name = metrics[METRIC_CONNECTIONS].name;
@@ -289,11 +305,6 @@ static void put_tls(struct page *page)
                 (long long)tls_ctx_not_after_s(listener->tls, k));
         }
     }
-}
-
-static void put_word(struct page *page, enum metric_id id, const char *label, const char *word, uint64_t value)
-{
-    put(page, "%s{%s=\"%s\"} %llu\n", metrics[id].name, label, word, (ull)value);
 }
 
 /* Both sides': why connections were ended. */
@@ -409,8 +420,7 @@ static void put_page(struct page *page)
     put_retries_refused(page);
     put_single(page, METRIC_RETRIES_WAITED, totals->retries_waited);
     put_duration(page);
-    put_single(page, METRIC_TUNNELS, totals->tunnels_open);
-    put_single(page, METRIC_TUNNELS_TOTAL, totals->tunnels);
+    put_tunnels(page);
     put_bytes(page);
     put_connections(page);
     put_threads(page);

@@ -224,6 +224,13 @@ static void note_latency(struct account *account, const struct account_record *r
     atomic_store_explicit(bucket, atomic_load_explicit(bucket, memory_order_relaxed) + 1, memory_order_relaxed);
 }
 
+static void note_tunnel_ended(struct account_totals *totals, int error)
+{
+    bump(&totals->tunnels_open, (uint64_t)-1);
+    bump(&totals->tunnels_idle, error == -ERR_TUNNEL_IDLE);
+    bump(&totals->tunnels_drained, error == -ERR_TUNNEL_DRAINED);
+}
+
 void account_note_ended(struct account *account, const struct worker *last, const struct account_record *record)
 {
     struct account_totals *totals = &account->totals;
@@ -233,7 +240,7 @@ void account_note_ended(struct account *account, const struct worker *last, cons
     account_begin(account);
     note_outcome(totals, record);
     if (record->tunnel)
-        bump(&totals->tunnels_open, (uint64_t)-1);
+        note_tunnel_ended(totals, record->error);
     else
         note_duration(totals, record->duration_us);
     bump(&totals->bytes_from_clients, record->request_bytes);

@@ -46,6 +46,7 @@ struct account_totals {
     uint64_t duration_buckets[ACCOUNT_BUCKETS];      /* not cumulative */
     uint64_t bytes_from_clients, bytes_from_workers; /* bodies */
     uint64_t tunnels, tunnels_open;                  /* requests that became one */
+    uint64_t tunnels_idle, tunnels_drained;          /* those that were ended by us, for their silence or our end */
     uint64_t clients_accepted;
     uint64_t clients_passed_on;   /* of those that were accepted, to another reactor that counts them */
     uint64_t accepts_refused;     /* could not be had */

@@ -201,7 +201,10 @@ def test_a_silent_tunnel_is_closed_in_order(balance, scripted):
     assert over.wait(10)
     line = ballast.wait_access_line(lambda line: line["status"] == 101)
     assert line["reason"] == "tunnel_idle"
-    assert ballast.assert_accounts()["requests_failed"] == 0
+    metrics = ballast.assert_accounts()
+    assert metrics["requests_failed"] == 0
+    assert metrics['ballast_tunnels_closed_total{reason="idle"}'] == 1
+    assert metrics['ballast_tunnels_closed_total{reason="drained"}'] == 0
 
 
 def test_told_to_stop_a_tunnel_has_its_time(balance, scripted):

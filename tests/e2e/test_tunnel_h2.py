@@ -163,6 +163,18 @@ def test_client_resets(balance, websocket):
         assert client.answer(3).status == 200
 
 
+def test_a_silent_tunnel_is_closed_in_order(balance, websocket):
+    ballast = balance(websocket, timeouts={"tunnel_idle": "300ms"})
+    with opened(ballast) as client:
+        establish(client, 1)
+        client.until(lambda: client.streams.get(1) and (client.streams[1].ended or client.streams[1].reset is not None))
+        assert client.streams[1].status == 200 and (client.streams[1].ended or client.streams[1].reset == NO_ERROR)
+        client.ask(3, head(path="/health"))  # the connection goes on
+        assert client.answer(3).status == 200
+    assert ballast.wait_access_line(lambda line: line["target"] == "/chat")["reason"] == "tunnel_idle"
+    assert ballast.settled_metrics()['ballast_tunnels_closed_total{reason="idle"}'] == 1
+
+
 def test_drain_closes_tunnels_in_order(balance, websocket):
     ballast = balance(websocket, timeouts={"tunnel_drain": "300ms", "drain": "20s"})
     with opened(ballast) as client:

@@ -54,6 +54,35 @@ static void account_counts_lives(void **state)
     account_fini(&account);
 }
 
+/* Open until it ends, and why if that was our doing. */
+static void account_counts_tunnels(void **state)
+{
+    static const int errors[] = {0, -ERR_TUNNEL_IDLE, -ERR_TUNNEL_DRAINED, -ERR_CLIENT_GONE};
+    struct account account;
+    assert_int_equal(account_init(&account, WORKERS), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+        account_note_begun(&account);
+        account_note_tunnel(&account);
+    }
+    read_again(&account);
+    assert_int_equal(totals.tunnels_open, ARRAY_SIZE(errors));
+    for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+        struct account_record record = {.tunnel = true,
+                                        .error = errors[i],
+                                        .status = 101,
+                                        .answered = &workers[0],
+                                        .outcome = i == 3 ? ACCOUNT_ABORTED : ACCOUNT_OK};
+        account_note_ended(&account, &workers[0], &record);
+    }
+    read_again(&account);
+    assert_int_equal(totals.tunnels, ARRAY_SIZE(errors));
+    assert_int_equal(totals.tunnels_open, 0);
+    assert_int_equal(totals.tunnels_idle, 1);
+    assert_int_equal(totals.tunnels_drained, 1);
+    assert_int_equal(totals.duration_count, 0);
+    account_fini(&account);
+}
+
 /* What became of it, and what each end counts. */
 static const struct {
     enum account_outcome outcome;
@@ -239,7 +268,7 @@ int main(void)
         cmocka_unit_test(account_has_latency_buckets), cmocka_unit_test(account_counts_lives),
         cmocka_unit_test(account_counts_ends),         cmocka_unit_test(account_sorts_durations),
         cmocka_unit_test(account_adds_up_several),     cmocka_unit_test(account_survives_no_memory),
-        cmocka_unit_test(account_is_read_whole),
+        cmocka_unit_test(account_is_read_whole),       cmocka_unit_test(account_counts_tunnels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
