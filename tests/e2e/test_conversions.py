@@ -1,17 +1,20 @@
 """Either version of HTTP on either side: the same results and the same accounts, whatever the bodies, the trailers and
 the moment at which somebody leaves."""
 
+import dataclasses
 import hashlib
 import json
 import pathlib
 import random
 import shutil
 import socket
+import ssl
 import struct
 import subprocess
 
 import pytest
 
+from harness.certificates import Authority
 from harness.client import Client
 from harness.h2 import CANCEL, DataFrame, H2Client, RstStreamFrame, SettingsFrame, WindowUpdateFrame, head
 from harness.programs import Server
@@ -19,6 +22,8 @@ from harness.waiting import free_port
 
 WORKER = pathlib.Path(__file__).resolve().parent / "real" / "exchange_worker.js"
 SIDES = [(client, worker) for client in ("h1", "h2") for worker in ("http1", "h2c")]
+SIDES += [(client, worker) for client in ("h1 over TLS", "h2 over TLS") for worker in ("https", "h2")]
+SPOKEN = {"http1": "http1", "https": "http1", "h2c": "h2c", "h2": "h2"}
 SIZES = [0, 1, 65536]
 LARGE = 100 << 20
 
@@ -26,8 +31,8 @@ LARGE = 100 << 20
 class H1:
     """An HTTP/1.1 client, one connection a request."""
 
-    def __init__(self, address):
-        self.client = Client(address, 60)
+    def __init__(self, address, tls=None):
+        self.client = Client(address, 60, tls)
 
     def ask(self, method, path, body=None, trailers=None):
         lines = f"{method} {path} HTTP/1.1\r\nHost: test.example\r\nTE: trailers\r\nConnection: TE\r\n".encode()
@@ -69,8 +74,8 @@ class H1:
 class H2:
     """An HTTP/2 client, one stream."""
 
-    def __init__(self, address):
-        self.client = H2Client(address, timeout=60)
+    def __init__(self, address, tls=None):
+        self.client = H2Client(address, timeout=60, tls=tls)
         self.client.send(SettingsFrame(0, settings={SettingsFrame.INITIAL_WINDOW_SIZE: 1 << 20}),
                          WindowUpdateFrame(0, window_increment=1 << 30))
         self.client.until(lambda: self.client.settings)
@@ -99,14 +104,53 @@ class H2:
         self.client.send(RstStreamFrame(1, CANCEL))
 
 
+@dataclasses.dataclass
+class Sides:
+    """One of the client's and one of the worker's, with the balancer between them."""
+    kind: type  # H1 or H2
+    worker: str
+    ballast: object
+    address: tuple  # where clients of this kind connect
+    tls: object  # their context, or None
+    authority: object = None
+
+    def __call__(self):
+        """A new client."""
+        return self.kind(self.address, self.tls)
+
+    def curl(self, path, *arguments):
+        """What it prints, by this version of HTTP."""
+        h2, (host, port) = self.kind is H2, self.address
+        version = "--http1.1" if not h2 else "--http2" if self.tls else "--http2-prior-knowledge"
+        where = ["--cacert", self.authority.path, "--resolve", f"test.example:{port}:{host}",
+                 f"https://test.example:{port}{path}"] if self.tls else [f"http://{host}:{port}{path}"]
+        return subprocess.run(["curl", "-sS", "--max-time", "60", version, *arguments, *where], capture_output=True,
+                              check=True, timeout=90).stdout
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    authority = Authority(tmp_path_factory.mktemp("site"))
+    return authority, [str(path) for path in authority.sign("test.example")]
+
+
 @pytest.fixture(params=SIDES, ids=[f"{client}-{worker}" for client, worker in SIDES])
-def sides(request, stack, balance):
-    """(a new client's maker, the balancer, the worker's version)"""
+def sides(request, stack, balance, site):
     client, worker = request.param
-    port = free_port()
-    stack.enter_context(Server(port, shutil.which("node"), WORKER, worker, port))
-    ballast = balance(f"127.0.0.1:{port}", pools={"web": {"protocol": worker}})
-    return (lambda: {"h1": H1, "h2": H2}[client](ballast.address)), ballast, worker
+    kind, secure = {"h1": H1, "h2": H2}[client[:2]], client.endswith("TLS")
+    authority, (chain, key) = site
+    port, front = free_port(), free_port()
+    stack.enter_context(Server(port, shutil.which("node"), WORKER, worker, port, *([chain, key] if secure else [])))
+    pool, tls, address = {"protocol": SPOKEN[worker]}, None, None
+    listeners = [{"address": f"127.0.0.1:{free_port()}"}]
+    if secure:
+        tls = ssl.create_default_context(cafile=authority.path)
+        tls.set_alpn_protocols(["h2" if kind is H2 else "http/1.1"])
+        address = ("127.0.0.1", front)
+        listeners.append({"address": f"127.0.0.1:{front}", "tls": {"certificates": [{"chain": chain, "key": key}]}})
+        pool["worker_tls"] = {"enabled": True, "ca": str(authority.path), "name": "test.example"}
+    ballast = balance(f"127.0.0.1:{port}", pools={"web": pool}, listeners=listeners)
+    return Sides(kind, worker, ballast, address or ballast.address, tls, authority)
 
 
 def ends(ballast):
@@ -116,7 +160,7 @@ def ends(ballast):
 
 
 def test_bodies_and_trailers(sides):
-    make, ballast, _ = sides
+    make, ballast = sides, sides.ballast
     for number, size in enumerate(SIZES):
         for trailers in (None, [("x-sent", "yes")]):
             body = random.Random(size).randbytes(size)
@@ -133,11 +177,11 @@ def test_bodies_and_trailers(sides):
 
 
 def test_kinds_of_answers(sides):
-    make, ballast, worker = sides
+    make, ballast, worker = sides, sides.ballast, sides.worker
     client = make()
     client.ask("GET", "/headers")
     seen = json.loads(client.answer()[1])
-    assert seen["version"] == {"http1": "1.1", "h2c": "2.0"}[worker]
+    assert seen["version"] == {"http1": "1.1", "https": "1.1", "h2c": "2.0", "h2": "2.0"}[worker]
     assert seen.get("te") == "trailers" and seen.get("host", seen.get(":authority")) == "test.example"
     client = make()
     client.ask("HEAD", "/headers")
@@ -152,20 +196,23 @@ def test_kinds_of_answers(sides):
 
 
 def test_worker_aborts(sides):
-    """Before its answer: 502. Inside: never a clean end."""
-    make, ballast, _ = sides
+    """Before its answer, the request whole or not: 502. Inside: never a clean end."""
+    make, ballast = sides, sides.ballast
     client = make()
     client.ask("POST", "/cut-head", b"x")
     assert client.answer("POST")[0] == 502
     client = make()
+    client.begin_upload("/cut-head")
+    assert client.answer("POST")[0] == 502
+    client = make()
     client.ask("GET", "/cut-body")
     assert client.is_cut()
-    assert ends(ballast) == [0, 2, 0]
+    assert ends(ballast) == [0, 3, 0]
 
 
 def test_client_aborts(sides):
     """While it sends, while it waits, while it reads: the worker is told, and it counts as aborted."""
-    make, ballast, _ = sides
+    make, ballast = sides, sides.ballast
     client = make()
     client.begin_upload("/hang")
     ballast.wait_metric("requests_active", 1)
@@ -187,24 +234,11 @@ def test_client_aborts(sides):
     assert client.answer()[0] == 200
 
 
-def curl_large(ballast, tmp_path, upload, h2):
-    command = ["curl", "-sS", "--max-time", "60", *(["--http2-prior-knowledge"] if h2 else ["--http1.1"])]
-    if upload:
-        command += ["-T", str(tmp_path / "sparse"), "-X", "POST"]
-    else:
-        command += ["-o", "/dev/null", "-w", "%{size_download}"]
-    path = "/sink" if upload else f"/big/{LARGE}"
-    command += [f"http://{ballast.address[0]}:{ballast.address[1]}{path}"]
-    return subprocess.run(command, capture_output=True, check=True, timeout=90).stdout
-
-
-def test_large_bodies(sides, tmp_path, request):
+def test_large_bodies(sides, tmp_path):
     """100 MiB each way, from a file without blocks."""
-    _, ballast, _ = sides
     with open(tmp_path / "sparse", "wb") as sparse:
         sparse.truncate(LARGE)
-    h2 = request.node.callspec.params["sides"][0] == "h2"
-    assert curl_large(ballast, tmp_path, True, h2) == b"%d" % LARGE
-    assert curl_large(ballast, tmp_path, False, h2) == b"%d" % LARGE
-    assert ends(ballast) == [2, 0, 0]
-    assert {(line["bytes_in"], line["bytes_out"]) for line in ballast.wait_access(2)} == {(LARGE, 9), (0, LARGE)}
+    assert sides.curl("/sink", "-T", tmp_path / "sparse", "-X", "POST") == b"%d" % LARGE
+    assert sides.curl(f"/big/{LARGE}", "-o", "/dev/null", "-w", "%{size_download}") == b"%d" % LARGE
+    assert ends(sides.ballast) == [2, 0, 0]
+    assert {(line["bytes_in"], line["bytes_out"]) for line in sides.ballast.wait_access(2)} == {(LARGE, 9), (0, LARGE)}

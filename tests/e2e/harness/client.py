@@ -7,6 +7,7 @@ answer that ends before its framing says so raises CutShort.
 import dataclasses
 import re
 import socket
+import ssl
 
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9]) ([\t \x21-\x7e\x80-\xff]*)")
@@ -77,7 +78,7 @@ class Stream:
         """Read more; False when the peer ended or reset the connection."""
         try:
             data = self.sock.recv(65536)
-        except (ConnectionResetError, BrokenPipeError):
+        except (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError):  # the last: TLS without its word of an end
             self.reset = True
             return False
         self.buffer += data
@@ -128,11 +129,14 @@ class Stream:
 
 
 class Client:
-    """One connection to the balancer. Every wait is bounded by `timeout` seconds."""
+    """One connection to the balancer, over TLS where there is a context for it. Every wait is bounded by `timeout`
+    seconds."""
 
-    def __init__(self, address, timeout=10.0):
+    def __init__(self, address, timeout=10.0, tls=None):
         self.sock = socket.create_connection(address, timeout=timeout)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.sock = tls.wrap_socket(self.sock, server_hostname="test.example", suppress_ragged_eofs=False)
         self.stream = Stream(self.sock)
 
     def __enter__(self):

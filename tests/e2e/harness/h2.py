@@ -37,8 +37,9 @@ class Stream:
 class H2Client:
     """One connection. Frames are sent as told; what comes is kept by stream."""
 
-    def __init__(self, address, hello=True, timeout=10.0):
-        self.take_over(socket.create_connection(address, timeout))
+    def __init__(self, address, hello=True, timeout=10.0, tls=None):
+        connected = socket.create_connection(address, timeout)
+        self.take_over(tls.wrap_socket(connected, server_hostname="test.example") if tls else connected)
         if hello:
             self.send(PREFACE, SettingsFrame(0))
 

@@ -1,9 +1,10 @@
 // One application behind either version of HTTP, by Node's common interface: what it answers must not depend on which.
-// Arguments: http1 | h2c | h2 | auto, port, and for TLS the files of the certificate and its key.
+// Arguments: http1 | https | h2c | h2 | auto, port, and for TLS the files of the certificate and its key.
 'use strict';
 const fs = require('fs');
 const http = require('http');
 const http2 = require('http2');
+const https = require('https');
 
 function send(response, left) {
   const piece = Buffer.alloc(1 << 16, 'x');
@@ -21,6 +22,8 @@ function send(response, left) {
 function cut(request, response) {
   if (request.httpVersionMajor === 2) {
     response.stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
+  } else if (request.socket.encrypted) {
+    request.socket.destroy(); // without TLS's word of an end
   } else {
     request.socket.resetAndDestroy();
   }
@@ -72,6 +75,7 @@ const [protocol, port, chain, key] = process.argv.slice(2);
 const secret = chain ? { cert: fs.readFileSync(chain), key: fs.readFileSync(key) } : {};
 const server = {
   http1: () => http.createServer(answer),
+  https: () => https.createServer(secret, answer),
   h2c: () => http2.createServer(answer),
   h2: () => http2.createSecureServer(secret, answer),
   auto: () => http2.createSecureServer({ ...secret, allowHTTP1: true }, answer),
