@@ -8,7 +8,7 @@
 
 static const char signals_text[] =
     "Signals: TERM, INT and QUIT end it when its requests are answered, a second one at once;\n"
-    "USR1 opens the logs again.\n";
+    "HUP reads the configuration again, USR1 opens the logs again.\n";
 static const char addresses_text[] = "ADDR is 3001, :3001, host:3001, [::1]:3001, http://host:3001 or unix:/path.\n";
 static const char exits_text[] = "Exit codes: 0 stopped as asked, 1 would not start, 2 forced.\n";
 
@@ -132,22 +132,35 @@ static void complete_bash(FILE *out)
 }
 
 /* In single quotes, where zsh and fish want it so; the sentences hold none. */
+static void zsh_option(FILE *out, const char *name, const struct option_rule *rule)
+{
+    (void)fprintf(out, " \\\n        '%s[%s]", name, rule->sentence);
+    if (rule->kind != OPTION_FLAG)
+        (void)fprintf(out, ":%s:%s", rule->argument, takes_file(rule) ? "_files" : "");
+    (void)fputc('\'', out);
+}
+
 static void complete_zsh(FILE *out)
 {
     (void)fputs("#compdef ballast\n_ballast() {\n    if (( CURRENT == 2 )); then\n        local -a commands=(\n", out);
     for (size_t i = 0; i < option_command_count; i++)
         (void)fprintf(out, "            '%s:%s'\n", option_commands[i].name, option_commands[i].sentence);
-    (void)fputs("        )\n        _describe command commands\n        return\n    fi\n    case $words[2] in\n", out);
+    (void)fputs("        )\n        _describe command commands\n        return\n    fi\n"
+                /* To _arguments the command is the program. */
+                "    shift words\n    (( CURRENT-- ))\n    case $words[1] in\n",
+                out);
     for (size_t i = 0; i < option_command_count; i++) {
         (void)fprintf(out, "    %s) _arguments", option_commands[i].name);
         for (size_t k = 0; k < option_rule_count; k++) {
             const struct option_rule *rule = &option_rules[k];
             if (!option_rule_applies(rule, (enum options_command)i))
                 continue;
-            (void)fprintf(out, " \\\n        '--%s[%s]", rule->name, rule->sentence);
-            if (rule->kind != OPTION_FLAG)
-                (void)fprintf(out, ":%s:%s", rule->argument, takes_file(rule) ? "_files" : "");
-            (void)fputc('\'', out);
+            char letter[] = {'-', rule->letter, '\0'};
+            if (rule->letter != 0)
+                zsh_option(out, letter, rule);
+            char name[32];
+            (void)snprintf(name, sizeof(name), "--%s", rule->name);
+            zsh_option(out, name, rule);
         }
         (void)fputs(" ;;\n", out);
     }

@@ -36,7 +36,7 @@ const struct option_rule option_rules[] = {
     {"method", 0, "METHOD", FOR_EXPLAIN, OPTION_TEXT, AT(method), 0, 0, 0, "of the request (GET)"},
     {"scheme", 0, "SCHEME", FOR_EXPLAIN, OPTION_TEXT, AT(scheme), 0, 0, 0, "http or https (http)"},
     {"host", 0, "HOST", FOR_EXPLAIN, OPTION_TEXT, AT(host), 0, 0, 0, "of the request (localhost)"},
-    {"path", 0, "PATH", FOR_EXPLAIN, OPTION_TEXT, AT(path), 0, 0, 0, "of the request (/)"},
+    {"path", 0, "TARGET", FOR_EXPLAIN, OPTION_TEXT, AT(path), 0, 0, 0, "of the request (/)"},
     {"client", 0, "IP", FOR_EXPLAIN, OPTION_TEXT, AT(client), 0, 0, 0, "who asks (127.0.0.1)"},
     {"no-keeper", 0, "", FOR_RUN, OPTION_FLAG, AT(no_keeper), 0, 0, 0, "run in one process, for a debugger"},
     {"port", 0, "P", FOR_DEMO, OPTION_NUMBER, AT(demo_port), 0, 1, 65535,

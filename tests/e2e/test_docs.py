@@ -4,6 +4,7 @@ A ```console block holds commands (`$ `) and what they print, in one shell for a
 ```yaml block with a title is a file beside it. The shell has a network of its own, so that ports are free.
 """
 
+import html.parser
 import os
 import pathlib
 import re
@@ -26,7 +27,7 @@ for _ in range(200):
 sys.exit(1)
 """
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace needs root")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace needs root")
 
 
 def commands_of(block):
@@ -48,6 +49,7 @@ def matches(printed, expected):
     return re.fullmatch(pattern, "".join(line + "\n" for line in printed))
 
 
+@needs_root
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
 def test_commands_of(path, tmp_path, ballast_path):
     script, expected = ["ip link set lo up"], []
@@ -80,3 +82,40 @@ def test_commands_of(path, tmp_path, ballast_path):
     assert len(parts) == len(expected) + 1, out.read_text()
     for (command, printed), part in zip(expected, parts):
         assert matches(part.splitlines(), printed), f"{path.name}: {command}\nprinted:\n{part}"
+
+
+class Page(html.parser.HTMLParser):
+    """The links of a page, and what can be linked to in it."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.ids = [], set()
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag, attributes):
+        for name, value in attributes:
+            if name in ("href", "src"):
+                self.links.append(value)
+            elif name == "id":
+                self.ids.add(value)
+
+
+def test_the_site_holds_every_document_and_no_dead_link():
+    done = subprocess.run([ROOT / "dev", "docs"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
+                          check=False)
+    assert done.returncode == 0 and "WARNING" not in done.stdout + done.stderr, done.stdout + done.stderr
+    site = ROOT / "build/site"
+    listed = (ROOT / "mkdocs.yml").read_text()
+    for path in (ROOT / "docs").glob("*.md"):
+        assert path.name in listed and (site / path.stem / "index.html").is_file() or path.stem == "index", path.name
+    pages = {path: Page(path) for path in site.rglob("*.html") if path.name != "404.html"}
+    for path, page in pages.items():
+        for link in page.links:
+            if re.match("[a-z]+:|//", link):
+                continue
+            target, _, fragment = link.partition("#")
+            there = (path.parent / target).resolve() if target else path
+            there = there / "index.html" if there.is_dir() else there
+            assert there.is_file(), f"{path.relative_to(site)}: {link}"
+            known = pages[there].ids if there in pages else {fragment}
+            assert not fragment or fragment in known, f"{path.relative_to(site)}: {link}"

@@ -86,6 +86,25 @@ def unit(root):
     return dict(re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE))
 
 
+def test_it_is_built_and_laid_out_for_debian(packages):
+    """Optimised when it is linked, as `./dev build` does, and each file where Debian looks for it."""
+    said = (TREE / "build/package.log").read_text()
+    assert re.search(r" -o ballast .* -flto=auto( |$)", said, re.MULTILINE)
+    assert " -flto -ffat-lto-objects " in said and " -O3 " in said and " -O2 " not in said
+    held = run("dpkg-deb", "-c", packages[0])
+    for path in ("zsh/vendor-completions/_ballast", "fish/vendor_completions.d/ballast.fish", "man/man8/ballast.8.gz",
+                 "bash-completion/completions/ballast", "man/man5/ballast.yaml.5.gz"):
+        assert f"./usr/share/{path}" in held, path
+
+
+def test_the_image_holds_the_libraries(packages):
+    """What the package depends on, the container recipe installs too."""
+    depends = run("dpkg-deb", "-f", packages[0], "Depends")
+    needed = set(re.findall(r"\blib[a-z0-9.+-]+", depends)) - {"libc6", "libtinfo6"}  # in every image; of libncursesw6
+    recipe = (TREE / "packaging/Containerfile").read_text()
+    assert needed == set(re.findall(r" (lib[a-z0-9.+-]+)(?= )", recipe))
+
+
 def test_life_of_the_package(root, packages, network):
     chroot = ["chroot", root]
     before = files(root)

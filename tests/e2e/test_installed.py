@@ -1,0 +1,128 @@
+"""What `./dev install` puts beside the programs: completions in their shells, manual pages, the unit file."""
+
+import os
+import pathlib
+import pty
+import re
+import select
+import subprocess
+import time
+
+import pytest
+
+from harness.waiting import wait_for
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def run(*command, **options):
+    done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=60, check=False, **options)
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def installed(ballast_path, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("installed")
+    run("meson", "install", "-C", ballast_path.parent, "--no-rebuild", "--destdir", folder)
+    prefix = folder / "usr/local"
+    return prefix if prefix.exists() else folder / "usr"
+
+
+def bash(installed, line):
+    words = line.split(" ")
+    return run("bash", "--norc", "-c", f"source {installed}/share/bash-completion/completions/ballast; "
+               f"COMP_WORDS=({' '.join(repr(word) for word in words)}); COMP_CWORD={len(words) - 1}; "
+               "_ballast; printf '%s\\n' \"${COMPREPLY[@]}\"").split()
+
+
+def fish(installed, line):
+    said = run("fish", "--no-config", "-c", f"source {installed}/share/fish/vendor_completions.d/ballast.fish; "
+               f"complete -C '{line}'")
+    return [row.split("\t")[0] for row in said.splitlines()]
+
+
+def read_until(terminal, mark):
+    said = b""
+    end = time.monotonic() + 20
+    while mark not in said:
+        assert time.monotonic() < end, said
+        if select.select([terminal], [], [], 0.1)[0]:
+            said += os.read(terminal, 65536)
+    return said
+
+
+def zsh(installed, line):
+    """It completes at a terminal only: what a Tab would insert or list is printed instead."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvpe("zsh", ["zsh", "-f", "-i"], {**os.environ, "TERM": "dumb"})
+    os.write(terminal, f"PROMPT=; stty cols 250; fpath=({installed}/share/zsh/site-functions $fpath); "
+             "autoload -U compinit; compinit -u -D; tab() {{ zle list-choices; zle -R; print tab-done; }}; "
+             "zle -N tab; bindkey '^I' tab; print read''y\n".encode())
+    read_until(terminal, b"ready")
+    os.write(terminal, line.encode() + b"\t")
+    said = read_until(terminal, b"tab-done").decode()
+    os.close(terminal)
+    os.waitpid(pid, 0)
+    return re.sub(r"\x1b\[[0-9?]*\w", "", said.replace(line, "")).split()
+
+
+@pytest.mark.parametrize("complete", [bash, fish, zsh], ids=lambda shell: shell.__name__)
+def test_completion(installed, tmp_path, complete):
+    (tmp_path / "mine-one.yaml").touch()
+    (tmp_path / "mine-two.yaml").touch()
+    assert {"run", "check", "why", "reload"} <= set(complete(installed, "ballast "))
+    offered = complete(installed, "ballast run --l")
+    assert {"--listen", "--log-level"} <= set(offered) and "--json" not in offered
+    assert {"--plan", "--apply"} <= set(complete(installed, "ballast reload --"))
+    for option in ("-c", "--config"):
+        files = {os.path.basename(word) for word in complete(installed, f"ballast check {option} {tmp_path}/mine-")}
+        assert {"mine-one.yaml", "mine-two.yaml"} <= files, option
+
+
+@pytest.mark.parametrize("page", ["man8/ballast.8", "man5/ballast.yaml.5"])
+def test_manual_pages(installed, page):
+    """Two judges: neither has a warning, but that the pages have no date."""
+    path = installed / "share/man" / page
+    assert run("groff", "-man", "-ww", "-Tutf8", "-z", path) == ""
+    judged = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", str(path)], stdin=subprocess.DEVNULL,
+                            capture_output=True, text=True, timeout=60, check=False).stdout
+    assert [line for line in judged.splitlines() if "missing date" not in line] == []
+    assert "SEE ALSO" in re.sub(".\b", "", run("mandoc", "-T", "utf8", path))
+
+
+def test_the_unit_file_is_one(installed, tmp_path):
+    """systemd knows every setting in it, and finds the programs that it names."""
+    unit = tmp_path / "ballast.service"
+    prefix = "/usr/local" if installed.name == "local" else "/usr"
+    text = (installed / "lib/systemd/system/ballast.service").read_text()
+    assert f"ExecStart={prefix}/bin/ballast run" in text
+    unit.write_text(re.sub("^Documentation=.*$", "", text.replace(f"{prefix}/bin/", f"{installed}/bin/"), flags=re.M))
+    assert run("systemd-analyze", "verify", "--man=no", unit) == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="logrotate changes owners")
+def test_the_rotation_rules(balance, demo, tmp_path):
+    """logrotate by the package's rules, under a real balancer: systemctl's signal is sent by kill here."""
+    folder = tmp_path / "logs"
+    folder.mkdir(mode=0o750)
+    balancer = balance(demo(), access_log={"path": str(folder / "access.log"), "format": "{status}"})
+    text = (ROOT / "packaging/ballast.logrotate").read_text()
+    signal = "systemctl kill --kill-whom=main --signal=USR1 ballast.service"
+    assert signal in text
+    rules = tmp_path / "rules"
+    rules.write_text(text.replace("/var/log/ballast", str(folder)).replace("ballast ballast", "root root")
+                     .replace(signal, f"kill -USR1 {balancer.pid}"))
+    rules.chmod(0o644)
+
+    def lines(name):
+        return (folder / name).read_text().split() if (folder / name).exists() else []
+    for name in ("access.log.1", "access.log.2.gz"):
+        assert balancer.get("/").status == 200
+        wait_for(lambda: lines("access.log") == ["200"])
+        run("/usr/sbin/logrotate", "-f", "-s", tmp_path / "state", rules)
+        assert (folder / name).exists() and lines("access.log.1") == ["200"]
+    assert balancer.get("/").status == 200
+    wait_for(lambda: lines("access.log") == ["200"])
