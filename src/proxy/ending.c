@@ -74,6 +74,17 @@ static uint32_t as_recent(int64_t us)
     return us >= 0 && us < RECENT_NEVER ? (uint32_t)us : RECENT_NEVER;
 }
 
+/* A worker that failed when it was too late to ask another: no retry was thought of, so its try says nothing yet. */
+static void blame_last(struct recent_record *record)
+{
+    struct recent_try *last = &record->attempts[record->tries - 1];
+
+    if (last->error)
+        return;
+    last->error = record->error;
+    last->failed_us = record->total_us;
+}
+
 /* For who asks later what had become of it. */
 static void remember(const struct exchange *x, int64_t total_us)
 {
@@ -102,6 +113,8 @@ static void remember(const struct exchange *x, int64_t total_us)
         to->reused = from->reused;
         to->waited = from->waited;
     }
+    if (record->tries > 0 && err_fault(x->error) == ERR_FAULT_WORKER)
+        blame_last(record);
 }
 
 void ending_note(struct exchange *x)

@@ -28,7 +28,7 @@ enum {
 struct recent_try {
     char worker[RECENT_NAME_MAX + 1]; /* its name, cut; a C string */
     uint32_t picked_us, connected_us, failed_us;
-    uint16_t error; /* why this one failed and another followed; 0: it did not */
+    uint16_t error; /* why this one failed; 0: it did not */
     bool reused;    /* on an idle connection */
     bool waited;    /* in line among other retries, before it was made */
 };

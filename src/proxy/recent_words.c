@@ -70,10 +70,18 @@ static void put_try(struct words *words, const struct recent_try *attempt, unsig
         put_time(words, attempt->connected_us);
         put(words, "%s\n", attempt->reused ? "sent on a connection that was idle" : "connected, and sent");
     }
-    if (attempt->error) {
-        put_time(words, attempt->failed_us);
-        put(words, "%s (%s)\n", err_sentence(attempt->error), err_reason(attempt->error));
-    }
+}
+
+/* That an answer failed which had begun is the end's to say, behind its beginning. */
+static void put_failure(struct words *words, const struct recent_record *record, unsigned i)
+{
+    const struct recent_try *attempt = &record->attempts[i];
+    bool passed_on = !record->own && record->status != 0;
+
+    if (!attempt->error || (passed_on && i + 1U == record->tries))
+        return;
+    put_time(words, attempt->failed_us);
+    put(words, "%s (%s)\n", err_sentence(attempt->error), err_reason(attempt->error));
 }
 
 static void put_answer(struct words *words, const struct recent_record *record)
@@ -102,8 +110,10 @@ struct str recent_words(const struct recent_record *record, char *out)
     struct words words = {.out = out};
 
     put_request(&words, record);
-    for (unsigned i = 0; i < record->tries; i++)
+    for (unsigned i = 0; i < record->tries; i++) {
         put_try(&words, &record->attempts[i], i + 1);
+        put_failure(&words, record, i);
+    }
     put_answer(&words, record);
     put_end(&words, record);
     return str_slice(out, words.used);

@@ -106,10 +106,33 @@ static void words_tell_of_the_line(void **state)
     assert_tells(words, parts);
 }
 
+/* An answer that stops short is told once, behind its beginning; one of ours stands behind what the try came to. */
+static void words_keep_their_order(void **state)
+{
+    struct recent_record record = {.tries = 1, .total_us = 900, .first_byte_us = 500, .status = 200};
+    static const char *const cut[] = {"0.500 ms  the worker's answer began: 200\n", "0.900 ms  the end: ", "answer_cut",
+                                      NULL};
+    static const char *const late[] = {"0.900 ms  The worker did not answer in time. (answer_timeout)\n",
+                                       "Ballast answered 504 itself\n", NULL};
+    recent_set_texts(&record, STR("id"), STR("::1"), STR("GET"), STR("web"), STR("/"));
+    recent_set_worker(&record.attempts[0], STR("a"));
+    record.attempts[0].failed_us = 900;
+    record.error = record.attempts[0].error = ERR_ANSWER_CUT;
+    words[recent_words(&record, words).n] = '\0';
+    assert_tells(words, cut);
+    assert_ptr_equal(strstr(words, "answer_cut"), strstr(strstr(words, "the end"), "answer_cut"));
+
+    record.error = record.attempts[0].error = ERR_ANSWER_TIMEOUT;
+    record.status = 504;
+    record.own = true;
+    words[recent_words(&record, words).n] = '\0';
+    assert_tells(words, late);
+}
+
 /* However long, and whatever a client sends: it fits, and no control byte gets through. */
 static void words_are_safe(void **state)
 {
-    struct recent_record record = {.tries = PICK_TRIED_MAX, .error = ERR_ANSWER_CUT, .status = 200};
+    struct recent_record record = {.tries = PICK_TRIED_MAX, .error = ERR_ANSWER_CUT, .status = 502, .own = true};
     char wild[400];
     for (size_t i = 0; i < sizeof(wild); i++)
         wild[i] = (char)(i % 33);
@@ -132,11 +155,9 @@ static void words_are_safe(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(words_tell_what_went_well),
-        cmocka_unit_test(words_tell_of_each_try),
-        cmocka_unit_test(words_tell_of_failures),
-        cmocka_unit_test(words_tell_of_the_line),
-        cmocka_unit_test(words_are_safe),
+        cmocka_unit_test(words_tell_what_went_well), cmocka_unit_test(words_tell_of_each_try),
+        cmocka_unit_test(words_tell_of_failures),    cmocka_unit_test(words_tell_of_the_line),
+        cmocka_unit_test(words_keep_their_order),    cmocka_unit_test(words_are_safe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
