@@ -17,7 +17,7 @@ DOCUMENTS = sorted(path for path in [ROOT / "README.md", *(ROOT / "docs").glob("
                    if "```console" in path.read_text())
 BLOCK = re.compile(r"^```(console|yaml)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MARK = "=== next command ==="
-# What documents may use beside the programs: to wait for what takes a moment.
+# To wait for what takes a moment.
 WAIT_FOR = """#!/usr/bin/python3
 import select, subprocess, sys
 for _ in range(200):
@@ -26,6 +26,9 @@ for _ in range(200):
     select.select([], [], [], 0.05)
 sys.exit(1)
 """
+
+# A network of its own, and processes that all end with it.
+APART = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace needs root")
 
@@ -76,7 +79,7 @@ def test_commands_of(path, tmp_path, ballast_path):
     script.append("kill $(jobs -p) 2>/dev/null; wait")
     environment = {**os.environ, "PATH": f"{tools}:{ballast_path.parent}:{os.environ['PATH']}", "OUT": str(out)}
     with out.open("wb") as stdout:
-        subprocess.run(["unshare", "--net", "bash", "-c", "\n".join(script)], cwd=tmp_path, env=environment,
+        subprocess.run([*APART, "bash", "-c", "\n".join(script)], cwd=tmp_path, env=environment,
                        stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.STDOUT, timeout=60, check=False)
     parts = out.read_text().split(MARK + "\n")
     assert len(parts) == len(expected) + 1, out.read_text()
@@ -119,3 +122,39 @@ def test_the_site_holds_every_document_and_no_dead_link():
             assert there.is_file(), f"{path.relative_to(site)}: {link}"
             known = pages[there].ids if there in pages else {fragment}
             assert not fragment or fragment in known, f"{path.relative_to(site)}: {link}"
+
+
+def named_commands():
+    """(document, words) of each command in running text, in tables, and in blocks that are not run here."""
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        text = BLOCK.sub("", path.read_text())
+        spans = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text)
+        spans += [line.removeprefix("$ ") for block in re.findall(r"(?ms)^```\w*\n(.*?)^```$", text)
+                  for line in block.splitlines()]
+        for span in spans:
+            words = span.split("#")[0].split()
+            while words and (words[0] == "sudo" or re.fullmatch("[A-Z_]+=.*", words[0])):
+                words.pop(0)
+            if len(words) > 1 and re.fullmatch(r"\./dev|(build/release/)?ballast", words[0]) and words[1].islower():
+                yield path.name, words
+
+
+def test_commands_that_are_named_exist(ballast_path):
+    """No document names a command or an option that the programs do not know; what only prints is run."""
+    dev = subprocess.run([ROOT / "dev", "help"], capture_output=True, text=True, timeout=20, check=True).stdout
+    said = subprocess.run([ballast_path, "help"], capture_output=True, text=True, timeout=20, check=True).stdout
+    known = {part.split()[1]: part for part in re.split(r"^(?=  ballast )", said, flags=re.MULTILINE)[1:]}
+    named = list(named_commands())
+    assert len(named) > 50
+    for document, words in named:
+        place = f"{document}: {' '.join(words)}"
+        if words[0] == "./dev":
+            assert re.search(rf"^  {words[1]}\b", dev, re.MULTILINE), place
+            continue
+        assert words[1] in known, place
+        options = [word.strip("[].") for word in words[2:] if word.strip("[").startswith("-") and len(word) > 1]
+        for option in options:
+            assert re.search(rf"(^|[ ,]){option}\b", known[words[1]]), place
+        if words[1] in ("help", "version") or {*options} & {"--schema", "--reference", "--openapi", "--defaults"}:
+            done = subprocess.run([ballast_path, *words[1:]], capture_output=True, text=True, timeout=20, check=False)
+            assert done.returncode == 0 and done.stdout, place
