@@ -1,5 +1,6 @@
-"""Who is measured: how each is configured and started. All do the same job: plain HTTP on one port of 127.0.0.1, the
-same workers in turn, connections to workers kept, as many threads, no access log, health checks where they exist.
+"""Who is measured: how each is configured and started. All do the same job: HTTP on one port of 127.0.0.1, the same
+workers in turn, connections to workers kept, as many threads, no access log, health checks where they exist. With TLS:
+the same certificate (ECDSA, P-256), cipher and curve, one ticket where that can be set, no cache of sessions.
 """
 
 import json
@@ -11,11 +12,15 @@ import subprocess
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
+CIPHER, CURVE = "TLS_AES_128_GCM_SHA256", "X25519"
+
+
 class Contender:
     """One program under measurement. `available` is None, or why it cannot take part."""
 
     name = ""
     program = None
+    leads = True  # to workers: what asks it for something is answered by one
 
     def __init__(self, build, directory, threads=1):
         self.build = build
@@ -24,6 +29,8 @@ class Contender:
         self.directory.mkdir()
         self.process = None
         self.port = None
+        self.tls = None  # paths of certificate and key, for clients over TLS
+        self.h2c = False  # workers speak HTTP/2
 
     def label(self):
         """The name in tables: with the number of threads, if it is not one."""
@@ -68,6 +75,22 @@ class Relay(Contender):
         return [self.locate(), str(port), *workers]
 
 
+class Loop(Contender):
+    """Handshakes and nothing else."""
+    name = "loop"
+    leads = False
+
+    def locate(self):
+        path = self.build / "bench" / "tls_loop"
+        return str(path) if path.is_file() else None
+
+    def missing(self):
+        return f"{self.build}/bench/tls_loop is not built"
+
+    def command(self, port, workers):
+        return [self.locate(), str(port), *self.tls]
+
+
 class Nginx(Contender):
     """Kept connections both ways without a limit of requests, bodies streamed and never written to disk."""
 
@@ -76,6 +99,19 @@ class Nginx(Contender):
 
     def version(self):
         return self.said("-v").rpartition("/")[2]
+
+    def listening(self, port):
+        reuse = " reuseport" if self.threads > 1 else ""
+        if not self.tls:
+            return f"listen 127.0.0.1:{port} backlog=4096{reuse};"
+        return f"""listen 127.0.0.1:{port} ssl http2 backlog=4096{reuse};
+    ssl_certificate {self.tls[0]};
+    ssl_certificate_key {self.tls[1]};
+    ssl_protocols TLSv1.3;
+    ssl_conf_command Ciphersuites {CIPHER};
+    ssl_conf_command NumTickets 1;
+    ssl_ecdh_curve {CURVE};
+    http2_max_requests 100000000;"""
 
     def command(self, port, workers):
         servers = "\n".join(f"    server {worker};" for worker in workers)
@@ -100,7 +136,7 @@ http {{
     keepalive_requests 100000000;
   }}
   server {{
-    listen 127.0.0.1:{port} backlog=4096{" reuseport" if self.threads > 1 else ""};
+    {self.listening(port)}
     location / {{
       proxy_pass http://web;
       proxy_http_version 1.1;
@@ -121,11 +157,20 @@ class Haproxy(Contender):
     def version(self):
         return self.said("-v").split()[2]
 
+    def listening(self, port):
+        if not self.tls:
+            return f"bind 127.0.0.1:{port}"
+        both = "".join(pathlib.Path(path).read_text() for path in self.tls)
+        return (f"bind 127.0.0.1:{port} ssl crt {self.write('both.pem', both)} alpn h2,http/1.1 ssl-min-ver TLSv1.3 "
+                f"ciphersuites {CIPHER} curves {CURVE}")
+
     def command(self, port, workers):
-        servers = "\n".join(f"  server w{i} {worker} check inter 2s" for i, worker in enumerate(workers))
+        spoken = " proto h2" if self.h2c else ""  # and checks are connects: those over HTTP/2 without TLS fail here
+        servers = "\n".join(f"  server w{i} {worker}{spoken} check inter 2s" for i, worker in enumerate(workers))
         config = self.write("haproxy.cfg", f"""global
   nbthread {self.threads}
   maxconn 6000
+  tune.ssl.cachesize 0
 defaults
   mode http
   timeout connect 5s
@@ -134,11 +179,11 @@ defaults
   option splice-auto
   http-reuse always
 frontend web
-  bind 127.0.0.1:{port}
+  {self.listening(port)}
   default_backend workers
 backend workers
   balance roundrobin
-  option httpchk GET /health
+  {"" if self.h2c else "option httpchk GET /health"}
 {servers}
 """)
         return [self.locate(), "-db", "-f", config]
@@ -158,13 +203,19 @@ class Ballast(Contender):
 
     def command(self, port, workers):
         """JSON is a subset of the YAML that it reads."""
+        listener = {"address": f"127.0.0.1:{port}"}
+        if self.tls:
+            listener["tls"] = {"certificates": [dict(zip(("chain", "key"), self.tls))]}
+        pool = {"balance": "round-robin", "workers": workers, "health": self.health}
+        if self.h2c:
+            pool["protocol"] = "h2c"
         config = self.write("ballast.yaml", json.dumps({
-            "listeners": [{"address": f"127.0.0.1:{port}"}],
-            "pools": {"web": {"balance": "round-robin", "workers": workers, "health": self.health}},
+            "listeners": [listener],
+            "pools": {"web": pool},
             **self.top,
         }, indent=2))
         return [self.locate(), "run", "-c", config, "--no-keeper", "--threads", str(self.threads),
                 "--access-log", "off"]
 
 
-ALL = (Relay, Ballast, Nginx, Haproxy)
+ALL = (Relay, Loop, Ballast, Nginx, Haproxy)

@@ -38,20 +38,47 @@ class Bench:
         return str(path)
 
 
-def load_command(bench, port, options):
-    return [bench.program("bench/load"), "--port", str(port), *map(str, options)]
+def load_command(bench, port, options, program="load"):
+    return [bench.program(f"bench/{program}"), "--port", str(port), *map(str, options)]
 
 
-def load(bench, port, options, cpus, limit_s=60):
-    """Run the load once; returns what it reports. One wrong answer is an error: fast and wrong is worth nothing."""
-    done = subprocess.run(load_command(bench, port, options), capture_output=True, text=True, timeout=limit_s,
-                          check=False, preexec_fn=lambda: os.sched_setaffinity(0, cpus))
+def run_load(command, cpus, limit_s=60):
+    done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False,
+                          preexec_fn=lambda: os.sched_setaffinity(0, cpus))
     if done.returncode != 0:
         raise BenchError(done.stderr.strip() or f"load ended with {done.returncode}")
-    report = json.loads(done.stdout)
+    return done.stdout
+
+
+def checked(report):
     if report["requests"] == 0:
         raise BenchError("no request was answered")
     return report
+
+
+def load(bench, port, options, cpus, program="load"):
+    """Run the load once; returns what it reports. One wrong answer is an error: fast and wrong is worth nothing."""
+    return checked(json.loads(run_load(load_command(bench, port, options, program), cpus)))
+
+
+def report_of_h2load(said):
+    """What h2load says in words, as bench/load.c says it. It counts answers that are not 2xx as failed."""
+    took = re.search(r"^finished in ([\d.]+)(us|ms|s), ", said, re.MULTILINE)
+    counts = re.search(r"^requests: .* (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", said,
+                       re.MULTILINE)
+    if not took or not counts or any(int(count) for count in counts.groups()[1:]):
+        raise BenchError(f"h2load: {said[-1000:]}")
+    return {"requests": int(counts[1]), "duration_us": float(took[1]) * {"us": 1, "ms": 1e3, "s": 1e6}[took[2]]}
+
+
+def load_work(bench, contender, work, seconds):
+    """The load of this kind of work for so long, by its program."""
+    cpus, options = cpus_of(bench, work)[1], work.load_options()
+    if work.program != "h2load":
+        return load(bench, contender.port, ["--seconds", seconds, *options], cpus, work.program)
+    scheme = "https" if contender.tls else "http"
+    command = ["h2load", "-D", f"{1000 * seconds:.0f}ms", *options, f"{scheme}://127.0.0.1:{contender.port}/"]
+    return checked(report_of_h2load(run_load(command, cpus)))
 
 
 # --- Who runs ---
@@ -81,6 +108,28 @@ def start_workers(bench, group, count, cpus):
     return [f"127.0.0.1:{port}" for port in ports], set(ports)
 
 
+def start_h2c_workers(bench, group, count, cpus):
+    """Addresses of so many servers that speak HTTP/2 without TLS: nghttpd, with a body like the demo worker's."""
+    files = bench.directory / "files"
+    files.mkdir()
+    for name in ("index.html", "health"):
+        (files / name).write_text("worker 3001 answered GET /\n")
+    ports = [free_port() for _ in range(count)]
+    for port in ports:
+        group.start(["nghttpd", "--no-tls", "--address=127.0.0.1", "-d", str(files), str(port)], cpus,
+                    bench.directory / f"nghttpd-{port}.log")
+    return [f"127.0.0.1:{port}" for port in ports]
+
+
+def make_certificate(directory):
+    """Paths of a certificate and its key: ECDSA with P-256."""
+    paths = str(directory / "cert.pem"), str(directory / "key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-days", "30", "-subj", "/CN=shop.example", "-out", paths[0], "-keyout", paths[1]], check=True,
+                   capture_output=True)
+    return paths
+
+
 def layouts(work):
     """The threads that each contender runs with: for a comparison of threads, one beside many."""
     return (1,) if work.threads == 1 else (1, work.threads)
@@ -108,15 +157,19 @@ def start_contender(group, contender, addresses, names, cpus):
 
 def start_contenders(bench, group, work, addresses, names):
     running = []
+    tls = make_certificate(bench.directory) if work.tls else None
+    h2c = start_h2c_workers(bench, group, work.workers, cpus_of(bench, work)[1]) if work.h2c else None
     for kind in contenders.ALL:
-        if (bench.only and kind.name not in bench.only) or kind.name in work.without:
+        if (bench.only and kind.name not in bench.only) or kind.name not in work.who:
             continue
         for threads in layouts(work):
             contender = kind(bench.build, bench.directory, threads)
             if contender.locate() is None:
                 print(f"without {contender.name}: {contender.missing()}", file=sys.stderr)
                 continue
-            start_contender(group, contender, addresses, names, cpus_of(bench, work)[0])
+            contender.tls, contender.h2c = tls, work.h2c and kind.name != "relay"
+            lead = (h2c, set()) if contender.h2c else (addresses, names)
+            start_contender(group, contender, *lead, cpus_of(bench, work)[0])
             running.append(contender)
     if not running:
         raise BenchError("there is nothing to measure")
@@ -150,7 +203,7 @@ def blamed(contender, title):
 
 def sample(bench, contender, work):
     before = cpu_ns(contender.process.pid)
-    report = load(bench, contender.port, ["--seconds", bench.seconds, *work.load_options()], cpus_of(bench, work)[1])
+    report = load_work(bench, contender, work, bench.seconds)
     spent_us = (cpu_ns(contender.process.pid) - before) / 1000
     return {"cpu_us": spent_us / report["requests"], "per_s": report["requests"] * 1e6 / report["duration_us"],
             "busy": spent_us / report["duration_us"]}
@@ -173,7 +226,7 @@ def measure_work(bench, work):
         taken = {contender.label(): [] for contender in running}
         for contender in running:
             with blamed(contender, work.title):
-                load(bench, contender.port, ["--seconds", 0.5, *work.load_options()], cpus_of(bench, work)[1])
+                load_work(bench, contender, work, 0.5)
         for number in range(bench.rounds):
             for contender in rotated(running, number):
                 with blamed(contender, work.title):

@@ -5,6 +5,7 @@ import os
 import pathlib
 import signal
 import socket
+import ssl
 import subprocess
 import time
 
@@ -83,26 +84,42 @@ def private_bytes(pid):
     return total
 
 
+def ask(contender):
+    """(what it says of a request's fate, the name of the worker that answered). No request for one that only shakes
+    hands."""
+    if contender.tls:
+        trusting = ssl.create_default_context()
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        connection = http.client.HTTPSConnection("127.0.0.1", contender.port, timeout=5, context=trusting)
+    else:
+        connection = http.client.HTTPConnection("127.0.0.1", contender.port, timeout=5)
+    try:
+        if not contender.leads:
+            connection.connect()
+            return "ready", None
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        answer.read()
+        words = f"{answer.status} {answer.headers.get('Proxy-Status', '')}".strip()
+        return "ready" if answer.status == 200 else words, answer.headers["X-Worker"]
+    except (OSError, http.client.HTTPException):
+        return None, None  # not listening yet
+    finally:
+        connection.close()
+
+
 def wait_ready(contender, log, names, patience=20.0):
-    """Wait until the contender has led requests to every one of the named workers."""
+    """Wait until the contender has led requests to every one of the named workers, if it leads to any."""
     seen, said = set(), None
+    names = names if contender.leads else set()
     deadline = time.monotonic() + patience
-    while not names <= seen:
+    while said != "ready" or not names <= seen:
         if contender.process.poll() is not None:
             raise BenchError(f"{contender.label()} ended with {contender.process.returncode}: "
                              f"{log.read_text()[-2000:]}")
         if time.monotonic() > deadline:
             raise BenchError(f"{contender.label()} did not lead to all workers in {patience} s, only to "
                              f"{sorted(seen)}; it last said {said}: {log.read_text()[-1000:]}")
-        connection = http.client.HTTPConnection("127.0.0.1", contender.port, timeout=5)
-        try:
-            connection.request("GET", "/")
-            answer = connection.getresponse()
-            answer.read()
-            said = f"{answer.status} {answer.headers.get('Proxy-Status', '')}".strip()
-            seen |= {answer.headers["X-Worker"]} - {None}
-        except (OSError, http.client.HTTPException):
-            pass  # not listening yet
-        finally:
-            connection.close()
+        said, name = ask(contender)
+        seen |= {name} - {None}
         time.sleep(0.01)

@@ -4,7 +4,7 @@ import dataclasses
 import shutil
 import subprocess
 
-from measure import cpus_of, load, stage
+from measure import load_work, stage
 from processes import BenchError
 from works import WORKS
 
@@ -26,7 +26,7 @@ def record(bench, contender, work, data):
     command = ["perf", "record", "-q", "-F", "999", "-g", "-o", data, "-p", str(contender.process.pid), "--", "sleep",
                str(SECONDS)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as recorder:
-        load(bench, contender.port, ["--seconds", SECONDS, *work.load_options()], cpus_of(bench, work)[1])
+        load_work(bench, contender, work, SECONDS)
         _, errors = recorder.communicate(timeout=60)
         if recorder.returncode != 0:
             raise BenchError(f"perf could not record (as root, or with kernel.perf_event_paranoid at 1): {errors}")

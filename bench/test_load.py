@@ -1,10 +1,15 @@
 """The bench's load: it counts what was answered, its clock does not wait for late answers, and it believes nobody."""
 
 import json
+import os
 import re
 import subprocess
 
 import pytest
+
+import contenders
+import measure
+import processes
 
 
 @pytest.fixture
@@ -75,3 +80,31 @@ def test_holds_connections_that_have_asked_once(start, build):
         assert holder.poll() is None
         holder.stdin.close()
         assert holder.wait(30) == 0
+
+
+@pytest.fixture
+def shaking(build, tmp_path):
+    """The bare loop of handshakes; gives its port."""
+    if not (build / "bench" / "tls_loop").exists():
+        pytest.skip("built without TLS")
+    port = processes.free_port()
+    with processes.Group() as group:
+        loop = contenders.Loop(build, tmp_path)
+        loop.tls, loop.port = measure.make_certificate(tmp_path), port
+        loop.process = group.start(loop.command(port, []), os.sched_getaffinity(0), tmp_path / "log")
+        processes.wait_ready(loop, tmp_path / "log", set())
+        yield port
+
+
+@pytest.mark.parametrize("options", [(), ("--resume",)])
+def test_shakes_hands_over_and_over(build, shaking, options):
+    done = subprocess.run([build / "bench" / "handshakes", "--port", str(shaking), "--seconds", "0.2", *options],
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["requests"] >= 16
+
+
+def test_handshakes_with_who_speaks_no_tls_fail(build, start):
+    done = subprocess.run([build / "bench" / "handshakes", "--port", start(), "--seconds", "0.2"], capture_output=True,
+                          text=True, timeout=60, check=False)
+    assert done.returncode == 1 and "handshakes:" in done.stderr and not done.stdout

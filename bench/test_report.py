@@ -2,7 +2,10 @@
 
 import xml.etree.ElementTree
 
+import pytest
+
 import measure
+import processes
 import report
 
 SAMPLES = {
@@ -31,6 +34,25 @@ def test_a_goal_is_met_or_missed():
 def test_the_better_of_the_others_is_the_cheaper_one():
     rows = measure.summary(SAMPLES | {"haproxy": [{"cpu_us": 44.0, "per_s": 1.0, "busy": 0.5}]})
     assert "better of the others, nginx" in report.reading("small", rows)
+
+
+def test_handshakes_are_told_by_the_second():
+    rows = measure.summary({"loop": [{"cpu_us": 200.0, "per_s": 1.0, "busy": 0.5}],
+                            "ballast": [{"cpu_us": 212.0, "per_s": 1.0, "busy": 0.5}]})
+    assert "1.06 of the bare loop's processor time (goal 1.05: missed)" in report.reading("handshakes", rows)
+    assert "loop 5000, ballast 4717" in report.handshakes_reading(rows)
+
+
+H2LOAD = """finished in 500.10ms, 24691.00 req/s, 1.00MB/s
+requests: 12400 total, 12345 started, 12345 done, 12345 succeeded, 0 failed, 0 errored, 0 timeout
+"""
+
+
+def test_h2load_s_words_are_read_and_its_failures_believed():
+    assert measure.report_of_h2load(H2LOAD) == {"requests": 12345, "duration_us": 500100.0}
+    for wrong in (H2LOAD.replace("0 failed", "1 failed"), H2LOAD.replace("0 errored", "2 errored"), "nothing"):
+        with pytest.raises(processes.BenchError):
+            measure.report_of_h2load(wrong)
 
 
 def test_two_threads_at_the_same_price_are_twice_as_much():
