@@ -11,7 +11,7 @@
 #include "main/admin_client.h"
 #include "main/admin_status.h"
 
-enum { TOP_MS = 1000, ROWS_MAX = 4096, FILTER_MAX = 32, EVENT_ROWS = 8, KEY_ESCAPE = 27, KEY_RETURN = '\n' };
+enum { TOP_MS = 1000, ROWS_MAX = 4096, FILTER_MAX = 32, EVENT_ROWS = 2, KEY_ESCAPE = 27, KEY_RETURN = '\n' };
 enum top_color { COLOR_GOOD = 1, COLOR_BAD, COLOR_DOUBT, COLOR_HEAD };
 
 struct column {
@@ -22,10 +22,10 @@ struct column {
 };
 
 static const struct column columns[] = {
-    {"WEIGHT", "weight", 7, false, 112},      {"ACTIVE", "active", 7, false, 85},
-    {"REQUESTS", "requests", 11, false, 105}, {"RATE/S", "requests_per_s", 9, true, 0},
-    {"P50 MS", "p50_ms", 9, true, 94},        {"P99 MS", "p99_ms", 9, true, 0},
-    {"BROKEN", "broken", 8, false, 0},
+    {"WEIGHT", "weight", 7, false, 112},      {"ACTIVE", "active", 7, false, 88},
+    {"REQUESTS", "requests", 11, false, 138}, {"RATE/S", "requests_per_s", 9, true, 0},
+    {"P50 MS", "p50_ms", 9, true, 97},        {"P99 MS", "p99_ms", 9, true, 0},
+    {"BROKEN", "broken", 8, false, 105},
 };
 
 struct top {
@@ -109,6 +109,16 @@ static void gather_rows(struct top *top)
 
 /* ---- the screen ---- */
 
+/* Of 80 columns on, a worker's cause of being down is on the screen: names and older probes give way to it. */
+static const struct widths {
+    int pool, worker, state, mode, probes;
+} narrow = {10, 15, 8, 9, 1}, wide = {12, 20, 9, 10, 8};
+
+static const struct widths *widths(void)
+{
+    return COLS < 127 ? &narrow : &wide;
+}
+
 /* Up to the right margin, and no further: what would go beyond is not on the screen. */
 __attribute__((format(printf, 1, 2))) static void put(const char *format, ...)
 {
@@ -132,7 +142,7 @@ static int color_of(const char *word)
     return strcmp(word, "ready") == 0 || strcmp(word, "info") == 0 ? A_NORMAL : COLOR_PAIR(COLOR_DOUBT);
 }
 
-static void put_word(const char *word, int width)
+__attribute__((nonnull)) static void put_word(const char *word, int width)
 {
     attron(color_of(word));
     put("%-*.*s", width, width - 1, word);
@@ -184,7 +194,8 @@ static void draw_titles(const struct top *top)
 {
     attron(COLOR_PAIR(COLOR_HEAD) | A_BOLD);
     move(5, 0);
-    put("%-12s%-20s%-9s%-10s", "POOL", "WORKER", "STATE", "MODE");
+    const struct widths *w = widths();
+    put("%-*s%-*s%-*s%-*s", w->pool, "POOL", w->worker, "WORKER", w->state, "STATE", w->mode, "MODE");
     for (size_t c = 0; c < ARRAY_SIZE(columns); c++) {
         if (COLS < columns[c].from)
             continue;
@@ -201,10 +212,10 @@ static void draw_titles(const struct top *top)
 static void draw_probes(const json_t *worker)
 {
     const json_t *probes = json_object_get(worker, "last_probes");
-    size_t count = json_array_size(probes);
+    size_t count = json_array_size(probes), most = (size_t)widths()->probes;
 
     put("  ");
-    for (size_t i = count; i-- > 0;) {
+    for (size_t i = count < most ? count : most; i-- > 0;) {
         bool good = json_is_true(json_object_get(json_array_get(probes, i), "good"));
         attron(COLOR_PAIR(good ? COLOR_GOOD : COLOR_BAD));
         put("%c", good ? '.' : 'x');
@@ -220,14 +231,16 @@ static void draw_probes(const json_t *worker)
 static void draw_worker(const struct top *top, int row, int line)
 {
     const json_t *worker = top->rows[row];
+    const struct widths *w = widths();
 
     move(line, 0);
     if (row == top->selected)
         attron(A_REVERSE);
-    put("%-12.11s%-20.19s", text_of(worker, "pool"), text_of(worker, "name"));
+    put("%-*.*s%-*.*s", w->pool, w->pool - 1, text_of(worker, "pool"), w->worker, w->worker - 1,
+        text_of(worker, "name"));
     attroff(A_REVERSE);
-    put_word(text_of(worker, "state"), 9);
-    put_word(text_of(worker, "mode"), 10);
+    put_word(text_of(worker, "state"), w->state);
+    put_word(text_of(worker, "mode"), w->mode);
     for (size_t c = 0; c < ARRAY_SIZE(columns); c++)
         if (COLS >= columns[c].from)
             put("%*.*f", columns[c].width, columns[c].in_rates ? 1 : 0, value_of(worker, &columns[c]));
@@ -268,6 +281,7 @@ static void draw_foot(const struct top *top)
 
 static void draw(struct top *top)
 {
+    /* Workers first: the last events are told in whatever is left below them, at least EVENT_ROWS lines. */
     int room = LINES - 6 - EVENT_ROWS - 3;
 
     erase();

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from harness.admin import Admin
-from harness.waiting import wait_for
+from harness.waiting import free_port, wait_for
 
 
 class Terminal:
@@ -85,7 +85,19 @@ def test_top_fits_a_narrow_terminal(top, ballast_path, stack, columns):
     assert lines[at + 3].startswith("RECENT EVENTS") or not lines[at + 3].strip()
     end = lines[at].index("RATE/S") + len("RATE/S")
     assert all(re.search(r" \d+\.\d$", line[:end]) for line in lines[at + 1:at + 3])
-    assert ("WEIGHT" in lines[at]) == (columns >= 112) and ("ACTIVE" in lines[at]) == (columns >= 85)
+    assert ("WEIGHT" in lines[at]) == (columns >= 112) and ("ACTIVE" in lines[at]) == (columns >= 88)
+
+
+@pytest.mark.parametrize("columns, lines", [(80, 24), (80, 16), (132, 24)])
+def test_top_says_why_a_worker_is_down(balance, scripted, ballast_path, tmp_path, stack, columns, lines):
+    """On the smallest screen that a terminal has, and with more workers than events have room beside."""
+    path, dead = tmp_path / "admin.sock", free_port()
+    balance(*[scripted() for _ in range(4)], f"127.0.0.1:{dead}", alive=4, admin=f"unix:{path}")
+    terminal = stack.enter_context(Terminal(ballast_path, "top", "--admin", f"unix:{path}", columns=columns,
+                                            lines=lines))
+    screen = terminal.wait("RECENT EVENTS", " down ", "connect_refused")
+    assert row(screen, dead)[-1] == "connect_refused" and row(screen, dead)[2] == "down"
+    assert "q quit" in screen.splitlines()[lines - 1]
 
 
 def test_top_sorts_and_filters(top):
