@@ -39,7 +39,7 @@ int config_check_print(const char *path, const struct config_flags *flags, FILE 
     const char *name = path != NULL ? path : "(built in)";
     int result = config_load(path, flags, &errors, &config);
     if (result == 0)
-        hazard_find(config, &errors);
+        hazard_find(config, hazard_descriptors(), &errors);
     config_errors_sort(&errors);
     config_print_errors(out, &errors);
     if (result == 0) {

@@ -3,6 +3,8 @@
 #include "control/hazard.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 enum {
     PATIENCE_MS = 60000,      /* of most clients, and of proxies in front */
@@ -80,9 +82,30 @@ static void look_at_times(const struct config *config, struct config_errors *err
     }
 }
 
-void hazard_find(const struct config *config, struct config_errors *errors)
+static void look_at_descriptors(const struct config *config, uint64_t descriptors, struct config_errors *errors)
+{
+    char what[CONFIG_LINE_MAX / 4];
+
+    if ((uint64_t)config->limits.connections * 2 <= descriptors)
+        return;
+    (void)snprintf(what, sizeof(what), "limits.connections is %u, and %llu descriptors may be opened here",
+                   config->limits.connections, (unsigned long long)descriptors);
+    note(errors, &config->limits.place, HAZARD_DESCRIPTORS, what);
+}
+
+uint64_t hazard_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (geteuid() == 0 || getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_max == RLIM_INFINITY)
+        return UINT64_MAX; /* root raises it at the start */
+    return limit.rlim_max;
+}
+
+void hazard_find(const struct config *config, uint64_t descriptors, struct config_errors *errors)
 {
     for (size_t i = 0; i < config->pools.count; i++)
         look_at_pool(&config->pools.items[i], errors);
     look_at_times(config, errors);
+    look_at_descriptors(config, descriptors, errors);
 }

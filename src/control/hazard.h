@@ -15,7 +15,10 @@ enum hazard {
 };
 
 const char *hazard_code(enum hazard hazard);
-/* Adds a warning, `CODE: what is so here. Reason. Fix.`, for each that there is. */
-void hazard_find(const struct config *config, struct config_errors *errors);
+/* Adds a warning, `CODE: what is so here. Reason. Fix.`, for each that there is, where so many descriptors may be
+ * opened. */
+void hazard_find(const struct config *config, uint64_t descriptors, struct config_errors *errors);
+/* How many descriptors a process started like this one may open; UINT64_MAX: as many as it wants. */
+uint64_t hazard_descriptors(void);
 
 #endif

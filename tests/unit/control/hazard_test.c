@@ -1,6 +1,9 @@
 /* Each hazard, where it is one and right beside where it is none. */
 #include "control_helper.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "control/hazard.h"
 
 static struct config_errors errors;
@@ -15,7 +18,7 @@ static unsigned found(const char *text)
     config_errors_init(&errors);
     assert_int_equal(config_load_text("ballast.yaml", str_of(text), &flags, &errors, &config), 0);
     size_t before = errors.count;
-    hazard_find(config, &errors);
+    hazard_find(config, 1024, &errors);
     for (size_t i = before; i < errors.count; i++) {
         assert_true(errors.items[i].warning);
         assert_true(errors.items[i].text.n < CONFIG_LINE_MAX - 1); /* nothing of it was cut */
@@ -54,6 +57,8 @@ static void each_is_found(void **state)
         {POOL "timeouts: {drain: 29s}\n", 1u << HAZARD_SHORT_DRAIN},
         {POOL "timeouts: {drain: 1s, response_head: 1s}\n", 1u << HAZARD_TUNNEL_DRAIN},
         {POOL "timeouts: {drain: 1s, response_head: 1s, tunnel_drain: 999ms}\n", 0},
+        {POOL "limits: {connections: 512}\n", 0},
+        {POOL "limits: {connections: 513}\n", 1u << HAZARD_DESCRIPTORS},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         unsigned bits = found(cases[i].text);
@@ -63,9 +68,20 @@ static void each_is_found(void **state)
     }
 }
 
+static void descriptors_are_those_of_this_process(void **state)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    if (geteuid() == 0)
+        assert_true(hazard_descriptors() == UINT64_MAX);
+    else
+        assert_true(hazard_descriptors() >= limit.rlim_cur);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(each_is_found)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(each_is_found),
+                                       cmocka_unit_test(descriptors_are_those_of_this_process)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
