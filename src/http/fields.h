@@ -18,7 +18,7 @@ enum field_id {
     FIELD_ID_COUNT
 };
 
-enum field_flag { FIELD_HOP = 1, FIELD_FRAMING = 2, FIELD_KEEP = 4, FIELD_REQUEST = 8 };
+enum field_flag { FIELD_HOP = 1, FIELD_FRAMING = 2, FIELD_KEEP = 4, FIELD_REQUEST = 8, FIELD_UNIQUE = 16 };
 
 struct field {
     struct str name;  /* bytes as received */

@@ -119,14 +119,21 @@ static nghttp2_nv nv_of(struct str name, struct str value)
     return (nghttp2_nv){n.bytes, v.bytes, name.n, value.n, NGHTTP2_NV_FLAG_NONE};
 }
 
-/* without: the value of one that is left out; empty: none is. */
+/* What is never the same again stays out of the library's table of fields, where it would push out what is, and where
+ * every other value under its name would be compared with it.
+ * without: the value of one that is left out; empty: none is. */
 static size_t put_fields(nghttp2_nv *nv, const struct field *fields, uint32_t count, struct str without)
 {
     size_t n = 0;
 
-    for (uint32_t i = 0; i < count; i++)
-        if (!fields[i].dropped && (without.n == 0 || fields[i].value.p != without.p))
-            nv[n++] = nv_of(fields[i].name, fields[i].value);
+    for (uint32_t i = 0; i < count; i++) {
+        if (fields[i].dropped || (without.n > 0 && fields[i].value.p == without.p))
+            continue;
+        nv[n] = nv_of(fields[i].name, fields[i].value);
+        if (field_flags(fields[i].id) & FIELD_UNIQUE)
+            nv[n].flags |= NGHTTP2_NV_FLAG_NO_INDEX;
+        n++;
+    }
     return n;
 }
 

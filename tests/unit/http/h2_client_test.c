@@ -90,6 +90,25 @@ static void test_trailers_both_ways(void **state)
     assert_int_equal(far_take_events(1), STREAM_HEAD | STREAM_END);
 }
 
+/* RFC 7541 section 6.2.3: a request's id comes as a literal each time, though it is the same here; other fields are in
+ * the table the second time. */
+static void test_unique_fields_stay_out_of_the_table(void **state)
+{
+    enum { ID_BYTES = 13 }; /* 0x10, the name's length, 9 bytes of Huffman, the value's length, the value */
+    struct field fields[] = {{.name = STR("Some"), .value = STR("field with a value")},
+                             {.name = STR("X-Request-ID"), .value = STR("7"), .id = FIELD_X_REQUEST_ID}};
+    struct msg msg = far_get;
+    msg.fields = fields;
+    msg.count = ARRAY_SIZE(fields);
+    for (uint32_t id = 1; id < 4; id += 2)
+        assert_int_equal(session_send_end(far_ask_with(&msg), NULL, 0), 0);
+    world_settle(&far.world);
+    struct str first = far_find(H2_HEADERS, 1)->payload, second = far_find(H2_HEADERS, 3)->payload;
+    assert_int_equal(first.p[first.n - ID_BYTES], 0x10);
+    assert_int_equal(second.p[second.n - ID_BYTES], 0x10);
+    assert_true(second.n < first.n - 10);
+}
+
 /* A client that knows the length leaves with the last byte: it is told of with the end, not before. */
 static void test_last_byte_waits_for_the_end(void **state)
 {
@@ -532,6 +551,7 @@ int main(void)
         FAR_TEST(test_worker_wants_fewer),
         FAR_TEST(test_bodiless),
         FAR_TEST(test_trailers_both_ways),
+        FAR_TEST(test_unique_fields_stay_out_of_the_table),
         FAR_TEST(test_last_byte_waits_for_the_end),
         FAR_TEST(test_interim_heads),
         FAR_TEST(test_too_many_interim_heads),
