@@ -62,6 +62,13 @@ static struct tls_conn *of_conn(const struct conn *conn)
 
 /* ---- the library's side ---- */
 
+/* SSL_get_error looks at the thread's errors, which may be others'. Clearing walks through all of them: only if any. */
+static void forget_errors(void)
+{
+    if (ERR_peek_error() != 0)
+        ERR_clear_error();
+}
+
 static int bio_write(BIO *bio, const char *bytes, int n)
 {
     struct tls_conn *tls = BIO_get_data(bio);
@@ -217,7 +224,7 @@ static void tls_send(struct conn *conn)
     struct iovec iov[ENCRYPT_SLICES];
     int count = bufq_iov(&conn->out, iov, ENCRYPT_SLICES, ENCRYPT_BYTES);
 
-    ERR_clear_error();
+    forget_errors();
     for (int i = 0; i < count; i++)
         tls->encrypted += iov[i].iov_len;
     if (!encrypt_slices(tls, iov, count)) {
@@ -237,7 +244,7 @@ static void tls_end(struct conn *conn)
     if (tls->ending)
         return;
     tls->ending = true;
-    ERR_clear_error();
+    forget_errors();
     SSL_shutdown(tls->ssl);
     if (bufq_bytes(&tls->cipher_out) > 0)
         send_cipher(tls);
@@ -288,15 +295,23 @@ static int why_no_more(struct tls_conn *tls)
     }
 }
 
+/* Another read would only find that out, with a buffer taken and given back. The socket's end is for the library. */
+static bool has_all(const struct tls_conn *tls)
+{
+    return bufq_bytes(&tls->cipher_in) == 0 && !tls->eof && !SSL_has_pending(tls->ssl);
+}
+
 static void deliver(struct tls_conn *tls)
 {
     struct conn *conn = tls->conn;
     int got = 0, n = 1;
 
-    ERR_clear_error();
+    forget_errors();
     for (int i = 0; i < DECRYPT_ROUNDS && n > 0; i++) {
         n = decrypt_chunk(tls);
         got += n > 0 ? n : 0;
+        if (n > 0 && has_all(tls))
+            break;
     }
     int end = n == 0 ? why_no_more(tls) : n < 0 ? n : 1;
     send_cipher(tls); /* what the library answers by itself */
@@ -347,10 +362,10 @@ static void tls_receive(struct conn *conn)
     struct tls_conn *tls = of_conn(conn);
 
     /* Never from inside the owner's call: what is here already is delivered by the task. */
-    if (tls->ended_by != 1 || SSL_has_pending(tls->ssl) || bufq_bytes(&tls->cipher_in) > 0 || tls->eof)
-        io_task_queue(conn->io, &tls->task);
-    else
+    if (tls->ended_by == 1 && has_all(tls))
         receive_cipher(tls);
+    else
+        io_task_queue(conn->io, &tls->task);
 }
 
 /* ---- the handshake ---- */
@@ -418,7 +433,7 @@ static void shake(struct tls_conn *tls)
         return;
     }
     tls->begun = true;
-    ERR_clear_error();
+    forget_errors();
     int result = SSL_do_handshake(tls->ssl);
     if (result == 1) {
         finish_handshake(tls);
