@@ -103,6 +103,25 @@ def test_the_unit_file_is_one(installed, tmp_path):
     assert run("systemd-analyze", "verify", "--man=no", unit) == ""
 
 
+def calls_of(group):
+    """The system calls that systemd means by a name, groups in groups too."""
+    if not group.startswith("@"):
+        return {group}
+    names = [line.strip() for line in run("systemd-analyze", "syscall-filter", group).splitlines()[1:]]
+    return set().union(*(calls_of(name) for name in names if name and not name.startswith("#")))
+
+
+def test_the_unit_allows_what_the_server_may_do(installed):
+    """Its filter is around the server's own, and lets it set that up."""
+    text = (installed / "lib/systemd/system/ballast.service").read_text()
+    allowed = set().union(*map(calls_of, re.search("^SystemCallFilter=(.*)$", text, re.MULTILINE)[1].split()))
+    own = set(re.findall(r"^ALLOWED\w*\((\w+)", (ROOT / "src/main/sandbox.def").read_text(), re.MULTILINE))
+    assert len(own) > 40
+    confine = {"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp", "prctl"}
+    keeper = {"execve", "clone", "clone3", "fork", "wait4", "kill", "setrlimit", "prlimit64", "memfd_create"}
+    assert own | confine | keeper <= allowed, (own | confine | keeper) - allowed
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="logrotate changes owners")
 def test_the_rotation_rules(balance, demo, tmp_path):
     """logrotate by the package's rules, under a real balancer: systemctl's signal is sent by kill here."""
