@@ -43,7 +43,7 @@ static int find_address(struct admin_client *client, const char *where, char why
 
 static void set_token(struct admin_client *client, struct str token)
 {
-    if (token.n < sizeof(client->token) && !client->token[0])
+    if (token.n > 0 && token.n < sizeof(client->token) && !client->token[0])
         memcpy(client->token, token.p, token.n);
 }
 
