@@ -22,12 +22,33 @@ def run(*command, **options):
     return done.stdout + done.stderr
 
 
+@pytest.fixture(scope="module", autouse=True)
+def a_real_installation_stays_known(ballast_path):
+    """Meson has one log of what it installed: what a developer has installed is in it still when this is over."""
+    log = ballast_path.parent / "meson-logs/install-log.txt"
+    before = log.read_bytes() if log.exists() else None
+    yield
+    if before is not None:
+        log.write_bytes(before)
+    elif log.exists():
+        log.unlink()
+
+
 @pytest.fixture(scope="module")
 def installed(ballast_path, tmp_path_factory):
     folder = tmp_path_factory.mktemp("installed")
     run("meson", "install", "-C", ballast_path.parent, "--no-rebuild", "--destdir", folder)
     prefix = folder / "usr/local"
     return prefix if prefix.exists() else folder / "usr"
+
+
+def test_uninstall_leaves_nothing(ballast_path, tmp_path):
+    """Meson's log is that of the last installation: this one's."""
+    run("meson", "install", "-C", ballast_path.parent, "--no-rebuild", "--destdir", tmp_path)
+    names = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert {"ballast", "ballast-worker", "_ballast", "ballast.fish", "ballast.8", "ballast.yaml.5"} <= names
+    run("ninja", "-C", ballast_path.parent, "uninstall")
+    assert [path for path in tmp_path.rglob("*") if not path.is_dir()] == []
 
 
 def bash(installed, line):
