@@ -99,10 +99,12 @@ static void on_send_failed(struct conn *conn, int error)
     conn_close(conn, CONN_CLOSE_NOW);
 }
 
+/* Most of the preface is a whole head to HTTP/1: that one is answered, and not late. */
 static void on_timeout(struct conn *conn)
 {
     give_up(conn);
-    conn->events->on_timeout(conn);
+    if (!of_conn(conn)->h1.stream && !conn_closing(conn))
+        conn->events->on_timeout(conn);
 }
 
 static void on_closed(struct conn *conn)

@@ -146,6 +146,17 @@ static void test_door_times_out(void **state)
     hear("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
 }
 
+/* Of 18 bytes and more, what might still be the preface is a whole head of HTTP/1. */
+static void test_door_times_out_late_in_the_preface(void **state)
+{
+    open_door();
+    say("PRI * HTTP/2.0\r\n\r\nSM");
+    world_run(&world, HEAD_MS + 1);
+    struct str heard = io_sim_peer_received(peer);
+    assert_true(heard.n > 12 && memcmp(heard.p, "HTTP/1.1 505", 12) == 0);
+    assert_int_equal(echo.heads_lost, 0);
+}
+
 static void test_door_idle(void **state)
 {
     open_door();
@@ -607,6 +618,7 @@ int main(void)
         TEST(test_door_to_h1),
         TEST(test_door_bytewise),
         TEST(test_door_times_out),
+        TEST(test_door_times_out_late_in_the_preface),
         TEST(test_door_idle),
         TEST(test_door_drains),
         TEST(test_door_without_h2),
