@@ -318,15 +318,27 @@ static int fill_out(struct h2_session *h2)
     return 0;
 }
 
+/* The library has said goodbye by itself: one of the sides had, and its last stream is closed, or the peer broke a rule.
+ * Closed streams are as good as they ever were: their last bytes may wait in conn->out. */
+static void note_silent(struct h2_session *h2)
+{
+    bool broken = !h2->dead && !h2->peer_left && !h2->drained;
+
+    h2->ending = true;
+    h2->room->counts.errors += broken;
+    LIST_FOREACH (link, &h2->streams) {
+        struct h2_stream *h2s = CONTAINER_OF(link, struct h2_stream, link);
+        if (!h2s->closed)
+            fail_as_ended(h2s, h2->peer_left ? H2_NO_ERROR : H2_BROKEN);
+    }
+}
+
 static void end_if_over(struct h2_session *h2)
 {
     bool silent = h2->dead || (!nghttp2_session_want_read(h2->library) && !nghttp2_session_want_write(h2->library));
 
-    if (silent && !h2->ending) { /* the library has said goodbye by itself: the peer broke a rule */
-        h2->ending = true;
-        h2->room->counts.errors += !h2->dead && !h2->peer_left;
-        fail_all(h2, h2->peer_left ? H2_NO_ERROR : H2_BROKEN);
-    }
+    if (silent && !h2->ending)
+        note_silent(h2);
     if (h2->stream_count > 0)
         return;
     if (silent)

@@ -513,6 +513,35 @@ static void test_drain(void **state)
     assert_ended();
 }
 
+/* Told to stop, and the last answer waits in a full socket: it is sent to its end, and counts as sent. */
+static void test_drain_under_a_last_answer(void **state)
+{
+    struct msg msg = {.status = 200, .length = 60000, .body = MSG_BODY_LENGTH};
+    static char body[60001];
+    memset(body, 'x', sizeof(body) - 1);
+    io_sim_limits(world.net)->buffer_bytes = 9000;
+    open_h2();
+    echo.by_hand = true;
+    request(1, GET_H2);
+    flush();
+    session_drain(&echo.door.session);
+    world_settle(&world);
+    h2_wire_frame(&wire, H2_PING, H2_ACK, 0, find(H2_PING, 0)->payload.p, 8);
+    flush();
+    io_sim_peer_pause(peer, true);
+    assert_int_equal(answer(&msg, body), 0);
+    world_settle(&world);
+    assert_false(echo.current->stream.failed);
+    io_sim_peer_pause(peer, false);
+    world_settle(&world);
+    assert_false(echo.current->stream.failed);
+    assert_int_equal(body_bytes(1), 60000);
+    echo_finish(echo.current);
+    world_settle(&world);
+    assert_ended();
+    assert_int_equal(room.counts.errors, 0);
+}
+
 static void test_idle(void **state)
 {
     open_h2();
@@ -640,6 +669,7 @@ int main(void)
         TEST(test_client_goes),
         TEST(test_abort_is_a_reset),
         TEST(test_drain),
+        TEST(test_drain_under_a_last_answer),
         TEST(test_idle),
         TEST(test_head_that_never_ends),
         TEST(test_rapid_reset),
