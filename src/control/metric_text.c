@@ -1,5 +1,5 @@
 /* Writes the page from whole states: the accounts are added up first, each under its sequence lock, and only then
- * printed. Runs on the reactor that was asked, once a scrape. */
+ * printed, piece by piece. Runs on the reactor that was asked, once a scrape. */
 #include "control/metric_text.h"
 
 #include <stdarg.h>
@@ -20,7 +20,7 @@ static const struct {
 #undef METRIC
 };
 
-struct page {
+struct metric_page {
     const struct metric_sources *sources;
     const struct snapshot *snapshot;
     struct bufq *out;
@@ -28,11 +28,13 @@ struct page {
     struct account_totals totals;
     uint32_t count; /* of workers: all that were ever known */
     uint32_t *told; /* indexes of those that speak for themselves, with what their namesakes counted before */
-    uint32_t told_count;
+    uint32_t *here; /* and of those that are configured, as it was when the page was begun */
+    uint32_t told_count, here_count;
     struct account_worker *workers;
+    uint32_t section, item; /* to be written next */
 };
 
-__attribute__((format(printf, 2, 3))) static void put(struct page *page, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void put(struct metric_page *page, const char *format, ...)
 {
     char line[1024];
     va_list arguments;
@@ -48,67 +50,76 @@ __attribute__((format(printf, 2, 3))) static void put(struct page *page, const c
 
 typedef unsigned long long ull;
 
-static const struct worker *worker_of(const struct page *page, uint32_t index)
+static const struct worker *worker_of(const struct metric_page *page, uint32_t index)
 {
     return roster_at(page->sources->roster, index);
 }
 
 /* Gone from the configuration: what it counted is told as long as the process lives, how it is not. */
-static bool is_gone(const struct page *page, uint32_t index)
+static bool is_gone(const struct metric_page *page, uint32_t index)
 {
     return atomic_load(&worker_of(page, index)->removed);
 }
 
 /* ---- the lines that were asked for ---- */
 
-static void put_plain(struct page *page)
+static void put_totals(struct metric_page *page)
 {
     const struct account_totals *totals = &page->totals;
 
     put(page, "requests_total %llu\nrequests_failed %llu\nrequests_active %llu\n", (ull)totals->total,
         (ull)totals->failed, (ull)totals->active);
-    for (uint32_t i = 0; i < page->count; i++)
-        if (!is_gone(page, i))
-            put(page, "worker_%.*s_alive %d\n", STR_ARG(worker_id(worker_of(page, i))),
-                atomic_load(&worker_of(page, i)->alive));
-    for (uint32_t i = 0; i < page->count; i++)
-        if (!is_gone(page, i))
-            put(page, "worker_%.*s_requests %llu\n", STR_ARG(worker_id(worker_of(page, i))),
-                (ull)page->workers[i].dispatches);
-    put(page, "requests_ok %llu\nrequests_aborted %llu\n", (ull)totals->ok, (ull)totals->aborted);
+}
+
+static void put_alive(struct metric_page *page, uint32_t index)
+{
+    const struct worker *worker = worker_of(page, index);
+
+    put(page, "worker_%.*s_alive %d\n", STR_ARG(worker_id(worker)), atomic_load(&worker->alive));
+}
+
+static void put_asked(struct metric_page *page, uint32_t index)
+{
+    put(page, "worker_%.*s_requests %llu\n", STR_ARG(worker_id(worker_of(page, index))),
+        (ull)page->workers[index].dispatches);
 }
 
 /* The page begins with the plain lines themselves, so their help follows them. */
-static void put_plain_help(struct page *page)
+static void put_help(struct metric_page *page)
 {
+    put(page, "requests_ok %llu\nrequests_aborted %llu\n", (ull)page->totals.ok, (ull)page->totals.aborted);
     put(page, "# HELP requests_total Requests whose head was complete or refused; ok + failed + aborted + active.\n"
               "# HELP requests_failed Requests that did not get a worker's whole answer through no doing of a leaving "
               "client.\n"
               "# HELP requests_active Requests being worked on.\n"
               "# HELP requests_ok Requests answered whole.\n"
               "# HELP requests_aborted Requests whose client left or stopped reading.\n");
-    for (uint32_t i = 0; i < page->count; i++)
-        if (!is_gone(page, i))
-            put(page,
-                "# HELP worker_%.*s_alive Whether it is healthy: 1 or 0.\n"
-                "# HELP worker_%.*s_requests Requests sent to it.\n",
-                STR_ARG(worker_id(worker_of(page, i))), STR_ARG(worker_id(worker_of(page, i))));
+}
+
+static void put_help_of(struct metric_page *page, uint32_t index)
+{
+    struct str id = worker_id(worker_of(page, index));
+
+    put(page,
+        "# HELP worker_%.*s_alive Whether it is healthy: 1 or 0.\n"
+        "# HELP worker_%.*s_requests Requests sent to it.\n",
+        STR_ARG(id), STR_ARG(id));
 }
 
 /* ---- labelled series ---- */
 
-static void put_head(struct page *page, enum metric_id id)
+static void put_head(struct metric_page *page, enum metric_id id)
 {
     put(page, "# HELP %s %s\n# TYPE %s %s\n", metrics[id].name, metrics[id].help, metrics[id].name, metrics[id].type);
 }
 
-static void put_single(struct page *page, enum metric_id id, uint64_t value)
+static void put_single(struct metric_page *page, enum metric_id id, uint64_t value)
 {
     put_head(page, id);
     put(page, "%s %llu\n", metrics[id].name, (ull)value);
 }
 
-static void put_word(struct page *page, enum metric_id id, const char *label, const char *word, uint64_t value)
+static void put_word(struct metric_page *page, enum metric_id id, const char *label, const char *word, uint64_t value)
 {
     put(page, "%s{%s=\"%s\"} %llu\n", metrics[id].name, label, word, (ull)value);
 }
@@ -133,69 +144,79 @@ static struct label quoted(struct str value)
     return label;
 }
 
-static void put_requests(struct page *page)
+static void put_about(struct metric_page *page)
 {
+    put_head(page, METRIC_BUILD_INFO);
+    put(page, "%s{version=\"%s\"} 1\n", metrics[METRIC_BUILD_INFO].name, BALLAST_VERSION);
+    put_single(page, METRIC_START_TIME, (uint64_t)page->sources->started_s);
     put_head(page, METRIC_REQUESTS);
-    for (uint32_t t = 0; t < page->told_count; t++) {
-        uint32_t i = page->told[t];
-        struct label pool = quoted(worker_of(page, i)->pool_name), name = quoted(worker_name(worker_of(page, i)));
-        for (unsigned c = 1; c < ACCOUNT_CLASSES; c++)
-            put(page, "%s{pool=\"%s\",worker=\"%s\",code_class=\"%uxx\"} %llu\n", metrics[METRIC_REQUESTS].name,
-                pool.text, name.text, c + 1, (ull)page->workers[i].answers[c]);
-    }
+}
+
+static void put_answers_of(struct metric_page *page, uint32_t index)
+{
+    struct label pool = quoted(worker_of(page, index)->pool_name), name = quoted(worker_name(worker_of(page, index)));
+
+    for (unsigned c = 1; c < ACCOUNT_CLASSES; c++)
+        put(page, "%s{pool=\"%s\",worker=\"%s\",code_class=\"%uxx\"} %llu\n", metrics[METRIC_REQUESTS].name, pool.text,
+            name.text, c + 1, (ull)page->workers[index].answers[c]);
+}
+
+static void put_own_answers(struct metric_page *page)
+{
     for (unsigned c = 1; c < ACCOUNT_CLASSES; c++)
         put(page, "%s{pool=\"\",worker=\"\",code_class=\"%uxx\"} %llu\n", metrics[METRIC_REQUESTS].name, c + 1,
             (ull)page->totals.own_answers[c]);
+    put_head(page, METRIC_DISPATCHES);
 }
 
-static void put_of_worker(struct page *page, enum metric_id id, uint32_t index, uint64_t value)
+static void put_of_worker(struct metric_page *page, enum metric_id id, uint32_t index, uint64_t value)
 {
     put(page, "%s{pool=\"%s\",worker=\"%s\"} %llu\n", metrics[id].name, quoted(worker_of(page, index)->pool_name).text,
         quoted(worker_name(worker_of(page, index))).text, (ull)value);
 }
 
-static void put_counts(struct page *page, enum metric_id id, uint64_t (*value)(const struct page *page, uint32_t index))
+static void put_dispatches_of(struct metric_page *page, uint32_t index)
 {
-    put_head(page, id);
-    for (uint32_t t = 0; t < page->told_count; t++)
-        put_of_worker(page, id, page->told[t], value(page, page->told[t]));
+    put_of_worker(page, METRIC_DISPATCHES, index, page->workers[index].dispatches);
 }
 
-static void put_states(struct page *page, enum metric_id id, uint64_t (*value)(const struct page *page, uint32_t index))
+static void put_broken(struct metric_page *page)
 {
-    put_head(page, id);
-    for (uint32_t i = 0; i < page->count; i++)
-        if (!is_gone(page, i))
-            put_of_worker(page, id, i, value(page, i));
+    put_head(page, METRIC_BROKEN);
 }
 
-static uint64_t dispatches_of(const struct page *page, uint32_t index)
+static void put_broken_of(struct metric_page *page, uint32_t index)
 {
-    return page->workers[index].dispatches;
+    put_of_worker(page, METRIC_BROKEN, index, page->workers[index].broken);
 }
 
-static uint64_t broken_of(const struct page *page, uint32_t index)
+static void put_up_of(struct metric_page *page, uint32_t index)
 {
-    return page->workers[index].broken;
+    put_of_worker(page, METRIC_WORKER_UP, index, atomic_load(&worker_of(page, index)->alive));
 }
 
-static uint64_t up_of(const struct page *page, uint32_t index)
+static void put_takes(struct metric_page *page)
 {
-    return atomic_load(&worker_of(page, index)->alive);
+    put_head(page, METRIC_WORKER_TAKES);
 }
 
-static uint64_t takes_of(const struct page *page, uint32_t index)
+static void put_takes_of(struct metric_page *page, uint32_t index)
 {
-    return worker_takes(worker_of(page, index));
+    put_of_worker(page, METRIC_WORKER_TAKES, index, worker_takes(worker_of(page, index)));
 }
 
-static uint64_t weight_of(const struct page *page, uint32_t index)
+static void put_weight(struct metric_page *page)
 {
-    return worker_weight(worker_of(page, index));
+    put_head(page, METRIC_WORKER_WEIGHT);
+}
+
+static void put_weight_of(struct metric_page *page, uint32_t index)
+{
+    put_of_worker(page, METRIC_WORKER_WEIGHT, index, worker_weight(worker_of(page, index)));
 }
 
 /* Reasons that never happened are left out, but for the first, so that the series exists from the start. */
-static void put_by_reason(struct page *page, enum metric_id id, const uint64_t *counts, int always)
+static void put_by_reason(struct metric_page *page, enum metric_id id, const uint64_t *counts, int always)
 {
     put_head(page, id);
     for (int code = 1; code < ERR_COUNT; code++)
@@ -203,19 +224,15 @@ static void put_by_reason(struct page *page, enum metric_id id, const uint64_t *
             put(page, "%s{reason=\"%s\"} %llu\n", metrics[id].name, err_reason(code), (ull)counts[code]);
 }
 
-static void put_idle_close(struct page *page)
+static void put_idle_close_of(struct metric_page *page, uint32_t index)
 {
-    put_head(page, METRIC_IDLE_CLOSE);
-    for (uint32_t i = 0; i < page->count; i++) {
-        const struct worker *worker = worker_of(page, i);
-        if (!is_gone(page, i))
-            put(page, "%s{pool=\"%s\",worker=\"%s\"} %.3f\n", metrics[METRIC_IDLE_CLOSE].name,
-                quoted(worker->pool_name).text, quoted(worker_name(worker)).text,
-                (double)idle_age_learned_ms(&worker->idle_age) / 1e3);
-    }
+    const struct worker *worker = worker_of(page, index);
+
+    put(page, "%s{pool=\"%s\",worker=\"%s\"} %.3f\n", metrics[METRIC_IDLE_CLOSE].name, quoted(worker->pool_name).text,
+        quoted(worker_name(worker)).text, (double)idle_age_learned_ms(&worker->idle_age) / 1e3);
 }
 
-static void put_retries_refused(struct page *page)
+static void put_retries_refused(struct metric_page *page)
 {
     put_head(page, METRIC_RETRIES_REFUSED);
     for (int why = 0; why < RETRY_REFUSALS; why++)
@@ -223,7 +240,7 @@ static void put_retries_refused(struct page *page)
             retry_refusal_word((enum retry_refusal)why), (ull)page->totals.retries_refused[why]);
 }
 
-static void put_duration(struct page *page)
+static void put_duration(struct metric_page *page)
 {
     const char *name = metrics[METRIC_DURATION].name;
     uint64_t below = 0;
@@ -237,7 +254,7 @@ static void put_duration(struct page *page)
         (double)page->totals.duration_us_sum / 1e6, name, (ull)page->totals.duration_count);
 }
 
-static void put_tunnels(struct page *page)
+static void put_tunnels(struct metric_page *page)
 {
     const struct account_totals *totals = &page->totals;
 
@@ -248,7 +265,7 @@ static void put_tunnels(struct page *page)
     put_word(page, METRIC_TUNNELS_CLOSED, "reason", "drained", totals->tunnels_drained);
 }
 
-static void put_connections(struct page *page)
+static void put_connections(struct metric_page *page)
 {
     const char *name = metrics[METRIC_CONNECTIONS].name;
     const struct account_totals *totals = &page->totals;
@@ -259,7 +276,7 @@ static void put_connections(struct page *page)
     put(page, "%s{side=\"worker\",state=\"idle\"} %llu\n", name, (ull)totals->workers_idle);
 }
 
-static void put_threads(struct page *page)
+static void put_threads(struct metric_page *page)
 {
     put_head(page, METRIC_BY_THREAD);
     for (uint32_t i = 0; i < page->sources->account_count; i++)
@@ -267,7 +284,7 @@ static void put_threads(struct page *page)
             (ull)__atomic_load_n(&page->sources->accounts[i]->totals.clients_open, __ATOMIC_RELAXED));
 }
 
-static void put_refused(struct page *page)
+static void put_refused(struct metric_page *page)
 {
     const char *name = metrics[METRIC_REFUSED].name;
 
@@ -276,7 +293,7 @@ static void put_refused(struct page *page)
     put(page, "%s{reason=\"client_limit\"} %llu\n", name, (ull)page->totals.clients_turned_away);
 }
 
-static void put_proxied(struct page *page)
+static void put_proxied(struct metric_page *page)
 {
     static const char *const results[PROXIED_NOTES] = {"taken",   "local",     "plain",     "untrusted",
                                                        "missing", "malformed", "too_large", "timeout"};
@@ -287,7 +304,7 @@ static void put_proxied(struct page *page)
             (ull)page->totals.proxied[i]);
 }
 
-static void put_tls(struct page *page)
+static void put_tls(struct metric_page *page)
 {
     static const char *const results[TLS_NOTES] = {"full", "resumed", "failed", "refused"};
 
@@ -308,7 +325,7 @@ static void put_tls(struct page *page)
 }
 
 /* Both sides': why connections were ended. */
-static void put_http2_ends(struct page *page, enum metric_id id, const struct h2_counts *h2)
+static void put_http2_ends(struct metric_page *page, enum metric_id id, const struct h2_counts *h2)
 {
     put_word(page, id, "reason", "error", h2->errors);
     put_word(page, id, "reason", "control_frames", h2->floods[H2_FLOOD_CONTROL]);
@@ -316,7 +333,7 @@ static void put_http2_ends(struct page *page, enum metric_id id, const struct h2
     put_word(page, id, "reason", "head_pieces", h2->floods[H2_FLOOD_HEADS]);
 }
 
-static void put_http2_clients(struct page *page, const struct h2_counts *h2)
+static void put_http2_clients(struct metric_page *page, const struct h2_counts *h2)
 {
     put_single(page, METRIC_H2_SESSIONS, h2->sessions);
     put_head(page, METRIC_H2_STREAMS);
@@ -328,7 +345,7 @@ static void put_http2_clients(struct page *page, const struct h2_counts *h2)
     put_word(page, METRIC_H2_ENDED, "reason", "resets", h2->floods[H2_FLOOD_RESETS]);
 }
 
-static void put_http2_workers(struct page *page, const struct h2_counts *h2)
+static void put_http2_workers(struct metric_page *page, const struct h2_counts *h2)
 {
     put_single(page, METRIC_H2_WORKER_SESSIONS, h2->sessions);
     put_head(page, METRIC_H2_WORKER_STREAMS);
@@ -340,7 +357,7 @@ static void put_http2_workers(struct page *page, const struct h2_counts *h2)
     put_word(page, METRIC_H2_WORKER_ENDED, "reason", "goaway", h2->goaways);
 }
 
-static void put_bytes(struct page *page)
+static void put_bytes(struct metric_page *page)
 {
     const char *name = metrics[METRIC_BODY_BYTES].name;
 
@@ -349,38 +366,45 @@ static void put_bytes(struct page *page)
     put(page, "%s{side=\"worker\"} %llu\n", name, (ull)page->totals.bytes_from_workers);
 }
 
-static void put_probes(struct page *page)
+static void put_probes(struct metric_page *page)
 {
+    put_head(page, METRIC_PROBES);
+}
+
+static void put_probes_of(struct metric_page *page, uint32_t index)
+{
+    const struct worker *worker = worker_of(page, index);
+    struct label pool = quoted(worker->pool_name), name = quoted(worker_name(worker));
     struct health health;
     struct probe_stats stats;
 
-    put_head(page, METRIC_PROBES);
-    for (uint32_t i = 0; i < page->count; i++) {
-        const struct worker *worker = worker_of(page, i);
-        struct label pool = quoted(worker->pool_name), name = quoted(worker_name(worker));
-        if (is_gone(page, i))
-            continue;
-        prober_read(page->sources->prober, worker, &health, &stats);
-        put(page, "%s{pool=\"%s\",worker=\"%s\",result=\"good\"} %llu\n", metrics[METRIC_PROBES].name, pool.text,
-            name.text, (ull)(stats.probes - stats.failures));
-        put(page, "%s{pool=\"%s\",worker=\"%s\",result=\"bad\"} %llu\n", metrics[METRIC_PROBES].name, pool.text,
-            name.text, (ull)stats.failures);
-    }
-    put_head(page, METRIC_PROBE_DURATION);
-    for (uint32_t i = 0; i < page->count; i++) {
-        const struct worker *worker = worker_of(page, i);
-        struct label pool = quoted(worker->pool_name), name = quoted(worker_name(worker));
-        if (is_gone(page, i))
-            continue;
-        prober_read(page->sources->prober, worker, &health, &stats);
-        put(page, "%s_sum{pool=\"%s\",worker=\"%s\"} %.6f\n", metrics[METRIC_PROBE_DURATION].name, pool.text, name.text,
-            (double)stats.took_us_sum / 1e6);
-        put(page, "%s_count{pool=\"%s\",worker=\"%s\"} %llu\n", metrics[METRIC_PROBE_DURATION].name, pool.text,
-            name.text, (ull)stats.probes);
-    }
+    prober_read(page->sources->prober, worker, &health, &stats);
+    put(page, "%s{pool=\"%s\",worker=\"%s\",result=\"good\"} %llu\n", metrics[METRIC_PROBES].name, pool.text, name.text,
+        (ull)(stats.probes - stats.failures));
+    put(page, "%s{pool=\"%s\",worker=\"%s\",result=\"bad\"} %llu\n", metrics[METRIC_PROBES].name, pool.text, name.text,
+        (ull)stats.failures);
 }
 
-static void put_dropped(struct page *page)
+static void put_probe_duration(struct metric_page *page)
+{
+    put_head(page, METRIC_PROBE_DURATION);
+}
+
+static void put_probe_duration_of(struct metric_page *page, uint32_t index)
+{
+    const struct worker *worker = worker_of(page, index);
+    struct label pool = quoted(worker->pool_name), name = quoted(worker_name(worker));
+    struct health health;
+    struct probe_stats stats;
+
+    prober_read(page->sources->prober, worker, &health, &stats);
+    put(page, "%s_sum{pool=\"%s\",worker=\"%s\"} %.6f\n", metrics[METRIC_PROBE_DURATION].name, pool.text, name.text,
+        (double)stats.took_us_sum / 1e6);
+    put(page, "%s_count{pool=\"%s\",worker=\"%s\"} %llu\n", metrics[METRIC_PROBE_DURATION].name, pool.text, name.text,
+        (ull)stats.probes);
+}
+
+static void put_dropped(struct metric_page *page)
 {
     static const struct logs none;
     const struct logs *logs = page->sources->logs ? page->sources->logs : &none;
@@ -389,7 +413,7 @@ static void put_dropped(struct page *page)
     put_single(page, METRIC_EVENTS_DROPPED, logs->events ? sink_dropped(logs->events) : 0);
 }
 
-static void put_spans(struct page *page)
+static void put_spans(struct metric_page *page)
 {
     const struct metric_sources *sources = page->sources;
     const char *name = metrics[METRIC_SPANS].name;
@@ -403,18 +427,10 @@ static void put_spans(struct page *page)
     put(page, "%s{result=\"dropped\"} %llu\n", name, (ull)(sources->spans ? span_queue_dropped(sources->spans) : 0));
 }
 
-static void put_page(struct page *page)
+static void put_traffic(struct metric_page *page)
 {
     const struct account_totals *totals = &page->totals;
 
-    put_plain(page);
-    put_plain_help(page);
-    put_head(page, METRIC_BUILD_INFO);
-    put(page, "%s{version=\"%s\"} 1\n", metrics[METRIC_BUILD_INFO].name, BALLAST_VERSION);
-    put_single(page, METRIC_START_TIME, (uint64_t)page->sources->started_s);
-    put_requests(page);
-    put_counts(page, METRIC_DISPATCHES, dispatches_of);
-    put_counts(page, METRIC_BROKEN, broken_of);
     put_by_reason(page, METRIC_FAILURES, totals->by_reason, ERR_NO_WORKER);
     put_by_reason(page, METRIC_RETRIES, totals->retries, ERR_CONNECT_REFUSED);
     put_retries_refused(page);
@@ -430,20 +446,79 @@ static void put_page(struct page *page)
     put_proxied(page);
     put_tls(page);
     put_single(page, METRIC_HEADS_LOST, totals->heads_lost);
-    put_idle_close(page);
-    put_http2_clients(page, &totals->h2);
-    put_http2_workers(page, &totals->h2_workers);
-    put_states(page, METRIC_WORKER_UP, up_of);
-    put_states(page, METRIC_WORKER_TAKES, takes_of);
-    put_states(page, METRIC_WORKER_WEIGHT, weight_of);
-    put_probes(page);
+    put_head(page, METRIC_IDLE_CLOSE);
+}
+
+static void put_http2(struct metric_page *page)
+{
+    put_http2_clients(page, &page->totals.h2);
+    put_http2_workers(page, &page->totals.h2_workers);
+    put_head(page, METRIC_WORKER_UP);
+}
+
+static void put_logs_and_spans(struct metric_page *page)
+{
     put_dropped(page);
     put_spans(page);
 }
 
+/* ---- piece by piece ---- */
+
+/* The page in its order: once, then for each worker that is here, or that is told of. */
+static const struct section {
+    void (*once)(struct metric_page *page); /* or NULL */
+    void (*each)(struct metric_page *page, uint32_t index);
+    bool told;
+} sections[] = {
+    {put_totals, put_alive, false},
+    {NULL, put_asked, false},
+    {put_help, put_help_of, false},
+    {put_about, put_answers_of, true},
+    {put_own_answers, put_dispatches_of, true},
+    {put_broken, put_broken_of, true},
+    {put_traffic, put_idle_close_of, false},
+    {put_http2, put_up_of, false},
+    {put_takes, put_takes_of, false},
+    {put_weight, put_weight_of, false},
+    {put_probes, put_probes_of, false},
+    {put_probe_duration, put_probe_duration_of, false},
+    {put_logs_and_spans, NULL, false},
+};
+
+static uint32_t items_of(const struct metric_page *page, const struct section *section)
+{
+    return !section->each ? 0 : section->told ? page->told_count : page->here_count;
+}
+
+static void put_item(struct metric_page *page, const struct section *section, uint32_t item)
+{
+    if (item > 0)
+        section->each(page, (section->told ? page->told : page->here)[item - 1]);
+    else if (section->once)
+        section->once(page);
+}
+
+/* 1 when there is more, 0 or a code. */
+static int put_piece(struct metric_page *page)
+{
+    size_t end = bufq_bytes(page->out) + METRIC_PIECE_BYTES;
+
+    for (; page->section < ARRAY_SIZE(sections); page->section++, page->item = 0) {
+        const struct section *section = &sections[page->section];
+        for (uint32_t count = items_of(page, section); page->item <= count; page->item++) {
+            if (page->error)
+                return page->error;
+            if (bufq_bytes(page->out) >= end)
+                return 1;
+            put_item(page, section, page->item);
+        }
+    }
+    return page->error;
+}
+
 /* Whole states of all accounts. The number of workers is read again afterwards: whoever was added meanwhile may have
  * been sent a request. */
-static int add_up(struct page *page)
+static int add_up(struct metric_page *page)
 {
     const struct metric_sources *sources = page->sources;
 
@@ -463,14 +538,17 @@ static int add_up(struct page *page)
 }
 
 /* What removed workers counted goes to those that bear their names now. */
-static int fold(struct page *page)
+static int fold(struct metric_page *page)
 {
     page->told = calloc(page->count + 1, sizeof(*page->told)); /* not per request: once a scrape */
-    if (!page->told)
+    page->here = calloc(page->count + 1, sizeof(*page->here)); /* not per request: once a scrape */
+    if (!page->told || !page->here)
         return -ERR_NO_MEMORY;
     for (uint32_t i = 0; i < page->count; i++) {
         const struct worker *heir = atomic_load(&worker_of(page, i)->heir);
         const struct account_worker *from = &page->workers[i];
+        if (!is_gone(page, i))
+            page->here[page->here_count++] = i;
         if (!heir) {
             page->told[page->told_count++] = i;
             continue;
@@ -484,16 +562,34 @@ static int fold(struct page *page)
     return 0;
 }
 
-int metric_text_write(const struct metric_sources *sources, const struct snapshot *snapshot, struct bufq *out)
+void metric_page_drop(struct metric_page **page)
 {
-    struct page page = {.sources = sources, .snapshot = snapshot, .out = out};
-    int error = add_up(&page);
-    if (!error)
-        error = fold(&page);
+    if (!*page)
+        return;
+    free((*page)->workers); /* not per request: see add_up */
+    free((*page)->told);    /* not per request: see fold */
+    free((*page)->here);    /* not per request: see fold */
+    free(*page);            /* not per request: see metric_page_write */
+    *page = NULL;
+}
 
+int metric_page_write(const struct metric_sources *sources, const struct snapshot *snapshot, struct metric_page **page,
+                      struct bufq *out)
+{
+    int error = 0;
+
+    if (!*page) {
+        *page = calloc(1, sizeof(**page)); /* not per request: once a scrape */
+        if (!*page)
+            return -ERR_NO_MEMORY;
+        **page = (struct metric_page){.sources = sources, .snapshot = snapshot, .out = out};
+        error = add_up(*page);
+        if (!error)
+            error = fold(*page);
+    }
     if (!error)
-        put_page(&page);
-    free(page.workers); /* not per request: see add_up */
-    free(page.told);    /* not per request: see fold */
-    return error ? error : page.error;
+        error = put_piece(*page);
+    if (error != 1)
+        metric_page_drop(page);
+    return error;
 }

@@ -22,8 +22,17 @@ struct metric_sources {
     int64_t started_s;
 };
 
-/* Any thread that holds the snapshot, whose listeners are told of. 0 or -ERR_NO_MEMORY. */
-MUST_CHECK int metric_text_write(const struct metric_sources *sources, const struct snapshot *snapshot,
-                                 struct bufq *out);
+enum { METRIC_PIECE_BYTES = 64 << 10 };
+
+struct metric_page; /* under way */
+
+/* Writes a piece: METRIC_PIECE_BYTES and what one worker has to say. 1: there is more, for a later turn; 0: that was
+ * all; or -ERR_NO_MEMORY. *page is NULL before the first piece and after the last. All of a page's counts are of the
+ * moment when it was begun. Any thread that holds the snapshot, whose listeners are told of; `out` is the same each
+ * time. */
+MUST_CHECK int metric_page_write(const struct metric_sources *sources, const struct snapshot *snapshot,
+                                 struct metric_page **page, struct bufq *out);
+/* The rest is not wanted; harmless without a page. */
+void metric_page_drop(struct metric_page **page);
 
 #endif

@@ -182,12 +182,12 @@ static void on_reactor_stopped(void *context)
     io_wake(server->io);
 }
 
-static int write_metrics(void *context, struct bufq *out)
+static int write_metrics(void *context, struct metric_page **page, struct bufq *out)
 {
     const struct snapshot *snapshot = context;
     const struct server *server = snapshot->owner;
 
-    return metric_text_write(&server->metrics, snapshot, out);
+    return metric_page_write(&server->metrics, snapshot, page, out);
 }
 
 /* ---- starting ---- */
@@ -363,6 +363,7 @@ static void prepare_rules(void *context, struct snapshot *snapshot)
 {
     snapshot->owner = context;
     snapshot->rules.metrics = write_metrics;
+    snapshot->rules.metrics_drop = metric_page_drop;
     snapshot->rules.metrics_context = snapshot;
 }
 

@@ -387,6 +387,23 @@ static enum exchange_step retry(struct exchange *x)
 
 /* ---- REPLY ---- */
 
+/* What the answer is made of, over as many turns as that takes. */
+static enum exchange_step make_reply(struct exchange *x)
+{
+    int error = own_answer_prepare(x);
+
+    if (error == 1) {
+        io_timer_set(x->home->io, &x->deadline, exchange_now_ms(x) + 1);
+        return EXCHANGE_REPLY;
+    }
+    if (!error)
+        error = own_answer_send(x);
+    if (error)
+        return fail(x, error, EXCHANGE_ACCOUNT);
+    patience_set(x);
+    return EXCHANGE_REPLY;
+}
+
 static enum exchange_step reply(struct exchange *x)
 {
     if (client_gone(x))
@@ -397,12 +414,10 @@ static enum exchange_step reply(struct exchange *x)
             session_abort(&x->worker);
         x->client_events = 0;
         x->arena.max_bytes += EXCHANGE_REPLY_BYTES; /* what used the arena up is to be answered all the same */
-        int error = own_answer_send(x);
-        if (error)
-            return fail(x, error, EXCHANGE_ACCOUNT);
-        patience_set(x);
-        return EXCHANGE_REPLY;
+        return make_reply(x);
     }
+    if (x->page)
+        return x->timed_out ? make_reply(x) : EXCHANGE_REPLY;
     if (x->client_events & STREAM_SENT)
         return EXCHANGE_ACCOUNT;
     if (x->timed_out && patience_is_lost(x))
@@ -436,6 +451,8 @@ static enum exchange_step account(struct exchange *x)
         ending_note(x);
     release_worker(x);
     leave_budget(x);
+    if (x->page)
+        x->rules->metrics_drop(&x->page);
     io_timer_fini(home->io, &x->deadline);
     io_task_cancel(&x->task);
     flow_fini(&x->up);

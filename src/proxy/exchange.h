@@ -18,6 +18,8 @@ enum exchange_step {
     EXCHANGE_STEPS
 };
 
+struct metric_page; /* of whoever writes the metrics */
+
 /* What every exchange of a configuration goes by; immutable. */
 struct exchange_rules {
     struct route_table routes;
@@ -34,8 +36,10 @@ struct exchange_rules {
     uint64_t min_rate;        /* bytes a second of a client that is waited for; 0: any */
     struct str metrics_path;  /* empty: none */
     struct trace_options trace;
-    /* Writes the metrics; any reactor's thread. 0 or a code. */
-    int (*metrics)(void *context, struct bufq *out);
+    /* Writes a piece of the metrics, so much as a turn bears; any reactor's thread. *page is its own, NULL at first and
+     * at the end. 1: there is more; 0 or a code. */
+    int (*metrics)(void *context, struct metric_page **page, struct bufq *out);
+    void (*metrics_drop)(struct metric_page **page); /* the rest is not wanted */
     void *metrics_context;
 };
 

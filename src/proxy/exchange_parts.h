@@ -49,6 +49,7 @@ struct exchange {
     struct lease_wait connecting;
     struct session *leased; /* between LEASE and FORWARD */
     struct bufq own_body;
+    struct metric_page *page; /* of the metrics, while they are written into own_body piece by piece; else NULL */
     struct trace *trace;      /* NULL: tracing is off */
     struct retry_place again; /* in the budget of retries, from the first costly one to the answer's head */
     /* how it went */

@@ -15,11 +15,9 @@ static int64_t retry_after_s(const struct exchange *x)
 
 static int metrics_reply(struct exchange *x, struct reply *reply)
 {
-    int error = x->rules->metrics(x->rules->metrics_context, &x->own_body);
-
-    if (!error)
-        error = reply_text(reply, STR_NONE, STR("text/plain; version=0.0.4; charset=utf-8"),
+    int error = reply_text(reply, STR_NONE, STR("text/plain; version=0.0.4; charset=utf-8"),
                            exchange_home_date(x->home), &x->arena);
+
     if (!error)
         reply->head.length = (int64_t)bufq_bytes(&x->own_body);
     return error;
@@ -53,6 +51,13 @@ static int make_reply(struct exchange *x, struct reply *reply)
     if (head->method == METHOD_TRACE)
         return reply_trace(reply, head, date, &x->arena);
     return reply_text(reply, STR_NONE, STR("text/plain"), date, &x->arena);
+}
+
+int own_answer_prepare(struct exchange *x)
+{
+    if (x->error || x->counted)
+        return 0;
+    return x->rules->metrics(x->rules->metrics_context, &x->page, &x->own_body);
 }
 
 int own_answer_send(struct exchange *x)

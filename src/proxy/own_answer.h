@@ -8,6 +8,8 @@
 
 struct exchange;
 
+/* What takes long is made before, piece by piece: 1 when another turn is needed for the next, 0 or a code. */
+MUST_CHECK int own_answer_prepare(struct exchange *x);
 /* Makes it by x->error and by what was asked, and sends it whole. 0 or a code. */
 MUST_CHECK int own_answer_send(struct exchange *x);
 

@@ -51,16 +51,17 @@ static void must(int error, const char *what)
         check_fail("world", TRACE_NOBODY, TRACE_NOBODY, "%s: %s", what, err_reason(error));
 }
 
-static int write_metrics(void *context, struct bufq *out)
+static int write_metrics(void *context, struct metric_page **page, struct bufq *out)
 {
     const struct snapshot *snapshot = context;
     const struct world *world = snapshot->owner;
-    return metric_text_write(&world->metrics, snapshot, out);
+    return metric_page_write(&world->metrics, snapshot, page, out);
 }
 
 static void prepare_rules(struct world *world, struct snapshot *snapshot)
 {
     snapshot->rules.metrics = write_metrics;
+    snapshot->rules.metrics_drop = metric_page_drop;
     snapshot->rules.metrics_context = snapshot;
     snapshot->owner = world;
 }

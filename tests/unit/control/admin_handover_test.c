@@ -74,8 +74,9 @@ static void end(struct world *w)
 static char *page_of(struct world *w)
 {
     struct bufq out;
+    struct metric_page *page = NULL;
     bufq_init(&out, &w->buffers);
-    assert_int_equal(metric_text_write(&w->sources, w->snapshot, &out), 0);
+    assert_int_equal(metric_page_write(&w->sources, w->snapshot, &page, &out), 0);
     size_t n = bufq_bytes(&out), at = 0;
     char *text = calloc(1, n + 1);
     assert_non_null(text);

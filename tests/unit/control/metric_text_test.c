@@ -71,22 +71,30 @@ static void teardown(struct fixture *f)
     config_destroy(&f->config);
 }
 
-/* The page, as a C string in f->text. */
-static void write_page(struct fixture *f)
+/* As a C string in f->text. */
+static void take_text(struct fixture *f, struct bufq *out)
 {
-    struct bufq out;
-    bufq_init(&out, &f->buffers);
-    assert_int_equal(metric_text_write(&f->sources, f->snapshot, &out), 0);
     free(f->text);
-    size_t n = bufq_bytes(&out), at = 0;
+    size_t n = bufq_bytes(out), at = 0;
     f->text = calloc(1, n + 1);
     assert_non_null(f->text);
     while (at < n) {
-        struct str front = bufq_front(&out);
+        struct str front = bufq_front(out);
         memcpy(f->text + at, front.p, front.n);
         at += front.n;
-        bufq_consume(&out, front.n);
+        bufq_consume(out, front.n);
     }
+}
+
+/* A page of one piece. */
+static void write_page(struct fixture *f)
+{
+    struct metric_page *page = NULL;
+    struct bufq out;
+    bufq_init(&out, &f->buffers);
+    assert_int_equal(metric_page_write(&f->sources, f->snapshot, &page, &out), 0);
+    assert_null(page);
+    take_text(f, &out);
 }
 
 static void answer_one(struct fixture *f, int reactor, uint32_t worker)
@@ -278,10 +286,11 @@ static void metrics_survive_no_memory(void **state)
     struct fixture f;
     setup(&f, three);
     for (unsigned n = 1; failed; n++) {
+        struct metric_page *page = NULL;
         struct bufq out;
         bufq_init(&out, &f.buffers);
         alloc_fail_at(n);
-        int error = metric_text_write(&f.sources, f.snapshot, &out);
+        int error = metric_page_write(&f.sources, f.snapshot, &page, &out);
         failed = alloc_fail_stop();
         assert_int_equal(error, failed ? -ERR_NO_MEMORY : 0);
         bufq_clear(&out);
@@ -289,12 +298,76 @@ static void metrics_survive_no_memory(void **state)
     teardown(&f);
 }
 
+/* ---- of many workers: piece by piece ---- */
+
+enum { MANY = 2000, FIRST_PORT = 20000, LINES_MAX = 1024 };
+
+static void setup_many(struct fixture *f)
+{
+    static char config[MANY * 8 + 100];
+    size_t n = (size_t)snprintf(config, sizeof(config), "pools: {web: {workers: [");
+    for (int i = 0; i < MANY; i++)
+        n += (size_t)snprintf(config + n, sizeof(config) - n, "%d, ", FIRST_PORT + i);
+    (void)snprintf(config + n, sizeof(config) - n, "%d]}}\n", FIRST_PORT + MANY);
+    setup(f, config);
+}
+
+/* No piece is longer than it may be, and what happens between two of them is not in the page. */
+static void metrics_of_many_workers_come_in_pieces(void **state)
+{
+    struct metric_page *page = NULL;
+    struct bufq out;
+    struct fixture f;
+    int more, pieces = 0;
+    setup_many(&f);
+    bufq_init(&out, &f.buffers);
+    for (uint32_t i = 0; i <= MANY; i++)
+        answer_one(&f, (int)i % REACTORS, i);
+    do {
+        size_t before = bufq_bytes(&out);
+        more = metric_page_write(&f.sources, f.snapshot, &page, &out);
+        assert_true(bufq_bytes(&out) - before < METRIC_PIECE_BYTES + 16 * LINES_MAX);
+        answer_one(&f, 0, MANY);
+        pieces++;
+    } while (more == 1);
+    assert_int_equal(more, 0);
+    assert_null(page);
+    assert_true(pieces > 10);
+    take_text(&f, &out);
+    assert_true(holds_line(&f, "requests_total 2001"));
+    assert_true(holds_line(&f, "worker_22000_requests 1"));
+    assert_true(holds_line(&f, "ballast_worker_dispatches_total{pool=\"web\",worker=\"22000\"} 1"));
+    assert_true(holds_line(&f, "ballast_requests_total{pool=\"web\",worker=\"22000\",code_class=\"2xx\"} 1"));
+    teardown(&f);
+}
+
+static void metrics_may_be_dropped_between_pieces(void **state)
+{
+    struct metric_page *page = NULL;
+    struct bufq out;
+    struct fixture f;
+    setup_many(&f);
+    bufq_init(&out, &f.buffers);
+    assert_int_equal(metric_page_write(&f.sources, f.snapshot, &page, &out), 1);
+    assert_int_equal(metric_page_write(&f.sources, f.snapshot, &page, &out), 1);
+    metric_page_drop(&page);
+    assert_null(page);
+    metric_page_drop(&page);
+    bufq_clear(&out);
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(metrics_begin_as_asked),  cmocka_unit_test(metrics_count_everything),
-        cmocka_unit_test(metrics_are_described),   cmocka_unit_test(metrics_quote_names),
-        cmocka_unit_test(metrics_please_promtool), cmocka_unit_test(metrics_survive_no_memory),
+        cmocka_unit_test(metrics_begin_as_asked),
+        cmocka_unit_test(metrics_count_everything),
+        cmocka_unit_test(metrics_are_described),
+        cmocka_unit_test(metrics_quote_names),
+        cmocka_unit_test(metrics_please_promtool),
+        cmocka_unit_test(metrics_survive_no_memory),
+        cmocka_unit_test(metrics_of_many_workers_come_in_pieces),
+        cmocka_unit_test(metrics_may_be_dropped_between_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -378,9 +378,58 @@ static void exchange_passes_early_answers(void **state)
 
 /* ---- answers of Ballast ---- */
 
-static int refuse_metrics(void *context, struct bufq *out)
+static int refuse_metrics(void *context, struct metric_page **page, struct bufq *out)
 {
     return -ERR_NO_MEMORY;
+}
+
+static struct {
+    unsigned written, dropped;
+} pieces;
+
+static int write_three_pieces(void *context, struct metric_page **page, struct bufq *out)
+{
+    bool more = ++pieces.written < 3;
+
+    *page = more ? (struct metric_page *)&pieces : NULL;
+    int error = bufq_append(out, "piece\n", 6);
+    return error ? error : more;
+}
+
+static void drop_pieces(struct metric_page **page)
+{
+    pieces.dropped++;
+    *page = NULL;
+}
+
+/* A piece a millisecond, whatever else happens; others are served meanwhile, and who leaves gets no more of them. */
+static void exchange_writes_metrics_over_turns(void **state)
+{
+    struct world w;
+    world_init(&w, 1);
+    world_start(&w);
+    w.rules.metrics = write_three_pieces;
+    w.rules.metrics_drop = drop_pieces;
+    pieces.written = pieces.dropped = 0;
+    struct io_sim_peer *client = world_client(&w);
+    world_send(client, "GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n");
+    while (pieces.written == 0)
+        world_run(&w, 0);
+    assert_int_equal(pieces.written, 1);
+    assert_string_equal(world_received(client), "");
+    assert_begins(world_ask(&w, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"), "HTTP/1.1 200 ");
+    assert_int_equal(pieces.written, 3);
+    assert_holds(world_received(client), "Content-Length: 18\r\n\r\npiece\npiece\npiece\n");
+    assert_int_equal(pieces.dropped, 0);
+    pieces.written = 0;
+    world_send(client, "GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n");
+    while (pieces.written == 0)
+        world_run(&w, 0);
+    io_sim_peer_close(&client, true);
+    world_run(&w, 10);
+    assert_int_equal(pieces.dropped, 1);
+    assert_true(pieces.written < 3);
+    world_stop(&w);
 }
 
 static void exchange_answers_metrics(void **state)
@@ -516,6 +565,7 @@ int main(void)
         cmocka_unit_test(exchange_waits_for_continue),
         cmocka_unit_test(exchange_passes_early_answers),
         cmocka_unit_test(exchange_answers_metrics),
+        cmocka_unit_test(exchange_writes_metrics_over_turns),
         cmocka_unit_test(exchange_honours_max_forwards),
         cmocka_unit_test(exchange_finds_no_way),
         cmocka_unit_test(exchange_answers_and_goes_on),

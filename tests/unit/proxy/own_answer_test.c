@@ -67,6 +67,7 @@ static void own_answer_gives_the_metrics(void **state)
         struct still_life s;
         ask(&s, head ? METHOD_HEAD : METHOD_GET);
         s.x->counted = false;
+        assert_int_equal(own_answer_prepare(s.x), 0);
         assert_int_equal(own_answer_send(s.x), 0);
         assert_int_equal(s.sent_head.length, 17);
         assert_int_equal(bufq_bytes(&s.sent), head ? 0 : 17);

@@ -38,7 +38,7 @@ static void on_deadline(struct timer *timer)
     CONTAINER_OF(timer, struct exchange, deadline)->timed_out = true;
 }
 
-static int write_metrics(void *context, struct bufq *out)
+static int write_metrics(void *context, struct metric_page **page, struct bufq *out)
 {
     return bufq_append(out, "requests_total 0\n", 17);
 }

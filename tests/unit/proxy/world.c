@@ -3,7 +3,7 @@
 
 static char received[1 << 20];
 
-static int write_metrics(void *context, struct bufq *out)
+static int write_metrics(void *context, struct metric_page **page, struct bufq *out)
 {
     return bufq_append(out, "requests_total 0\n", 17);
 }
