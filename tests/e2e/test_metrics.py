@@ -204,3 +204,12 @@ def test_rules_and_dashboards_ask_for_series_that_exist(path):
         asked = "\n".join(re.findall(r'"expr": *"((?:[^"\\]|\\.)*)"', text)) or text
     names = set(re.findall(r"\b(?:ballast|requests)_[a-z0-9_]+", asked))
     assert names and {re.sub(r"_(bucket|sum|count)$", "", name) for name in names} <= series_that_exist()
+
+
+def test_alerts_rise_when_they_should(tmp_path):
+    """promtool plays numbers to the rules: what must raise each, beside what must not."""
+    for path in ("packaging/prometheus/ballast.rules.yaml", "tests/e2e/real/alerts.yaml"):
+        shutil.copy(ROOT / path, tmp_path)
+    done = subprocess.run(["promtool", "test", "rules", "alerts.yaml"], cwd=tmp_path, capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
