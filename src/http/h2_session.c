@@ -318,8 +318,8 @@ static int fill_out(struct h2_session *h2)
     return 0;
 }
 
-/* The library has said goodbye by itself: one of the sides had, and its last stream is closed, or the peer broke a rule.
- * Closed streams are as good as they ever were: their last bytes may wait in conn->out. */
+/* The library has said goodbye by itself: one of the sides had, and its last stream is closed, or the peer broke a
+ * rule. Closed streams are as good as they ever were: their last bytes may wait in conn->out. */
 static void note_silent(struct h2_session *h2)
 {
     bool broken = !h2->dead && !h2->peer_left && !h2->drained;

@@ -85,6 +85,7 @@ struct h2_session {
     struct h2_block block;
     int32_t block_of;  /* the stream whose block it is; 0: none */
     uint64_t queued;   /* bytes that went to conn->out so far */
+    uint64_t framed;   /* of these, body */
     struct str taking; /* what the library is reading just now */
     const uint32_t *floods_most;
     struct h2_bucket floods[H2_FLOODS];

@@ -262,6 +262,7 @@ int h2_library_send_data(nghttp2_session *library, nghttp2_frame *frame, const u
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     h2->queued += FRAME_HEAD_BYTES + n;
     h2s->framed += n;
+    h2->framed += n;
     if (h2s->wants_room && bufq_bytes(&h2s->out) <= SESSION_OUT_LOW) {
         h2s->wants_room = false;
         h2s->stream->notify(h2s->stream, STREAM_ROOM);
@@ -323,16 +324,19 @@ size_t h2_stream_room(struct stream *stream)
     return 0;
 }
 
-/* Held up by the peer's credit: what went out under it. Else by the connection, like all its neighbours. */
+/* Held up by the peer's credit: what went out under it, of the stream or, where that is what lacks, of all that share
+ * the connection. Else by the connection, like all its neighbours. */
 uint64_t h2_stream_taken(struct stream *stream, bool settled)
 {
     struct h2_stream *h2s = h2_stream_of(stream);
     nghttp2_session *library = h2s->h2->library;
-    bool no_credit = !is_gone(h2s) && bufq_bytes(&h2s->out) > 0 &&
-                     (nghttp2_session_get_stream_remote_window_size(library, h2s->id) <= 0 ||
-                      nghttp2_session_get_remote_window_size(library) <= 0);
+    bool waits = !is_gone(h2s) && bufq_bytes(&h2s->out) > 0;
 
-    return no_credit || settled ? h2s->framed : conn_taken(&h2s->h2->session.conn, settled);
+    if (settled || (waits && nghttp2_session_get_stream_remote_window_size(library, h2s->id) <= 0))
+        return h2s->framed;
+    if (waits && nghttp2_session_get_remote_window_size(library) <= 0)
+        return h2s->h2->framed;
+    return conn_taken(&h2s->h2->session.conn, false);
 }
 
 void h2_stream_consumed(struct stream *stream)

@@ -513,6 +513,38 @@ static void test_drain(void **state)
     assert_ended();
 }
 
+/* The library serves one after the other what is equally urgent: who waits behind a long answer to a client that reads
+ * slowly is not held up by a silent one. */
+static void test_windows_out_of_neighbours(void **state)
+{
+    static char body[100001];
+    struct msg msg = {.status = 200, .length = sizeof(body) - 1, .body = MSG_BODY_LENGTH};
+    memset(body, 'x', sizeof(body) - 1);
+    open_h2();
+    echo.by_hand = true;
+    request(1, GET_H2);
+    h2_wire_number(&wire, H2_WINDOW, 1, 1000000);
+    flush();
+    struct echo_request *first = echo.current;
+    assert_int_equal(answer(&msg, body), 0);
+    request(3, GET_H2);
+    flush();
+    msg.length = 2;
+    assert_int_equal(answer(&msg, "ab"), 0);
+    uint64_t before = session_taken(&echo.current->stream, false);
+    h2_wire_number(&wire, H2_WINDOW, 0, 10000);
+    flush();
+    assert_int_equal(body_bytes(1), 75535);
+    assert_int_equal(body_bytes(3), 0);
+    assert_int_equal(session_taken(&echo.current->stream, false), before + 10000);
+    assert_int_equal(session_taken(&echo.current->stream, true), 0);
+    h2_wire_number(&wire, H2_WINDOW, 0, 100000);
+    flush();
+    assert_int_equal(body_bytes(3), 2);
+    echo_finish(echo.current);
+    echo_finish(first);
+}
+
 /* Told to stop, and the last answer waits in a full socket: it is sent to its end, and counts as sent. */
 static void test_drain_under_a_last_answer(void **state)
 {
@@ -669,6 +701,7 @@ int main(void)
         TEST(test_client_goes),
         TEST(test_abort_is_a_reset),
         TEST(test_drain),
+        TEST(test_windows_out_of_neighbours),
         TEST(test_drain_under_a_last_answer),
         TEST(test_idle),
         TEST(test_head_that_never_ends),
