@@ -427,6 +427,16 @@ static void put_spans(struct metric_page *page)
     put(page, "%s{result=\"dropped\"} %llu\n", name, (ull)(sources->spans ? span_queue_dropped(sources->spans) : 0));
 }
 
+static void put_reloads(struct metric_page *page)
+{
+    static const char *const results[RELOADS_RESULTS] = {"applied", "failed", "refused", "rolled_back"};
+
+    put_head(page, METRIC_RELOADS);
+    for (int i = 0; i < RELOADS_RESULTS; i++)
+        put(page, "%s{result=\"%s\"} %llu\n", metrics[METRIC_RELOADS].name, results[i],
+            (ull)atomic_load_explicit(&page->sources->reloads[i], memory_order_relaxed));
+}
+
 static void put_traffic(struct metric_page *page)
 {
     const struct account_totals *totals = &page->totals;
@@ -456,10 +466,11 @@ static void put_http2(struct metric_page *page)
     put_head(page, METRIC_WORKER_UP);
 }
 
-static void put_logs_and_spans(struct metric_page *page)
+static void put_own_affairs(struct metric_page *page)
 {
     put_dropped(page);
     put_spans(page);
+    put_reloads(page);
 }
 
 /* ---- piece by piece ---- */
@@ -482,7 +493,7 @@ static const struct section {
     {put_weight, put_weight_of, false},
     {put_probes, put_probes_of, false},
     {put_probe_duration, put_probe_duration_of, false},
-    {put_logs_and_spans, NULL, false},
+    {put_own_affairs, NULL, false},
 };
 
 static uint32_t items_of(const struct metric_page *page, const struct section *section)

@@ -9,6 +9,9 @@
 #include "control/snapshot.h"
 #include "control/span_export.h"
 
+/* What became of reloads, as the API says it. */
+enum metric_reload { RELOADS_APPLIED, RELOADS_FAILED, RELOADS_REFUSED, RELOADS_ROLLED_BACK, RELOADS_RESULTS };
+
 /* Where the numbers come from; everything outlives the page's readers. */
 struct metric_sources {
     const struct roster *roster;
@@ -20,6 +23,7 @@ struct metric_sources {
     const struct span_queue *spans; /* NULL, as the next: none are exported */
     const struct span_export *export;
     int64_t started_s;
+    _Atomic uint64_t reloads[RELOADS_RESULTS]; /* the control thread counts */
 };
 
 enum { METRIC_PIECE_BYTES = 64 << 10 };

@@ -92,6 +92,13 @@ static void say(struct reload *reload, const char *state, const char *sentence)
     (void)snprintf(reload->entry->sentence, sizeof(reload->entry->sentence), "%s", sentence);
 }
 
+/* A plan is none. */
+static void note_result(const struct reload *reload, enum metric_reload result)
+{
+    if (reload->purpose != LINK_TO_PLAN)
+        atomic_fetch_add_explicit(&reload->options.sources->reloads[result], 1, memory_order_relaxed);
+}
+
 static int tell_keeper(const struct reload *reload, enum link_kind kind, const char *text)
 {
     struct link_message message = {.kind = kind, .purpose = reload->purpose};
@@ -135,6 +142,7 @@ static void forget(struct reload *reload)
 static void refuse(struct reload *reload, const char *sentence)
 {
     say(reload, "refused", sentence);
+    note_result(reload, RELOADS_REFUSED);
     log_error("the configuration is not put into use: the one before goes on", LOG_Z("why", sentence),
               LOG_N("reload", reload->entry->number));
     close_fds(reload);
@@ -431,6 +439,7 @@ static void finish(struct reload *reload)
         say(reload, "applied", text);
     else
         reload->entry->state = "rolled_back";
+    note_result(reload, back ? RELOADS_ROLLED_BACK : RELOADS_APPLIED);
     log_info(back ? "configuration is the one before again" : "configuration is reloaded", LOG_Z("changes", text),
              LOG_Z("cause", reload->entry->cause), LOG_N("reload", reload->entry->number));
     forget(reload);
@@ -501,6 +510,7 @@ static void on_failed(struct reload *reload, const struct link_message *message)
 {
     take_up(reload, message);
     say(reload, "failed", message->text);
+    note_result(reload, RELOADS_FAILED);
     log_error("the configuration does not load: the one in use goes on", LOG_Z("why", message->text),
               LOG_N("reload", reload->entry->number));
     forget(reload);

@@ -256,8 +256,11 @@ def test_the_watchdog_rolls_back(run, demo):
     assert entry["sentence"] in ballast.wait_log("the configuration before comes back")
     ballast.wait_alive(1)
     assert ballast.get().status == 200
-    failed = ballast.settled_metrics()["requests_failed"]
+    numbers = ballast.settled_metrics()
+    failed = numbers["requests_failed"]
     assert 20 <= failed < 60
+    assert [numbers[f'ballast_reloads_total{{result="{result}"}}'] for result in (
+        "applied", "failed", "refused", "rolled_back")] == [1, 0, 0, 1]
     # There is no second step back, and the next reload is as good as ever.
     reload(ballast, ballast.config)
     assert ballast.get().status == 200 and ballast.settled_metrics()["requests_failed"] == failed
