@@ -90,6 +90,8 @@ void check_request_whole(const struct sim_worker *worker, const struct wire_read
 void check_taken(const struct world *world, const struct plan_request *request, uint64_t bytes)
 {
     const struct sim_client *client = &world->clients[(request->id - 1000) / 100];
+    if (client->streams != NULL)
+        client = &client->streams[(request->id - 1000) % 100];
     uint64_t most = 2 * world->plan->net.buffer_bytes + 4 * 65536 + 16384 + bytes / 50;
     bool read = client->awaiting < client->plan->count && client->plan->requests[client->awaiting].id == request->id;
     if (client->peer == NULL || client->awaiting > (request->id - 1000) % 100 || bytes <= most)
@@ -118,8 +120,8 @@ static int64_t slack_ns(const struct world *world)
 static bool times_are_plain(const struct sim_client *client)
 {
     const struct plan *plan = client->world->plan;
-    return !plan_has(plan, FAMILY_TIGHT) && !plan_has(plan, FAMILY_MEMORY) && client->plan->pause_ms == 0 &&
-           client->plan->stop != STOP_READING && !client->plan->half_close;
+    return !client->plan->h2 && !plan_has(plan, FAMILY_TIGHT) && !plan_has(plan, FAMILY_MEMORY) &&
+           client->plan->pause_ms == 0 && client->plan->stop != STOP_READING && !client->plan->half_close;
 }
 
 /* Something happened limit_ms after since_ns: not before, not much later. early_ns: how much sooner the balancer may

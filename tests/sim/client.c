@@ -22,12 +22,14 @@ static void after_ms(struct sim_client *client, int64_t ms, io_sim_timer_fn fn)
     io_sim_after(client->world->net, ms * NS_PER_MS, fn, client);
 }
 
-static void finish(struct sim_client *client)
+void client_finish(struct sim_client *client)
 {
     if (client->peer != NULL)
         io_sim_peer_close(&client->peer, false);
     if (client->done)
         return;
+    for (uint32_t i = 0; client->streams != NULL && i < client->plan->count; i++)
+        client->streams[i].peer = NULL;
     client->done = true;
     client->world->clients_done++;
     trace_line((int)client->index, TRACE_NOBODY, "c%u is done", client->index);
@@ -147,7 +149,9 @@ static void note_sent(void *context)
 static void on_sent(void *context)
 {
     struct sim_client *client = context;
-    if (client->plan->half_close && client->next == client->plan->count && !client->body_waits) {
+    if (client->plan->h2)
+        client_h2_sent(client);
+    else if (client->plan->half_close && client->next == client->plan->count && !client->body_waits) {
         trace_line((int)client->index, TRACE_NOBODY, "c%u ends its sending", client->index);
         io_sim_peer_shutdown(client->peer);
     }
@@ -163,7 +167,7 @@ static void stop(struct sim_client *client)
     if (client->plan->stop != STOP_RESET && client->plan->stop != STOP_LEAVE)
         return;
     io_sim_peer_close(&client->peer, client->plan->stop == STOP_RESET);
-    finish(client);
+    client_finish(client);
 }
 
 static void on_stop(void *context)
@@ -187,7 +191,7 @@ static void answer_is_whole(struct sim_client *client)
     if (client->told_close)
         return;
     if (client->awaiting == client->plan->count && !client->plan->lingers && !client->plan->half_close)
-        finish(client);
+        client_finish(client);
     else if (client->awaiting == client->next && client->next < client->plan->count)
         after_ms(client, client->plan->think_ms, on_think_timer);
 }
@@ -216,6 +220,10 @@ static void head_is_whole(struct sim_client *client)
 
 static void read_bytes(struct sim_client *client)
 {
+    if (client->plan->h2) {
+        client_h2_read(client);
+        return;
+    }
     while (client->peer != NULL && !client->not_reading) {
         struct str got = io_sim_peer_received(client->peer);
         if (got.n == 0)
@@ -237,11 +245,9 @@ static void read_bytes(struct sim_client *client)
     }
 }
 
-/* The connection is over: what was asked and not answered is lost, what was not asked yet goes on another one. */
-static void on_end(struct sim_client *client, bool clean)
+static void lose_answers(struct sim_client *client, bool clean)
 {
     bool idle = client->awaiting == client->next;
-    trace_line((int)client->index, TRACE_NOBODY, "c%u sees the end (%s)", client->index, clean ? "orderly" : "reset");
     if (clean && client->reader.state == WIRE_OPEN) {
         check_answer_whole(client);
         client->awaiting++;
@@ -250,13 +256,23 @@ static void on_end(struct sim_client *client, bool clean)
     }
     for (; client->awaiting < client->next; client->awaiting++)
         check_answer_cut(client, clean);
+}
+
+/* The connection is over: what was asked and not answered is lost, what was not asked yet goes on another one. */
+static void on_end(struct sim_client *client, bool clean)
+{
+    trace_line((int)client->index, TRACE_NOBODY, "c%u sees the end (%s)", client->index, clean ? "orderly" : "reset");
+    if (client->plan->h2)
+        client_h2_end(client);
+    else
+        lose_answers(client, clean);
     io_sim_peer_close(&client->peer, false);
     for (uint32_t i = 0; i < client->next; i++)
         if (client->ends[i] > client->out.sent)
             client->ends[i] = UINT64_MAX; /* its rest is never sent */
     sim_bytes_drop(&client->out.bytes, client->out.bytes.n);
     if (client->next == client->plan->count || client->out.stopped) {
-        finish(client);
+        client_finish(client);
         return;
     }
     client->told_close = false;
@@ -311,7 +327,7 @@ static void refuse(struct sim_client *client)
         check_fail("one-answer", (int)client->index, TRACE_NOBODY, "c%u is refused", client->index);
     for (uint32_t i = client->next; i < client->plan->count; i++)
         client->world->logs[client->index][i].outcome = OUTCOME_NEVER_SENT;
-    finish(client);
+    client_finish(client);
 }
 
 static void on_event(struct io_sim_peer *peer, void *context)
@@ -326,7 +342,9 @@ static void on_event(struct io_sim_peer *peer, void *context)
     }
     if (state == IO_SIM_PEER_RESET && client->paused && !client->not_reading)
         io_sim_peer_pause(peer, false); /* what came before the reset can still be read */
-    if (!client->sending && state == IO_SIM_PEER_OPEN)
+    if (!client->sending && state == IO_SIM_PEER_OPEN && client->plan->h2)
+        client_h2_begin(client);
+    else if (!client->sending && state == IO_SIM_PEER_OPEN)
         send_next(client);
     if (client->peer == NULL)
         return;
@@ -367,6 +385,8 @@ void client_init(struct sim_client *client, struct world *world, uint32_t index)
         client->out.stop_at = client->plan->stop_at;
     if (!client->plan->there)
         return;
+    if (client->plan->h2)
+        client_h2_init(client);
     world->clients_there++;
     after_ms(client, client->plan->start_ms, start);
 }
@@ -375,5 +395,6 @@ void client_fini(struct sim_client *client)
 {
     if (client->peer != NULL)
         io_sim_peer_close(&client->peer, true);
+    client_h2_fini(client);
     sim_bytes_free(&client->out.bytes);
 }

@@ -74,6 +74,7 @@ struct plan_request {
     bool last_close;
     bool metrics;
     bool trailers;
+    uint32_t cancel_ms; /* HTTP/2: its stream is reset so long after it began; 0: never */
     struct plan_answer answer;
 };
 
@@ -83,8 +84,11 @@ struct plan_client {
     bool there;
     uint32_t count;
     int64_t start_ms;
-    bool pipelined;
-    uint32_t piece; /* bytes sent at once; 0: all */
+    bool h2;         /* speaks HTTP/2 */
+    bool pipelined;  /* all at once; HTTP/2: as so many streams */
+    bool polite;     /* HTTP/2: says GOAWAY and waits for the end */
+    uint32_t window; /* HTTP/2: of each stream of its own */
+    uint32_t piece;  /* bytes sent at once; 0: all */
     uint32_t gap_ms;
     uint32_t think_ms;
     uint32_t pause_ms; /* reads, pauses, reads; 0: reads always */

@@ -19,6 +19,8 @@ static const char *world_excuse(const struct plan *plan, uint32_t client)
         return "workers are away";
     if (plan_has(plan, FAMILY_MEMORY))
         return "no memory";
+    if (plan_has(plan, FAMILY_CROWD) && plan_has(plan, FAMILY_H2))
+        return "fewer connections to workers than streams";
     if (plan_has(plan, FAMILY_DRAIN))
         return "told to stop";
     for (int i = 0; i < PLAN_BREAKS; i++)
@@ -67,6 +69,8 @@ static const char *client_excuse(const struct plan *plan, const struct plan_clie
     bool last = index + 1 == client->count;
     if (client->stop != STOP_NONE)
         return "its client stops";
+    if (request->cancel_ms > 0)
+        return "its client resets it";
     if (!client->half_close || (!client->pipelined && !last))
         return NULL;
     if (plan->timeouts.half_closed_ms < 200 || plan_has(plan, FAMILY_SLOW_WORKER) || plan_has(plan, FAMILY_TIGHT) ||
@@ -96,7 +100,7 @@ static const char *own_excuse(const struct plan *plan, uint32_t client, uint32_t
 const char *plan_excuse(const struct plan *plan, uint32_t client, uint32_t request)
 {
     const struct plan_client *from = &plan->client[client];
-    for (uint32_t i = 0; from->pipelined && i < request; i++)
+    for (uint32_t i = 0; from->pipelined && !from->h2 && i < request; i++)
         if (from->requests[i].answer.early || own_excuse(plan, client, i) != NULL)
             return "behind another on its connection";
     return own_excuse(plan, client, request);
@@ -216,8 +220,9 @@ static void print_client(const struct plan *plan, uint32_t index)
     static const char *const stops[] = {"", " then resets", " then leaves", " then stalls", " then stops reading"};
     static const char *const kinds[] = {"", " hangs", " stalls", " cut", " reset", " garbage"};
     const struct plan_client *client = &plan->client[index];
-    printf("  c%u at %lld ms, %u requests%s%s%s", index, (long long)client->start_ms, client->count,
-           client->pipelined ? ", pipelined" : "", client->half_close ? ", half-closes" : "", stops[client->stop]);
+    printf("  c%u at %lld ms, %u requests%s%s%s%s", index, (long long)client->start_ms, client->count,
+           client->h2 ? ", HTTP/2" : "", client->pipelined ? ", pipelined" : "",
+           client->half_close ? ", half-closes" : "", stops[client->stop]);
     if (client->stop != STOP_NONE)
         printf(" after %u bytes %s", client->stop_at, client->stop_on_received ? "received" : "sent");
     printf("\n");

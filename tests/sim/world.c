@@ -128,6 +128,7 @@ static void start_reactors(struct world *world)
     uint32_t count = world->plan->reactors;
     options.backend = &io_sim_backend;
     options.connections = (world->plan->connections + count - 1) / count;
+    options.streams = PLAN_REQUESTS * options.connections;
     options.pipes = (uint32_t)(world->plan->seed % 4); /* none, and too few, must be as good */
     options.door_count = 1;
     options.on_stopped = on_stopped;

@@ -78,6 +78,12 @@ struct sim_client {
     bool not_reading;
     bool paused;
     bool done;
+    /* HTTP/2 (client_h2.c) */
+    struct nghttp2_session *h2;
+    struct sim_client *streams; /* one for each request: a client of it alone, to checks; received: of its body, sent */
+    int32_t stream_id;
+    bool pumping;
+    const struct sim_client *ending; /* the request whose last frame is written just now */
 };
 
 struct sim_worker {
@@ -154,6 +160,15 @@ void world_drain(struct world *world);
 /* client.c */
 void client_init(struct sim_client *client, struct world *world, uint32_t index);
 void client_fini(struct sim_client *client);
+/* It is over. */
+void client_finish(struct sim_client *client);
+/* client_h2.c: connected; all was sent; bytes came; the connection is over. */
+void client_h2_init(struct sim_client *client);
+void client_h2_begin(struct sim_client *client);
+void client_h2_sent(struct sim_client *client);
+void client_h2_read(struct sim_client *client);
+void client_h2_end(struct sim_client *client);
+void client_h2_fini(struct sim_client *client);
 /* hostile.c: the bytes of a hostile request. */
 void hostile_write(struct sim_bytes *out, const struct plan_request *request);
 /* Only its body is malformed: a worker may see its head. */
