@@ -215,6 +215,16 @@ void admin_note_stopping(struct admin *admin)
     admin->stopping = true;
 }
 
+void admin_retire(struct admin *admin)
+{
+    admin_http_retire(admin->http);
+}
+
+void admin_note_handover(struct admin *admin)
+{
+    pulse_settle(admin->pulse);
+}
+
 /* not per request: once a reload. */
 int admin_grow(struct admin *admin, uint32_t workers)
 {

@@ -17,6 +17,7 @@
 
 struct live_stream;
 struct reload;
+struct upgrade;
 
 enum { ADMIN_CHANGES = 16 }; /* of a worker's state, that are remembered */
 
@@ -42,6 +43,7 @@ struct admin_options {
     struct prober *prober;
     struct journal *journal;
     struct reload *reload;
+    struct upgrade *upgrade;
 };
 
 struct admin {
@@ -70,6 +72,10 @@ MUST_CHECK int admin_grow(struct admin *admin, uint32_t workers);
 void admin_set_config(struct admin *admin, const struct config *config);
 /* The server has been told to stop: it goes on telling, and says so. */
 void admin_note_stopping(struct admin *admin);
+/* Another server takes its place, and its clients. */
+void admin_retire(struct admin *admin);
+/* Numbers that another server has counted are there now: they are no rate. */
+void admin_note_handover(struct admin *admin);
 /* Closes everything; no reactor runs any more. */
 void admin_stop(struct admin *admin);
 bool admin_stopped(const struct admin *admin);

@@ -197,6 +197,15 @@ static json_t *pools_json(const struct snapshot *snapshot)
     return list;
 }
 
+static json_t *reloads_json(const struct metric_sources *sources)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < ARRAY_SIZE(sources->reloads); i++)
+        (void)json_array_append_new(list, json_integer((json_int_t)atomic_load(&sources->reloads[i])));
+    return list;
+}
+
 static uint64_t check_sum(const char *text, size_t n)
 {
     uint64_t sum = 14695981039346656037U; /* FNV-1a */
@@ -228,7 +237,8 @@ int handover_write(int fd, const struct metric_sources *sources)
     admin_set(json, "workers", workers_json(sources, &totals));
     admin_set(json, "pools", pools_json(sources->snapshot));
     admin_set(json, "totals", totals_json(&totals));
-    char *text = json_object_size(json) == 4 ? json_dumps(json, JSON_COMPACT) : NULL;
+    admin_set(json, "reloads", reloads_json(sources));
+    char *text = json_object_size(json) == 5 ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     if (!text)
         return -ERR_NO_MEMORY;
@@ -440,6 +450,14 @@ uint32_t handover_restore(const struct handover *handover, struct roster *roster
 }
 
 /* ---- counting ---- */
+
+void handover_count_reloads(const struct handover *handover, struct metric_sources *sources)
+{
+    const json_t *list = json_object_get(handover->json, "reloads");
+
+    for (size_t i = 0; i < ARRAY_SIZE(sources->reloads); i++)
+        atomic_store(&sources->reloads[i], number_of(json_array_get(list, i)));
+}
 
 static void end_totals(struct account_totals *totals)
 {

@@ -26,6 +26,8 @@ MUST_CHECK int handover_enter(const struct handover *handover, struct roster *ro
  * workers something was known. */
 uint32_t handover_restore(const struct handover *handover, struct roster *roster, const struct snapshot *snapshot,
                           struct prober *prober);
+/* Sets how many reloads there were. */
+void handover_count_reloads(const struct handover *handover, struct metric_sources *sources);
 /* Sets the account to what was counted; workers that are not in the roster are left out. ended: nothing is open or
  * under way there any more, and what was under way when it was told is lost. */
 void handover_count(const struct handover *handover, struct roster *roster, struct account *account, bool ended);

@@ -50,6 +50,7 @@ struct admin_http {
     struct h1_server_options server;
     struct listener listener;
     bool listening;
+    bool retiring;
     bool stopping;
     uint32_t clients;
     struct list sessions; /* session.link */
@@ -311,7 +312,7 @@ static struct admin_http *of_owner(struct session_owner *owner)
 
 static void accept_if_room(struct admin_http *http)
 {
-    if (http->listening && !http->stopping)
+    if (http->listening && !http->retiring && !http->stopping)
         listener_accept(&http->listener, http->clients < ADMIN_CLIENTS_MAX);
 }
 
@@ -417,12 +418,27 @@ int admin_http_create(const struct admin_http_options *options, struct admin_htt
     return 0;
 }
 
+void admin_http_retire(struct admin_http *http)
+{
+    if (http->retiring || http->stopping)
+        return;
+    http->retiring = true;
+    http->owner.retiring = true;
+    listener_stop(&http->listener);
+    LIST_FOREACH_SAFE (link, &http->calls) {
+        struct admin_call *call = CONTAINER_OF(link, struct admin_call, link);
+        if (call->state == CALL_STREAMING)
+            abandon(call);
+    }
+}
+
 void admin_http_stop(struct admin_http *http)
 {
     if (http->stopping)
         return;
     http->stopping = true;
-    listener_stop(&http->listener);
+    if (!http->retiring)
+        listener_stop(&http->listener);
     LIST_FOREACH_SAFE (link, &http->calls) {
         struct admin_call *call = CONTAINER_OF(link, struct admin_call, link);
         if (call->state != CALL_GONE)

@@ -24,6 +24,8 @@ struct admin_http_options {
 
 /* 0, or a code. */
 MUST_CHECK int admin_http_create(const struct admin_http_options *options, struct admin_http **ret_http);
+/* Another process goes on with the listener: no new clients, streams end, connections with their next answer. */
+void admin_http_retire(struct admin_http *http);
 /* Closes the listener and every connection; admin_http_stopped says when it is done. A call not answered yet still has
  * to be. */
 void admin_http_stop(struct admin_http *http);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "control/admin_plan.h"
+#include "control/upgrade.h"
 
 json_t *admin_reload_json(const struct reload_entry *entry)
 {
@@ -93,4 +94,34 @@ void admin_do_reload_entry(struct admin *admin, struct admin_call *call)
         admin_answer_json(call, admin_reload_json(entry));
     else
         admin_answer_error(call, 404, "no_such_reload", "There was no reload of that number, or it is long ago.");
+}
+
+static json_t *upgrade_json(const struct admin *admin)
+{
+    static const char *const states[] = {"none", "waiting", "failed", "done"};
+    struct upgrade_view view = upgrade_look(admin->options.upgrade);
+    json_t *json = json_object();
+
+    admin_set_int(json, "number", view.number);
+    admin_set_str(json, "state", str_of(states[view.state]));
+    admin_set_str(json, "sentence", str_of(view.sentence));
+    admin_set_str(json, "version", str_of(BALLAST_VERSION));
+    return json;
+}
+
+void admin_do_upgrade_state(struct admin *admin, struct admin_call *call)
+{
+    admin_answer_json(call, upgrade_json(admin));
+}
+
+void admin_do_upgrade(struct admin *admin, struct admin_call *call)
+{
+    int error = upgrade_ask(admin->options.upgrade);
+
+    if (error == -ERR_FULL)
+        admin_answer_error(call, 409, "busy", "An upgrade is under way; ask again when it is over (GET /v1/upgrade).");
+    else if (error)
+        answer_busy(call, error);
+    else
+        admin_answer_json(call, upgrade_json(admin));
 }

@@ -261,6 +261,7 @@ struct config_timeouts {
     uint32_t client_stall_ms;
     uint32_t worker_idle_ms;
     uint32_t drain_ms;
+    uint32_t retire_ms;
     uint32_t tunnel_idle_ms;
     uint32_t tunnel_drain_ms;
     uint32_t half_closed_ms;

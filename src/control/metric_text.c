@@ -279,7 +279,7 @@ static void put_connections(struct metric_page *page)
 static void put_threads(struct metric_page *page)
 {
     put_head(page, METRIC_BY_THREAD);
-    for (uint32_t i = 0; i < page->sources->account_count; i++)
+    for (uint32_t i = 0; i < page->sources->threads; i++)
         put(page, "%s{thread=\"%u\"} %llu\n", metrics[METRIC_BY_THREAD].name, i,
             (ull)__atomic_load_n(&page->sources->accounts[i]->totals.clients_open, __ATOMIC_RELAXED));
 }

@@ -17,7 +17,8 @@ struct metric_sources {
     const struct roster *roster;
     const struct snapshot *snapshot;       /* control thread only: the one in use */
     const struct account *const *accounts; /* of each reactor */
-    uint32_t account_count;
+    uint32_t account_count;                /* the first `threads` of them are of reactors */
+    uint32_t threads;
     struct prober *prober;
     const struct logs *logs;        /* NULL: none */
     const struct span_queue *spans; /* NULL, as the next: none are exported */

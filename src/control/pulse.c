@@ -166,6 +166,14 @@ void pulse_beat(struct pulse *pulse)
     keep_sample(pulse);
 }
 
+void pulse_settle(struct pulse *pulse)
+{
+    pulse_read(pulse);
+    pulse->all = (struct seen){.requests = pulse->totals.total, .failures = pulse->totals.failed};
+    for (uint32_t i = 0; i < pulse->count; i++)
+        pulse->seen[i] = (struct seen){.requests = pulse->workers[i].dispatches, .failures = pulse->workers[i].broken};
+}
+
 /* ---- readings ---- */
 
 /* Below which `share` of the answers were, in milliseconds: inside a bucket as if they were spread evenly. */

@@ -30,6 +30,8 @@ void pulse_destroy(struct pulse **pulse);
 
 /* Once every PULSE_MS: a sample. */
 void pulse_beat(struct pulse *pulse);
+/* What is counted now is no rate: another server has counted it. */
+void pulse_settle(struct pulse *pulse);
 /* Adds the counters up anew; what pulse_totals and pulse_worker_counts point to is as of the last time. */
 void pulse_read(struct pulse *pulse);
 const struct account_totals *pulse_totals(const struct pulse *pulse);

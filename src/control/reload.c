@@ -262,7 +262,9 @@ static int make_ready(struct reload *reload)
     if (error)
         return error;
     options->prepare(options->context, reload->snapshot);
-    error = prober_grow(options->prober, reload->snapshot->index_end, reload->snapshot->pool_count);
+    error = account_grow(options->inherited, reload->snapshot->index_end);
+    if (!error)
+        error = prober_grow(options->prober, reload->snapshot->index_end, reload->snapshot->pool_count);
     if (!error && *options->admin)
         error = admin_grow(*options->admin, reload->snapshot->index_end);
     for (uint32_t i = 0; i < options->reactor_count && !error; i++)
@@ -516,28 +518,23 @@ static void on_failed(struct reload *reload, const struct link_message *message)
     forget(reload);
 }
 
-static void hear(struct reload *reload)
+bool reload_hear(struct reload *reload, const struct link_message *message)
 {
-    static struct link_message message; /* large; one control thread */
-
-    while (reload->options.link >= 0 && link_receive(reload->options.link, &message) > 0) {
-        switch (message.kind) {
-        case LINK_SOCKETS:
-            if (note_sockets(reload, &message))
-                log_error("sockets cannot be kept", LOG_Z("reason", err_reason(-ERR_NO_MEMORY)));
-            break;
-        case LINK_CONFIG: on_config(reload, &message); break;
-        case LINK_FAILED: on_failed(reload, &message); break;
-        default: break;
-        }
+    switch (message->kind) {
+    case LINK_SOCKETS:
+        if (note_sockets(reload, message))
+            log_error("sockets cannot be kept", LOG_Z("reason", err_reason(-ERR_NO_MEMORY)));
+        return true;
+    case LINK_CONFIG: on_config(reload, message); return true;
+    case LINK_FAILED: on_failed(reload, message); return true;
+    default: return false;
     }
 }
 
-void reload_on_wake(struct reload *reload)
+void reload_look(struct reload *reload)
 {
     if (reload->step == RELOAD_PUBLISHED && atomic_load(&reload->applied) == reload->options.reactor_count)
         finish(reload);
-    hear(reload);
 }
 
 /* ---- asking ---- */

@@ -30,6 +30,7 @@ struct reload_options {
     struct reactor *const *reactors;
     uint32_t reactor_count;
     const struct account *const *accounts;
+    struct account *inherited;      /* what servers before have counted */
     struct metric_sources *sources; /* its snapshot moves on */
     struct sink *access_sink;
     struct admin *const *admin; /* NULL there: none */
@@ -57,8 +58,10 @@ MUST_CHECK int reload_create(const struct reload_options *options, struct reload
 void reload_destroy(struct reload **reload);
 /* For reactors that go by a snapshot: their hold on it ends. */
 void reload_rules_released(void *snapshot);
-/* The loop was woken: the keeper may have said something, or a reactor. */
-void reload_on_wake(struct reload *reload);
+/* The loop was woken: a reactor may have said something. */
+void reload_look(struct reload *reload);
+/* The keeper has said something. False: it is none of this. */
+bool reload_hear(struct reload *reload, const struct link_message *message);
 /* Asks the keeper; expected: the id of the plan that is wanted, "" for any. 0 with the number of its entry, or
  * -ERR_FULL while another one is under way, or a code: there is no keeper to ask. */
 MUST_CHECK int reload_ask(struct reload *reload, enum link_purpose purpose, const char *expected, const char *cause,

@@ -9,18 +9,21 @@
 #include "balance/probe.h"
 #include "base/clock.h"
 #include "control/admin.h"
+#include "control/admin_handover.h"
 #include "control/logs.h"
 #include "control/notify.h"
 #include "control/reload.h"
 #include "control/signal.h"
 #include "control/snapshot.h"
 #include "control/span_export.h"
+#include "control/upgrade.h"
 #include "control/watchdog.h"
 #include "io/io_epoll.h"
 
 enum {
     CONTROL_BUFFER_BYTES = 256 << 20,
-    REOPEN_LOOK_MS = 50, /* until the log is open again, or is known not to be */
+    REOPEN_LOOK_MS = 50,  /* until the log is open again, or is known not to be */
+    RETIRE_LOOK_MS = 200, /* whether the last client is served; reactors have noted how many there are by then */
 };
 
 struct server {
@@ -34,11 +37,15 @@ struct server {
     struct admin *admin;
     struct logs logs;
     struct reload *reload;
+    struct upgrade *upgrade;
     struct reactor **reactors;
-    const struct account **accounts;
+    const struct account **accounts; /* of reactors, then what servers before have counted */
+    struct account inherited;
     uint32_t created, started; /* reactors */
     struct metric_sources metrics;
     struct timer drain_timer;
+    struct timer retire_timer; /* another server has taken over */
+    int64_t retire_end_ms;
     struct timer reopen_timer;
     struct span_queue *spans; /* NULL, as the next: none are exported */
     struct span_export *export;
@@ -49,6 +56,7 @@ struct server {
     int notify; /* the service manager that wants to know; -1: none */
     struct timer notify_timer;
     _Atomic uint32_t stopped; /* reactors that have */
+    bool retiring;
     bool draining;
     bool prober_stopping;
     bool forced;
@@ -99,7 +107,8 @@ static void start_drain(struct server *server)
     if (server->draining)
         return;
     server->draining = true;
-    notify_say(server->notify, "STOPPING=1\nSTATUS=Finishing what is under way");
+    if (!server->retiring)
+        notify_say(server->notify, "STOPPING=1\nSTATUS=Finishing what is under way");
     log_info("stopping", LOG_N("active", (int64_t)active_exchanges(server)),
              LOG_N("drain_ms", server->options.config->timeouts.drain_ms));
     if (server->admin)
@@ -107,6 +116,43 @@ static void start_drain(struct server *server)
     for (uint32_t i = 0; i < server->started; i++)
         reactor_drain(server->reactors[i]);
     io_timer_set(server->io, &server->drain_timer, io_now_ms(server->io) + server->options.config->timeouts.drain_ms);
+}
+
+static uint64_t open_clients(const struct server *server)
+{
+    uint64_t open = 0;
+
+    for (uint32_t i = 0; i < server->created; i++)
+        open += __atomic_load_n(&server->accounts[i]->totals.clients_open, __ATOMIC_RELAXED);
+    return open;
+}
+
+static void on_retire_look(struct timer *timer)
+{
+    struct server *server = CONTAINER_OF(timer, struct server, retire_timer);
+    int64_t now_ms = io_now_ms(server->io);
+
+    if (now_ms >= server->retire_end_ms || open_clients(server) == 0)
+        start_drain(server);
+    else
+        io_timer_set(server->io, timer, now_ms + RETIRE_LOOK_MS);
+}
+
+static void retire(void *context)
+{
+    struct server *server = context;
+
+    if (server->draining || server->retiring)
+        return;
+    server->retiring = true;
+    server->retire_end_ms = io_now_ms(server->io) + server->options.config->timeouts.retire_ms;
+    log_info("another server takes over", LOG_N("clients", (int64_t)open_clients(server)),
+             LOG_N("retire_ms", server->options.config->timeouts.retire_ms));
+    for (uint32_t i = 0; i < server->started; i++)
+        reactor_retire(server->reactors[i]);
+    if (server->admin)
+        admin_retire(server->admin);
+    io_timer_set(server->io, &server->retire_timer, io_now_ms(server->io) + RETIRE_LOOK_MS);
 }
 
 /* The logs' writers open them; nothing waits for that, but it is said how it went. */
@@ -151,6 +197,15 @@ static void on_notify(struct timer *timer)
     io_timer_set(server->io, timer, io_now_ms(server->io) + notify_watchdog_ms());
 }
 
+static void hear(struct server *server)
+{
+    static struct link_message message; /* large; one control thread */
+
+    while (server->options.link >= 0 && link_receive(server->options.link, &message) > 0)
+        if (!reload_hear(server->reload, &message))
+            upgrade_hear(server->upgrade, &message);
+}
+
 static void on_wake(void *context)
 {
     struct server *server = context;
@@ -169,7 +224,9 @@ static void on_wake(void *context)
         io_timer_set(server->io, &server->reopen_timer, io_now_ms(server->io));
     }
     if (server->reload)
-        reload_on_wake(server->reload); /* the keeper's signals say that there is a message */
+        reload_look(server->reload);
+    if (server->upgrade)
+        hear(server); /* the keeper's signals say that there is a message */
     if ((signals & (SIGNAL_RELOAD | SIGNAL_UPGRADE)) && server->options.link < 0)
         log_warn("without its keeper (--no-keeper) the server cannot reload or upgrade: stop it and start it again");
 }
@@ -187,7 +244,7 @@ static int write_metrics(void *context, struct metric_page **page, struct bufq *
     const struct snapshot *snapshot = context;
     const struct server *server = snapshot->owner;
 
-    return metric_page_write(&server->metrics, snapshot, page, out);
+    return metric_page_write(upgrade_sources(server->upgrade), snapshot, page, out);
 }
 
 /* ---- starting ---- */
@@ -267,9 +324,10 @@ static int create_reactors(struct server *server)
     struct reactor_options options = snapshot_reactor_options(server->newest);
 
     server->reactors = calloc(count, sizeof(struct reactor *));
-    server->accounts = calloc(count, sizeof(const struct account *));
+    server->accounts = calloc(count + 1, sizeof(const struct account *));
     if (!server->reactors || !server->accounts)
         return -ERR_NO_MEMORY;
+    int error = account_init(&server->inherited, server->newest->index_end);
     options.connections = (server->options.connections + count - 1) / count;
     options.pipes = options.connections / REACTOR_CONNECTIONS_PER_PIPE;
     options.handshakes = (server->options.config->limits.tls_handshakes + count - 1) / count;
@@ -283,13 +341,12 @@ static int create_reactors(struct server *server)
     options.context = server;
     options.on_released = reload_rules_released;
     options.rules_context = server->newest;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count && !error; i++) {
         snapshot_hold(server->newest);
-        int error = create_reactor(server, &options, i);
-        if (error)
-            return error;
+        error = create_reactor(server, &options, i);
     }
-    return 0;
+    server->accounts[count] = &server->inherited;
+    return error;
 }
 
 /* Before the reactors, whose spans it is for. */
@@ -306,19 +363,24 @@ static int start_export(struct server *server)
     return span_export_create(&options, &server->export);
 }
 
-static int start_reactors(struct server *server)
+static void list_sources(struct server *server)
 {
     server->metrics = (struct metric_sources){
         .roster = &server->roster,
         .snapshot = server->newest,
         .accounts = server->accounts,
-        .account_count = server->created,
+        .account_count = server->created + 1,
+        .threads = server->created,
         .prober = server->prober,
         .logs = &server->logs,
         .spans = server->spans,
         .export = server->export,
         .started_s = clock_wall_ns() / 1000000000,
     };
+}
+
+static int start_reactors(struct server *server)
+{
     for (uint32_t i = 0; i < server->created; i++) {
         int error = reactor_start(server->reactors[i]);
         if (error)
@@ -390,6 +452,7 @@ static int start_reload(struct server *server)
         .reactors = server->reactors,
         .reactor_count = server->created,
         .accounts = server->accounts,
+        .inherited = &server->inherited,
         .sources = &server->metrics,
         .access_sink = server->logs.access,
         .admin = &server->admin,
@@ -399,6 +462,44 @@ static int start_reload(struct server *server)
     };
 
     return reload_create(&options, &server->reload);
+}
+
+static int start_upgrade(struct server *server)
+{
+    struct upgrade_options options = {
+        .io = server->io,
+        .link = server->options.link,
+        .sources = &server->metrics,
+        .roster = &server->roster,
+        .prober = server->prober,
+        .inherited = &server->inherited,
+        .number = server->options.upgrade,
+        .before = server->options.before,
+        .retire = retire,
+        .context = server,
+    };
+
+    return upgrade_create(&options, &server->upgrade);
+}
+
+/* All that may fail has been done. */
+static int take_over(struct server *server)
+{
+    int error = server->options.before ? upgrade_take_over(server->upgrade, server->options.told) : 0;
+
+    if (!error && server->admin)
+        admin_note_handover(server->admin);
+    return error;
+}
+
+/* The workers that the server before knew keep their places. */
+static int enter_known(struct server *server)
+{
+    struct handover *handover = server->options.told >= 0 ? handover_read(server->options.told) : NULL;
+    int error = handover ? handover_enter(handover, &server->roster) : 0;
+
+    handover_free(&handover);
+    return error;
 }
 
 static int start_admin(struct server *server)
@@ -413,6 +514,7 @@ static int start_admin(struct server *server)
         .prober = server->prober,
         .journal = server->journal,
         .reload = server->reload,
+        .upgrade = server->upgrade,
     };
 
     return server->options.admin_fd < 0 ? 0 : admin_create(&options, &server->admin);
@@ -428,13 +530,16 @@ static int start_journal(struct server *server)
     return error;
 }
 
-static int start(struct server *server)
+/* Nothing of traffic runs yet. */
+static int make(struct server *server)
 {
     struct snapshot *first;
     int error = start_journal(server);
 
     if (!error)
         error = roster_init(&server->roster);
+    if (!error)
+        error = enter_known(server);
     if (!error)
         error = snapshot_create(server->options.config, &server->roster, NULL, &first);
     if (!error) {
@@ -457,14 +562,27 @@ static int start(struct server *server)
         error = start_export(server);
     if (!error)
         error = create_reactors(server);
+    return error;
+}
+
+static int start(struct server *server)
+{
+    int error = make(server);
+
+    if (!error) {
+        list_sources(server);
+        error = start_reload(server);
+    }
+    if (!error)
+        error = start_upgrade(server);
+    if (!error)
+        error = start_admin(server);
+    if (!error)
+        error = take_over(server);
     if (!error)
         error = start_reactors(server);
     if (!error)
         error = start_watchdog(server);
-    if (!error)
-        error = start_reload(server);
-    if (!error)
-        error = start_admin(server);
     if (error)
         log_error("the server cannot start", LOG_Z("reason", err_reason(error)), LOG_Z("because", err_sentence(error)));
     return error;
@@ -522,6 +640,8 @@ static void clean_up(struct server *server)
         span_queue_destroy(&server->spans);
     team_destroy(&server->team);
     reload_destroy(&server->reload);
+    upgrade_destroy(&server->upgrade);
+    account_fini(&server->inherited);
     free(server->reactors);
     free(server->accounts);
     prober_destroy(&server->prober);
@@ -530,6 +650,7 @@ static void clean_up(struct server *server)
     io_timer_fini(server->io, &server->reopen_timer);
     io_timer_fini(server->io, &server->notify_timer);
     io_timer_fini(server->io, &server->drain_timer);
+    io_timer_fini(server->io, &server->retire_timer);
     signal_install(NULL, server->options.role);
     io_destroy(&server->io);
     buf_pool_fini(&server->buffers);
@@ -548,6 +669,7 @@ enum server_exit server_run(const struct server_options *options)
     struct server server = {.options = *options, .notify = -1};
 
     timer_init(&server.drain_timer, on_drain_timeout);
+    timer_init(&server.retire_timer, on_retire_look);
     timer_init(&server.reopen_timer, on_reopen_look);
     timer_init(&server.watchdog_timer, on_watchdog_look);
     timer_init(&server.notify_timer, on_notify);
@@ -560,6 +682,7 @@ enum server_exit server_run(const struct server_options *options)
     prober_start(server.prober);
     while (!finished(&server))
         io_turn(server.io, -1);
+    upgrade_finish(server.upgrade);
     if (server.forced) {
         logs_finish(&server.logs); /* reactors still run: only what they handed over is written */
         return SERVER_EXIT_FORCED;

@@ -24,6 +24,10 @@ struct server_options {
     int link;                        /* to the keeper; -1: there is none */
     const struct config_slot *slots; /* where the keeper puts configurations */
     int admin_fd;                    /* the administration API's socket, as these; -1: none */
+    /* In an upgrade. NULL: no server is replaced; else its version. */
+    const char *before;
+    int told;         /* the file of memory where the one before has told what it knows; -1: none */
+    uint32_t upgrade; /* how many there were, this one included */
     /* Sockets and logs are open, and no reactor runs yet: the process gives up what it needs no more. 0, or a code and
      * the server does not start; what went wrong was logged. NULL: nothing to give up. */
     int (*confine)(void *context);

@@ -214,7 +214,7 @@ static int balance(struct demo *demo, const struct options *options)
         flags.admin_token = demo->token;
         flags.admin_write = "true";
     }
-    if (keeper_prepare(NULL, &flags, &keeper))
+    if (keeper_prepare(NULL, &flags, NULL, &keeper))
         return SERVER_EXIT_NOT_STARTED;
     say_what_to_try(demo);
     int code = keeper_run(&keeper);

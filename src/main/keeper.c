@@ -22,6 +22,7 @@
 #include "control/signal.h"
 #include "main/admin_socket.h"
 #include "main/keeper_reload.h"
+#include "main/keeper_upgrade.h"
 #include "main/processors.h"
 #include "proxy/reactor.h"
 
@@ -114,17 +115,27 @@ static int create_slots(struct keeper *keeper)
     return error;
 }
 
+static int open_admin(struct keeper *keeper)
+{
+    const struct config_address *address = &config_of(keeper)->admin.address;
+    const struct succession *inherited = &keeper->upgrade.inherited;
+
+    if (inherited->admin_fd < 0 || !sock_addr_equal(&inherited->admin_addr.storage, &address->addr.storage))
+        return admin_socket_open(address, &keeper->admin_fd);
+    keeper->admin_fd = inherited->admin_fd;
+    return 0;
+}
+
 static int open_sockets(struct keeper *keeper)
 {
     const struct config *config = config_of(keeper);
     char why[KEEPER_WHY_MAX];
-    int error = keeper_sockets_open(config, keeper->reactors, NULL, &keeper->sockets, why);
+    int error =
+        keeper_sockets_open(config, keeper->reactors, &keeper->upgrade.inherited.sockets, &keeper->sockets, why);
 
     if (error)
         fprintf(stderr, "ballast: %s.\n", why);
-    if (!error && config_has_admin(config))
-        error = admin_socket_open(&config->admin.address, &keeper->admin_fd);
-    return error;
+    return error || !config_has_admin(config) ? error : open_admin(keeper);
 }
 
 static int find_user(struct keeper *keeper)
@@ -151,14 +162,25 @@ static int prepare(struct keeper *keeper)
     error = find_user(keeper);
     if (!error)
         error = choose_connections(config, keeper->reactors, &keeper->connections);
-    return error ? error : open_sockets(keeper);
+    succession_give_keys(&keeper->upgrade.inherited, config_of(keeper));
+    if (!error && !keeper->rehearses)
+        error = open_sockets(keeper);
+    keeper->loaded = error == 0;
+    return error;
 }
 
-int keeper_prepare(const char *path, const struct config_flags *flags, struct keeper *ret_keeper)
+int keeper_prepare(const char *path, const struct config_flags *flags, char *const *arguments,
+                   struct keeper *ret_keeper)
 {
-    *ret_keeper = (struct keeper){.path = path, .flags = flags, .admin_fd = -1, .link = -1};
-    int error = prepare(ret_keeper);
+    *ret_keeper = (struct keeper){.path = path, .flags = flags, .arguments = arguments, .admin_fd = -1, .link = -1};
+    int error = keeper_upgrade_inherit(ret_keeper);
 
+    if (!error)
+        error = prepare(ret_keeper);
+    if (error && !ret_keeper->rehearses && ret_keeper->upgrade.foreign) {
+        log_error("the new program cannot take over: the server before goes on", LOG_Z("reason", err_reason(error)));
+        return 0;
+    }
     if (error)
         keeper_release(ret_keeper);
     return error;
@@ -167,6 +189,7 @@ int keeper_prepare(const char *path, const struct config_flags *flags, struct ke
 void keeper_release(struct keeper *keeper)
 {
     keeper_sockets_close(&keeper->sockets, NULL);
+    keeper_upgrade_release(keeper);
     for (uint32_t i = 0; i < CONFIG_SLOTS; i++)
         config_slot_destroy(&keeper->slots[i]);
 }
@@ -176,12 +199,12 @@ static int confine(void *context)
     return priv_finish(context);
 }
 
-static int run_server(struct keeper *keeper, enum signal_role role, int link, _Atomic bool *ready)
+static int run_server(struct keeper *keeper, enum signal_role role, int link, bool takes_over)
 {
     struct server_options options = {
         .config = config_of(keeper),
         .role = role,
-        .ready = ready,
+        .ready = keeper->ever_ready,
         .connections = keeper->connections,
         .reactors = keeper->reactors,
         .listen_fds = keeper->sockets.fds,
@@ -190,6 +213,9 @@ static int run_server(struct keeper *keeper, enum signal_role role, int link, _A
         .link = link,
         .slots = keeper->slots,
         .admin_fd = keeper->admin_fd,
+        .before = takes_over ? keeper->upgrade.before : NULL,
+        .told = takes_over ? keeper->upgrade.told : -1,
+        .upgrade = keeper->upgrade.number,
         .confine = confine,
         .confine_context = &keeper->priv,
     };
@@ -205,7 +231,8 @@ int keeper_run_alone(struct keeper *keeper)
 {
     _Atomic bool ready = false;
 
-    return run_server(keeper, SIGNAL_ALONE, -1, &ready);
+    keeper->ever_ready = &ready;
+    return run_server(keeper, SIGNAL_ALONE, -1, false);
 }
 
 static int only_read(struct keeper *keeper)
@@ -220,25 +247,54 @@ static int only_read(struct keeper *keeper)
 /* The child ends with its keeper: a killed keeper must not leave a server behind that nobody can stop. It has a process
  * group of its own, so that a terminal's interrupt reaches it once, through the keeper. Signals are blocked on entry.
  */
-_Noreturn static void be_the_server(struct keeper *keeper, pid_t parent, int link, const sigset_t *open,
-                                    _Atomic bool *ready)
+_Noreturn static void be_the_server(struct keeper *keeper, pid_t parent, int link, bool takes_over)
 {
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     setpgid(0, 0);
     if (getppid() != parent || only_read(keeper))
         _exit(SERVER_EXIT_NOT_STARTED);
     keeper_sockets_disown(&keeper->sockets);
+    keeper_upgrade_disown(keeper);
     signal(SIGCHLD, SIG_DFL);
     signal_take(); /* what came before the fork is the keeper's */
     signal_install(NULL, SIGNAL_KEPT);
-    sigprocmask(SIG_SETMASK, open, NULL);
-    int code = run_server(keeper, SIGNAL_KEPT, link, ready);
+    sigprocmask(SIG_SETMASK, keeper->open, NULL);
+    int code = run_server(keeper, SIGNAL_KEPT, link, takes_over);
     keeper_release(keeper);
     exit(code);
 }
 
+bool keeper_start(struct keeper *keeper, bool takes_over, struct keeper_server *ret_server)
+{
+    pid_t parent = getpid();
+    int ends[2] = {-1, -1};
+    pid_t process = link_create(ends) ? -1 : fork();
+
+    if (process == 0) {
+        close(ends[0]);
+        be_the_server(keeper, parent, ends[1], takes_over);
+    }
+    close(ends[1]);
+    if (process < 0) {
+        log_error("the server cannot be forked", LOG_Z("reason", strerror(errno)));
+        close(ends[0]);
+        return false;
+    }
+    *ret_server = (struct keeper_server){process, ends[0]};
+    return true;
+}
+
+void keeper_tell(const struct keeper_server *server, const struct link_message *message)
+{
+    if (server->process <= 0 || server->link < 0 || link_send(server->link, message))
+        return; /* it is dying: its end comes by a signal */
+    kill(server->process, SIGHUP);
+}
+
 static void pass_on(pid_t server, unsigned signals)
 {
+    if (server <= 0)
+        return;
     if (signals & SIGNAL_REOPEN_LOGS)
         kill(server, SIGUSR1);
     if (signals & SIGNAL_STOP_AGAIN)
@@ -247,34 +303,80 @@ static void pass_on(pid_t server, unsigned signals)
         kill(server, SIGTERM);
 }
 
-/* Signals are let in only while this waits, so that none can slip between looking and waiting. */
-static void wait_for_news(const struct keeper *keeper, const sigset_t *open)
+static void hear_from(struct keeper *keeper, int *link)
 {
-    struct pollfd link = {.fd = keeper->link, .events = POLLIN};
+    static struct link_message message;
+    int heard = 0;
 
-    (void)!ppoll(&link, 1, NULL, open);
+    while (*link >= 0 && (heard = link_receive(*link, &message)) > 0)
+        if (!keeper_reload_hear(keeper, &message))
+            keeper_upgrade_hear(keeper, &message);
+    if (heard < 0) {
+        close(*link);
+        *link = -1;
+    }
 }
 
-/* Until the server's end. True when it was told to stop. */
-static bool watch(struct keeper *keeper, const sigset_t *open, int *ret_status)
+static void hear(struct keeper *keeper)
+{
+    hear_from(keeper, &keeper->link);
+    hear_from(keeper, &keeper->upgrade.next.link);
+    hear_from(keeper, &keeper->upgrade.old.link);
+}
+
+/* Signals are let in only while this waits, so that none can slip between looking and waiting. */
+static void wait_for_news(const struct keeper *keeper)
+{
+    struct pollfd links[] = {{.fd = keeper->link, .events = POLLIN},
+                             {.fd = keeper->upgrade.next.link, .events = POLLIN},
+                             {.fd = keeper->upgrade.old.link, .events = POLLIN}};
+    int64_t ms = keeper_upgrade_wait_ms(keeper);
+    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+    (void)!ppoll(links, ARRAY_SIZE(links), ms < 0 ? NULL : &time, keeper->open);
+}
+
+static void obey(struct keeper *keeper, unsigned signals, bool stopping)
+{
+    pass_on(keeper->server, signals);
+    pass_on(keeper->upgrade.old.process, signals);
+    if (stopping) {
+        keeper_sockets_close(&keeper->sockets, NULL); /* who comes now is refused, and does not wait for nobody */
+        keeper_upgrade_stop(keeper);
+        return;
+    }
+    if (signals & SIGNAL_UPGRADE)
+        keeper_upgrade(keeper);
+    if (signals & SIGNAL_RELOAD)
+        keeper_reload(keeper, LINK_TO_APPLY);
+}
+
+static void look_after_server(struct keeper *keeper, int *ret_status)
+{
+    if (keeper->server > 0 && waitpid(keeper->server, ret_status, WNOHANG) == keeper->server)
+        keeper->server = 0;
+}
+
+/* Until the server's end, and that of one before it when all is to stop. True when it was told to stop. */
+static bool watch(struct keeper *keeper, int *ret_status)
 {
     bool stopping = false;
 
     for (;;) {
         unsigned signals = signal_take();
         stopping |= (signals & (SIGNAL_STOP | SIGNAL_STOP_AGAIN)) != 0;
-        pass_on(keeper->server, signals);
-        if (signals & SIGNAL_UPGRADE)
-            log_warn("this version cannot upgrade in place: stop it and start it again");
-        if (stopping)
-            keeper_sockets_close(&keeper->sockets, NULL); /* who comes now is refused, and does not wait for nobody */
-        else if (signals & SIGNAL_RELOAD)
-            keeper_reload(keeper, LINK_TO_APPLY);
-        if (waitpid(keeper->server, ret_status, WNOHANG) == keeper->server)
-            return stopping;
-        if (!stopping)
+        obey(keeper, signals, stopping);
+        look_after_server(keeper, ret_status);
+        if (!stopping) {
+            hear(keeper);
             keeper_reload_look(keeper);
-        wait_for_news(keeper, open);
+        }
+        keeper_upgrade_look(keeper);
+        if (!stopping && !keeper_upgrade_has_server(keeper))
+            return false;
+        if (stopping && keeper->server == 0 && keeper->upgrade.old.process == 0)
+            return true;
+        wait_for_news(keeper);
     }
 }
 
@@ -330,51 +432,42 @@ static void take_signals(sigset_t *ret_open)
 }
 
 /* One server from its fork to its end. True when that is the keeper's end too. */
-static bool keep_one(struct keeper *keeper, const sigset_t *open, _Atomic bool *ever_ready, int *ret_status)
+static bool keep_one(struct keeper *keeper, int *ret_status)
 {
-    pid_t parent = getpid();
-    int ends[2] = {-1, -1};
-    int error = link_create(ends);
-    keeper->server = error ? -1 : fork();
+    struct keeper_server server;
 
-    if (keeper->server == 0) {
-        close(ends[0]);
-        be_the_server(keeper, parent, ends[1], open, ever_ready);
+    if (keeper->server == 0) { /* else it is the program before's */
+        if (!keeper_start(keeper, false, &server))
+            return false;
+        keeper->server = server.process;
+        keeper->link = server.link;
     }
-    close(ends[1]);
-    keeper->link = ends[0];
-    if (keeper->server < 0) {
-        log_error("the server cannot be forked", LOG_Z("reason", strerror(errno)));
-        close(ends[0]);
-        keeper->link = -1;
-        return false;
-    }
-    bool stopping = watch(keeper, open, ret_status);
+    bool stopping = watch(keeper, ret_status);
     keeper_reload_forget(keeper);
     if (keeper->link >= 0)
         close(keeper->link);
     keeper->link = -1;
-    keeper->server = 0;
     bool refused = WIFEXITED(*ret_status) && WEXITSTATUS(*ret_status) == SERVER_EXIT_NOT_STARTED;
-    return stopping || (refused && !atomic_load(ever_ready));
+    return stopping || !keeper->loaded || (refused && !atomic_load(keeper->ever_ready));
 }
 
-static int keep(struct keeper *keeper, const sigset_t *open, _Atomic bool *ever_ready)
+static int keep(struct keeper *keeper)
 {
     int64_t wait_ms = 0;
 
     for (;;) {
         int64_t began_ms = clock_steady_ms();
         int status = NOT_FORKED;
-        if (keep_one(keeper, open, ever_ready, &status))
+        if (keep_one(keeper, &status))
             return exit_code_of(status);
         if (clock_steady_ms() - began_ms >= LIVED_WELL_MS)
             wait_ms = 0;
         if (status != NOT_FORKED)
             log_death(status, wait_ms);
-        unsigned signals = pause_ms(wait_ms, open);
+        unsigned signals = pause_ms(wait_ms, keeper->open);
         wait_ms = longer(wait_ms);
         keeper->again |= (signals & SIGNAL_RELOAD) != 0;
+        keeper->upgrade.again |= (signals & SIGNAL_UPGRADE) != 0;
         if (signals & SIGNAL_STOP)
             return SERVER_EXIT_STOPPED;
     }
@@ -383,15 +476,22 @@ static int keep(struct keeper *keeper, const sigset_t *open, _Atomic bool *ever_
 int keeper_run(struct keeper *keeper)
 {
     sigset_t open;
-    /* Shared with the servers: whether one was ever ready. One that never was is not tried again. */
     _Atomic bool *ever_ready =
         mmap(NULL, sizeof(*ever_ready), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
+    /* One that never was ready is not tried again. */
     if (ever_ready == MAP_FAILED)
         return SERVER_EXIT_NOT_STARTED;
-    logs_keep(config_of(keeper));
+    atomic_store(ever_ready, keeper->upgrade.foreign);
+    keeper->ever_ready = ever_ready;
+    keeper->open = &open;
+    if (keeper->loaded)
+        logs_keep(config_of(keeper));
     take_signals(&open);
-    int code = keep(keeper, &open, ever_ready);
+    if (keeper->upgrade.foreign)
+        sigemptyset(&open); /* they were blocked before this program began */
+    keeper_upgrade_begin(keeper);
+    int code = keep(keeper);
     keeper_reload_stop(keeper);
     sigprocmask(SIG_SETMASK, &open, NULL);
     munmap(ever_ready, sizeof(*ever_ready));

@@ -11,18 +11,11 @@
 
 #include "control/config_tls.h"
 #include "control/signal.h"
+#include "main/keeper_upgrade.h"
 
-static void tell(struct keeper *keeper, const struct link_message *message)
+static void tell(const struct keeper *keeper, const struct link_message *message)
 {
-    if (keeper->link < 0 || link_send(keeper->link, message))
-        return; /* it is dying: its end comes by a signal */
-}
-
-/* Its loop looks for messages when it is signalled. */
-static void nudge(const struct keeper *keeper)
-{
-    if (keeper->server > 0)
-        kill(keeper->server, SIGHUP);
+    keeper_tell(&(struct keeper_server){keeper->server, keeper->link}, message);
 }
 
 static void fail(struct keeper *keeper, const char *why)
@@ -32,7 +25,6 @@ static void fail(struct keeper *keeper, const char *why)
     message = (struct link_message){.kind = LINK_FAILED, .purpose = keeper->purpose};
     (void)snprintf(message.text, sizeof(message.text), "%s", why);
     tell(keeper, &message);
-    nudge(keeper);
     keeper->step = KEEPER_IDLE;
 }
 
@@ -105,7 +97,6 @@ static void offer(struct keeper *keeper)
     }
     message = (struct link_message){.kind = LINK_CONFIG, .purpose = keeper->purpose, .number = keeper->next};
     tell(keeper, &message);
-    nudge(keeper);
     keeper->step = KEEPER_OFFERS;
 }
 
@@ -155,36 +146,41 @@ static void roll_back(struct keeper *keeper)
         offer(keeper);
 }
 
-static void hear(struct keeper *keeper)
+bool keeper_reload_hear(struct keeper *keeper, const struct link_message *message)
 {
-    static struct link_message message;
-    int heard = 0;
+    bool idle = keeper->step == KEEPER_IDLE, offers = keeper->step == KEEPER_OFFERS;
 
-    while (keeper->link >= 0 && (heard = link_receive(keeper->link, &message)) > 0) {
-        bool idle = keeper->step == KEEPER_IDLE, offers = keeper->step == KEEPER_OFFERS;
-        if (message.kind == LINK_APPLIED && offers)
+    switch (message->kind) {
+    case LINK_APPLIED:
+        if (offers)
             on_applied(keeper);
-        else if (message.kind == LINK_REFUSED && offers)
+        return true;
+    case LINK_REFUSED:
+        if (offers)
             on_refused(keeper);
-        else if (message.kind == LINK_ROLLBACK && idle)
+        return true;
+    case LINK_ROLLBACK:
+        if (idle)
             roll_back(keeper);
-        else if (message.kind == LINK_RELOAD)
-            keeper_reload(keeper, message.purpose);
-    }
-    if (heard < 0) {
-        close(keeper->link);
-        keeper->link = -1;
+        return true;
+    case LINK_RELOAD: keeper_reload(keeper, message->purpose); return true;
+    default: return false;
     }
 }
 
 void keeper_reload(struct keeper *keeper, enum link_purpose purpose)
 {
-    if (keeper->step != KEEPER_IDLE) {
+    if (!keeper_upgrade_lets_reload(keeper)) {
+        keeper->purpose = purpose;
+        fail(keeper, keeper->upgrade.step == KEEPER_SETTLED
+                         ? "this server is of the program before, since an upgrade failed: ballast upgrade tries again"
+                         : "an upgrade is under way, and what it starts has read the files anew");
+    } else if (keeper->step != KEEPER_IDLE) {
         keeper->again = true; /* files may have changed since they were read */
-        return;
+    } else {
+        keeper->purpose = purpose;
+        start_loading(keeper);
     }
-    keeper->purpose = purpose;
-    start_loading(keeper);
 }
 
 void keeper_reload_look(struct keeper *keeper)
@@ -193,7 +189,6 @@ void keeper_reload_look(struct keeper *keeper)
 
     if (keeper->loader > 0 && waitpid(keeper->loader, &status, WNOHANG) == keeper->loader)
         on_loaded(keeper, status);
-    hear(keeper);
     if (keeper->again && keeper->step == KEEPER_IDLE) {
         keeper->again = false;
         keeper_reload(keeper, LINK_TO_APPLY);

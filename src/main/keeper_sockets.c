@@ -2,9 +2,9 @@
 #include "main/keeper_sockets.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum { BACKLOG = 4096 };
@@ -23,26 +23,17 @@ static const char *why_and_what_to_do(int error)
     }
 }
 
-static bool is_shared(int fd)
+/* Those that are there, in turn, for the reactors that have none of their own. */
+static int share(uint32_t reactors, int *fds)
 {
-    int shared = 0;
-    socklen_t length = sizeof(shared);
+    uint32_t own = 0;
 
-    return getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &shared, &length) == 0 && shared;
-}
-
-/* The first is there: one for each reactor, of its own where the address may be shared. */
-static int fill(const struct sock_addr *addr, uint32_t reactors, int *fds)
-{
-    bool shared = is_shared(fds[0]);
-
-    for (uint32_t i = 1; i < reactors; i++) {
-        if (fds[i] >= 0)
-            continue;
-        fds[i] = shared ? sock_listen(addr, BACKLOG, true) : dup(fds[0]);
+    while (own < reactors && fds[own] >= 0)
+        own++;
+    for (uint32_t i = own; i < reactors; i++) {
+        fds[i] = fcntl(fds[i - own], F_DUPFD_CLOEXEC, 0);
         if (fds[i] < 0)
-            return shared ? fds[i] : err_from_errno(errno);
-        sock_defer_accept(fds[i]);
+            return err_from_errno(errno);
     }
     return 0;
 }
@@ -56,14 +47,15 @@ static int bind_one(const struct config_listener *listener, uint32_t reactors, i
     bool shared = reactors > 1 && !is_unix;
     int error = shared ? sock_check_free(&listener->address.addr) : 0;
 
-    if (error)
-        return error;
-    fds[0] = is_unix ? unix_file_listen(listener, BACKLOG, file, why)
-                     : sock_listen(&listener->address.addr, BACKLOG, shared);
-    if (fds[0] < 0)
-        return fds[0];
-    sock_defer_accept(fds[0]);
-    return fill(&listener->address.addr, reactors, fds);
+    for (uint32_t i = 0; i < (shared ? reactors : 1) && !error; i++) {
+        fds[i] = is_unix ? unix_file_listen(listener, BACKLOG, file, why)
+                         : sock_listen(&listener->address.addr, BACKLOG, shared);
+        if (fds[i] < 0)
+            error = fds[i];
+        else
+            sock_defer_accept(fds[i]);
+    }
+    return error ? error : share(reactors, fds);
 }
 
 static int *set_of(const struct keeper_sockets *sockets, uint32_t listener)
@@ -100,21 +92,38 @@ static int open_one(const struct config_listener *listener, const struct keeper_
     if (!kept)
         return bind_one(listener, reactors, fds, &sockets->files[index], why);
     sockets->files[index] = before->files[at];
-    return fill(addr, reactors, fds);
+    return share(reactors, fds);
 }
 
 /* start-up only: and once a reload; short tables. */
+int keeper_sockets_create(uint32_t listeners, uint32_t width, struct keeper_sockets *ret_sockets)
+{
+    *ret_sockets = (struct keeper_sockets){.fds = calloc((size_t)width * listeners, sizeof(int)),
+                                           .addrs = calloc(listeners, sizeof(struct sock_addr)),
+                                           .files = calloc(listeners, sizeof(struct unix_file)),
+                                           .width = width};
+    if (ret_sockets->fds && ret_sockets->addrs && ret_sockets->files)
+        return 0;
+    keeper_sockets_free(ret_sockets);
+    return -ERR_NO_MEMORY;
+}
+
+void keeper_sockets_free(struct keeper_sockets *sockets)
+{
+    free(sockets->fds);   /* start-up only: see keeper_sockets_create */
+    free(sockets->addrs); /* start-up only: see keeper_sockets_create */
+    free(sockets->files); /* start-up only: see keeper_sockets_create */
+    *sockets = (struct keeper_sockets){.fds = NULL};
+}
+
 int keeper_sockets_open(const struct config *config, uint32_t reactors, const struct keeper_sockets *before,
                         struct keeper_sockets *ret_sockets, char why[KEEPER_WHY_MAX])
 {
     uint32_t count = (uint32_t)config->listeners.count;
     uint32_t width = before && before->width > reactors ? before->width : reactors;
-    struct keeper_sockets sockets = {.fds = calloc((size_t)width * count, sizeof(int)),
-                                     .addrs = calloc(count, sizeof(struct sock_addr)),
-                                     .files = calloc(count, sizeof(struct unix_file)),
-                                     .width = width};
+    struct keeper_sockets sockets;
     char file_why[UNIX_FILE_WHY_MAX] = "";
-    int error = sockets.fds && sockets.addrs && sockets.files ? 0 : -ERR_NO_MEMORY;
+    int error = keeper_sockets_create(count, width, &sockets);
 
     if (error)
         (void)snprintf(why, KEEPER_WHY_MAX, "%s", err_sentence(error));
@@ -154,8 +163,5 @@ void keeper_sockets_close(struct keeper_sockets *sockets, const struct keeper_so
                 close(set_of(sockets, i)[k]);
         unix_file_remove(&sockets->files[i]);
     }
-    free(sockets->fds);   /* start-up only: see keeper_sockets_open */
-    free(sockets->addrs); /* start-up only: see keeper_sockets_open */
-    free(sockets->files); /* start-up only: see keeper_sockets_open */
-    *sockets = (struct keeper_sockets){.fds = NULL};
+    keeper_sockets_free(sockets);
 }

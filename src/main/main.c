@@ -9,9 +9,10 @@
 #include "main/admin_reload.h"
 #include "main/admin_status.h"
 #include "main/admin_top.h"
+#include "main/admin_upgrade.h"
 #include "main/demo.h"
 #include "main/doctor.h"
-#include "main/keeper.h"
+#include "main/keeper_upgrade.h"
 #include "main/options.h"
 #include "main/options_print.h"
 
@@ -26,12 +27,17 @@ static int load(const struct options *options, struct config **ret_config)
     return error;
 }
 
-static int run(const struct options *options)
+static int run(const struct options *options, char *const *arguments)
 {
     static struct keeper keeper;
 
-    if (keeper_prepare(options->config_path, &options->flags, &keeper))
+    if (keeper_prepare(options->config_path, &options->flags, arguments, &keeper))
         return SERVER_EXIT_NOT_STARTED;
+    if (keeper.rehearses) {
+        puts(KEEPER_CAN_TAKE_OVER);
+        keeper_release(&keeper);
+        return 0;
+    }
     int code = options->no_keeper ? keeper_run_alone(&keeper) : keeper_run(&keeper);
     keeper_release(&keeper);
     return code;
@@ -91,7 +97,7 @@ int main(int argc, char **argv)
         return SERVER_EXIT_NOT_STARTED;
     }
     switch (options.command) {
-    case OPTIONS_RUN: return run(&options);
+    case OPTIONS_RUN: return run(&options, argv);
     case OPTIONS_DEMO: return demo_run(&options);
     case OPTIONS_CHECK: return check(&options);
     case OPTIONS_STATUS: return admin_status_run(&options);
@@ -99,6 +105,7 @@ int main(int argc, char **argv)
     case OPTIONS_EXPLAIN: return admin_explain_run(&options);
     case OPTIONS_WHY: return admin_why_run(&options);
     case OPTIONS_RELOAD: return admin_reload_run(&options);
+    case OPTIONS_UPGRADE: return admin_upgrade_run(&options);
     case OPTIONS_VERSION: printf("ballast %s\n", BALLAST_VERSION); return 0;
     case OPTIONS_DOCTOR: return doctor(&options);
     case OPTIONS_HELP: return help(&options);

@@ -20,6 +20,7 @@ enum options_command {
     OPTIONS_EXPLAIN,
     OPTIONS_WHY,
     OPTIONS_RELOAD,
+    OPTIONS_UPGRADE,
     OPTIONS_VERSION,
     OPTIONS_HELP
 };

@@ -10,7 +10,9 @@ enum {
     FOR_EXPLAIN = 1 << OPTIONS_EXPLAIN,
     FOR_WHY = 1 << OPTIONS_WHY,
     FOR_RELOAD = 1 << OPTIONS_RELOAD,
-    FOR_ASKING = FOR_RELOAD | FOR_STATUS | FOR_EXPLAIN | FOR_WHY | 1 << OPTIONS_TOP, /* of a balancer that runs */
+    FOR_UPGRADE = 1 << OPTIONS_UPGRADE,
+    FOR_ASKING =
+        FOR_RELOAD | FOR_UPGRADE | FOR_STATUS | FOR_EXPLAIN | FOR_WHY | 1 << OPTIONS_TOP, /* of a balancer that runs */
     FOR_HELP = 1 << OPTIONS_HELP,
 };
 
@@ -30,7 +32,8 @@ const struct option_rule option_rules[] = {
      "debug, info, warn, error or off"},
     {"admin", 0, "ADDR", FOR_RUN | FOR_DEMO | FOR_ASKING, OPTION_TEXT, AT(flags.admin), 0, 0, 0,
      "where the administration API is: unix:/path or an IP address and port"},
-    {"json", 0, "", FOR_RELOAD | FOR_STATUS | FOR_EXPLAIN | FOR_WHY, OPTION_FLAG, AT(json), 0, 0, 0, "print JSON"},
+    {"json", 0, "", FOR_RELOAD | FOR_UPGRADE | FOR_STATUS | FOR_EXPLAIN | FOR_WHY, OPTION_FLAG, AT(json), 0, 0, 0,
+     "print JSON"},
     {"plan", 0, "", FOR_RELOAD, OPTION_FLAG, AT(plan), 0, 0, 0, "only say what a reload would change"},
     {"apply", 0, "ID", FOR_RELOAD, OPTION_TEXT, AT(apply), 0, 0, 0, "reload only if the plan of this id still holds"},
     {"method", 0, "METHOD", FOR_EXPLAIN, OPTION_TEXT, AT(method), 0, 0, 0, "of the request (GET)"},
@@ -64,6 +67,7 @@ const struct command_rule option_commands[] = {
     {"explain", "ballast explain [options]", "say which route, pool and worker a request would get now, and why"},
     {"why", "ballast why REQUEST-ID [options]", "say what became of a recent request, try by try"},
     {"reload", "ballast reload [options]", "have a balancer that runs read its configuration again"},
+    {"upgrade", "ballast upgrade [options]", "have the program that is now installed replace one that runs"},
     {"version", "ballast version", "print the version"},
     {"help", "ballast help [options]", "print this"},
 };

@@ -82,6 +82,7 @@ static void retire(struct reactor *reactor)
     reactor_note_load(reactor);
     reactor_doors_accept(reactor);
     clients_retire(&reactor->clients);
+    note_connections(reactor); /* whoever waits for the last of them begins to count */
 }
 
 static void drain(struct reactor *reactor)

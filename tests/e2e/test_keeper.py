@@ -194,14 +194,6 @@ def test_usr1_opens_the_log_again(balance, scripted):
     assert "/before" in kept.read_text() and "/after" not in kept.read_text()
 
 
-def test_usr2_is_refused_in_words(balance, scripted):
-    balancer = balance(scripted())
-    server = server_of(balancer)
-    balancer.send_signal(signal.SIGUSR2)
-    balancer.wait_log("cannot upgrade in place")
-    assert balancer.get().status == 200 and server_of(balancer) == server
-
-
 def test_many_hups_are_one_server(balance, scripted):
     """They may be told together; the last one counts."""
     balancer = balance(scripted())

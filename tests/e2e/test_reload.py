@@ -14,6 +14,7 @@ from harness.admin import Admin
 from harness.ballast import Ballast, settings
 from harness.certificates import Authority
 from harness.client import Client
+from harness.load import Load
 from harness.waiting import free_port, wait_for
 
 RELOADS = int(os.environ.get("BALLAST_RELOADS", "200"))
@@ -327,33 +328,6 @@ def test_without_a_keeper_it_says_so(stack, ballast_path, demo, tmp_path):
     assert (answer.status, answer.json["reason"]) == (503, "no_keeper")
 
 
-class Load(threading.Thread):
-    """One client that asks until it is told to stop; every answer must be 200."""
-
-    def __init__(self, ballast, request, keep_alive):
-        super().__init__(daemon=True)
-        self.ballast, self.request, self.keep_alive = ballast, request, keep_alive
-        self.over = threading.Event()
-        self.answers, self.wrong = 0, None
-
-    def run(self):
-        try:
-            while not self.over.is_set():
-                with self.ballast.connect(30) as client:
-                    self.use(client)
-        except Exception as error:  # for the test's thread to tell
-            self.wrong = error
-
-    def use(self, client):
-        while True:
-            client.send(self.request)
-            answer = client.read_answer(self.request.split(b" ")[0])
-            assert answer.status == 200, answer.head
-            self.answers += 1
-            if not self.keep_alive or self.over.is_set() or answer.fields.one(b"connection") == b"close":
-                return
-
-
 def test_many_reloads_under_load(run, demo):
     """Keep-alive, a connection for each request, uploads: zero failures, and the totals are exact."""
     a, b, c = demo(), demo(), demo()
@@ -369,10 +343,7 @@ def test_many_reloads_under_load(run, demo):
         reload(ballast, configs[number % len(configs)])
         assert not any(load.wrong for load in loads), [load.wrong for load in loads]
     for load in loads:
-        load.over.set()
-    for load in loads:
-        load.join(30)
-        assert not load.is_alive() and load.wrong is None, load.wrong
+        load.end()
     asked = sum(load.answers for load in loads)
     metrics = ballast.settled_metrics()
     assert (metrics["requests_total"], metrics["requests_ok"], metrics["requests_failed"]) == (asked, asked, 0)

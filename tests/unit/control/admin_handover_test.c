@@ -154,8 +154,11 @@ static void the_next_server_tells_the_same_page(void **state)
     begin(&one, three, NULL);
     count_something(&one);
     learn_something(&one);
+    for (size_t i = 0; i < ARRAY_SIZE(one.sources.reloads); i++)
+        one.sources.reloads[i] = 3 + i;
     struct handover *told = told_by(&one, NULL);
     begin(&other, three, told);
+    handover_count_reloads(told, &other.sources);
     assert_int_equal(handover_restore(told, &other.roster, other.snapshot, other.prober), 3);
     handover_count(told, &other.roster, &other.account, false);
     assert_memory_equal(&one.account.totals, &other.account.totals, sizeof(one.account.totals));

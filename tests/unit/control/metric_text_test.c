@@ -54,6 +54,7 @@ static void setup(struct fixture *f, const char *config)
                                          .snapshot = f->snapshot,
                                          .accounts = f->pointers,
                                          .account_count = REACTORS,
+                                         .threads = REACTORS,
                                          .prober = f->prober,
                                          .started_s = 1767225600};
 }

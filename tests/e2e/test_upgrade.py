@@ -1,0 +1,381 @@
+"""Another program in place of the one that runs: the same process, the same sockets, nothing dropped, nothing
+forgotten; and one that cannot take over changes nothing."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+
+import pytest
+
+from harness.admin import Admin
+from harness.ballast import Ballast, settings
+from harness.certificates import Authority
+from harness.load import Load
+from harness.programs import Steadily, children
+from harness.waiting import free_port, wait_for
+from harness.worker import ECHO, Script, wait
+
+UPGRADES = int(os.environ.get("BALLAST_UPGRADES", "20"))
+HOST = b"Host: test.example\r\n"
+GET = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
+POST = b"POST /upload HTTP/1.1\r\n" + HOST + b"Content-Length: 200000\r\n\r\n" + bytes(200000)
+SWITCH = b"GET /chat HTTP/1.1\r\n" + HOST + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+
+
+@pytest.fixture
+def run(stack, ballast_path, tmp_path):
+    """run(*workers, **settings) -> a balancer that is a copy of the program, which a test may replace."""
+    def start(*workers, **extra):
+        program = tmp_path / "ballast"
+        shutil.copy(ballast_path, program)
+        config = settings(workers, **{"admin": {"address": f"unix:{tmp_path}/admin", "write": True},
+                                      "timeouts": {"retire": "2s", "drain": "2s"}, **extra})
+        ballast = stack.enter_context(Ballast(program, config))
+        ballast.admin, ballast.program = Admin(tmp_path / "admin"), program
+        return ballast
+    return start
+
+
+def install(ballast, content):
+    """As a package manager does: the new file takes the place of the one that runs."""
+    fresh = ballast.program.with_suffix(".new")
+    fresh.write_bytes(content)
+    fresh.chmod(0o755)
+    os.replace(fresh, ballast.program)
+
+
+def another_version(ballast):
+    """The same program, but for what it calls itself."""
+    content = ballast.program.read_bytes()
+    version = ballast.admin.get("/v1/version")["version"]
+    other = version[:-1] + ("1" if version[-1] != "1" else "2")
+    install(ballast, content.replace(version.encode(), other.encode()))
+    return version, other
+
+
+def command(ballast):
+    done = subprocess.run([ballast.program, "upgrade", "--admin", f"unix:{ballast.admin.where}"],
+                          capture_output=True, text=True, timeout=200, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def upgrade(ballast):
+    code, said = command(ballast)
+    assert code == 0, said + ballast.stderr
+    return said
+
+
+def settle(ballast):
+    """Waits until the server before has ended."""
+    return wait_for(lambda: len(children(ballast.pid)) == 1 and children(ballast.pid)[0], 20,
+                    "the server before to end")
+
+
+def state(ballast):
+    return ballast.admin.get("/v1/upgrade")
+
+
+def test_another_version_takes_over(run, demo):
+    ballast = run(demo(), demo()).wait_alive(2)
+    server, keeper = children(ballast.pid)[0], ballast.pid
+    assert state(ballast)["state"] == "none"
+    before, after = another_version(ballast)
+    said = upgrade(ballast)
+    assert said == f"upgrade 1: done: Version {after} took over from {before}.\n"
+    assert settle(ballast) != server and ballast.pid == keeper
+    assert ballast.admin.get("/v1/version")["version"] == after
+    assert state(ballast) == {"number": 1, "state": "done", "version": after,
+                              "sentence": f"Version {after} took over from {before}."}
+    assert ballast.ask(GET).status == 200
+
+
+def test_by_a_signal(run, demo):
+    ballast = run(demo()).wait_alive(1)
+    ballast.send_signal(signal.SIGUSR2)
+    ballast.wait_log("server takes over from the one before")
+    ballast.wait_log("the server before has ended")
+    assert ballast.ask(GET).status == 200
+    assert state(ballast)["number"] == 1
+
+
+def hold(ballast):
+    """A request is under way, whoever of the two servers has it."""
+    return ballast.wait_metric("requests_active", 1)
+
+
+def test_what_is_under_way_ends_with_the_server_before(run, scripted):
+    release = threading.Event()
+    worker = scripted()
+    ballast = run(worker).wait_alive(1)
+    with ballast.connect(30) as slow, ballast.connect(30) as idle:
+        idle.send(GET)
+        assert idle.read_answer().status == 200
+        worker.play(Script((wait(release), b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")))
+        slow.send(GET)
+        hold(ballast)
+        upgrade(ballast)
+        assert len(children(ballast.pid)) == 2
+        hold(ballast)
+        release.set()
+        answer = slow.read_answer()
+        assert (answer.status, answer.fields.one(b"connection")) == (200, b"close")
+        idle.send(GET)
+        assert idle.read_answer().fields.one(b"connection") == b"close"
+    settle(ballast)
+    metrics = ballast.settled_metrics()
+    assert (metrics["requests_failed"], metrics["requests_aborted"]) == (0, 0)
+    assert metrics[f"worker_{worker.address.rpartition(':')[2]}_requests"] == 3
+
+
+def test_what_takes_too_long_is_cut_and_counted(run, scripted):
+    release = threading.Event()
+    worker = scripted()
+    ballast = run(worker, timeouts={"retire": "100ms", "drain": "300ms"}).wait_alive(1)
+    worker.play(Script((wait(release), b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")))
+    with ballast.connect(30) as slow:
+        slow.send(GET)
+        hold(ballast)
+        upgrade(ballast)
+        settle(ballast)
+        metrics = ballast.settled_metrics()
+        assert metrics['ballast_failures_total{reason="draining"}'] == 1
+        total = sum(metrics[f"requests_{part}"] for part in ("ok", "failed", "aborted"))
+        assert metrics["requests_total"] == total
+        release.set()
+
+
+def test_a_tunnel_goes_on(run, scripted):
+    worker = scripted()
+    worker.play_at(b"/chat", Script((SWITCHED, ECHO)))
+    ballast = run(worker).wait_alive(1)
+    with ballast.connect(30) as peer:
+        peer.send(SWITCH)
+        assert peer.read_answer().status == 101
+        upgrade(ballast)
+        for message in (b"still", b"there"):
+            peer.send(message)
+            assert peer.stream.take(len(message)) == message
+        assert ballast.metrics()["ballast_tunnels"] == 1
+    settle(ballast)
+    assert ballast.settled_metrics()["ballast_tunnels"] == 0
+
+
+def test_health_modes_and_weights_are_kept(run, demo, scripted):
+    """And nothing is asked anew before requests are served: the next server begins with what was known."""
+    a, b, c = demo(), demo(), demo()
+    quiet = {"pools": {"web": {"health": {"interval": "1h", "timeout": "900ms"}}}}
+    ballast = run(a, b, c, free_port_worker(), **quiet).wait_alive(3)
+    ports = [worker.address.rpartition(":")[2] for worker in (a, b, c)]
+    ballast.admin.patch_worker("web", ports[0], mode="drain")
+    ballast.admin.patch_worker("web", ports[1], weight=7)
+    before = ballast.metrics()
+    upgrade(ballast)
+    assert ballast.ask(GET).status == 200
+    settle(ballast)
+    assert ballast.admin.worker("web", ports[0])["mode"] == "drain"
+    assert ballast.admin.worker("web", ports[1])["weight"] == 7
+    after = ballast.metrics()
+    for name, value in before.items():
+        if name.startswith(("ballast_probes_total", "ballast_worker_up", "ballast_worker_takes")) or "_alive" in name:
+            assert after[name] >= value if "probes" in name else after[name] == value, name
+
+
+def free_port_worker():
+    return f"127.0.0.1:{free_port()}"
+
+
+@pytest.mark.parametrize("content, says", [
+    (b"#!/bin/sh\necho 'ballast: no such luck' >&2\nexit 3\n", "the new program refuses: no such luck"),
+    (b"#!/bin/sh\nexit 0\n", "says nothing of taking over"),
+    (b"#!/bin/sh\nkill -9 $$\n", "the new program died: Killed"),
+    (b"not a program", "cannot be run: Exec format error"),
+])
+def test_a_program_that_cannot_take_over(run, demo, content, says):
+    ballast = run(demo()).wait_alive(1)
+    good, server = ballast.program.read_bytes(), children(ballast.pid)[0]
+    install(ballast, content)
+    answer = ballast.admin.ask("POST", "/v1/upgrade")
+    assert answer.status == 200 and answer.json["state"] == "waiting"
+    view = wait_for(lambda: (v := state(ballast))["state"] == "failed" and v, 20, "the refusal")
+    assert says in view["sentence"]
+    assert children(ballast.pid) == [server] and ballast.ask(GET).status == 200
+    ballast.wait_log("no upgrade: this server goes on")
+    install(ballast, good)
+    upgrade(ballast)
+    assert state(ballast)["number"] == 2
+
+
+def test_a_configuration_that_does_not_load(run, demo):
+    ballast = run(demo()).wait_alive(1)
+    good = ballast.config
+    ballast.config_path.write_text("pools: {web: {workers: [127.0.0.1:1], nonsense: 1}}\n")
+    code, said = command(ballast)
+    assert code == 1 and "failed" in said and "nonsense" in ballast.stderr, said
+    assert ballast.ask(GET).status == 200
+    ballast.write_config(good)
+    upgrade(ballast)
+
+
+@pytest.mark.parametrize("what", ["socket", "log"])
+def test_the_next_server_cannot_start(run, demo, tmp_path, what):
+    """What a rehearsal does not find. The server before goes on, and can be replaced once the cause is mended."""
+    ballast = run(demo()).wait_alive(1)
+    good, server = ballast.config, children(ballast.pid)[0]
+    bad = json.loads(json.dumps(good))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        if what == "socket":
+            bad["listeners"] = [*bad["listeners"], {"address": f"127.0.0.1:{other.getsockname()[1]}"}]
+        else:
+            bad["access_log"]["path"] = str(tmp_path / "none" / "access.log")
+        ballast.write_config(bad)
+        code, said = command(ballast)
+        assert code == 1, said
+        assert children(ballast.pid) == [server] and ballast.ask(GET).status == 200
+        ballast.send_signal(signal.SIGHUP)  # this keeper has not read what that server goes by
+        ballast.wait_log("ballast upgrade tries again")
+        assert ballast.admin.get("/v1/reloads")["reloads"][0]["state"] == "failed"
+    ballast.write_config(good)
+    upgrade(ballast)
+    settle(ballast)
+    ballast.send_signal(signal.SIGHUP)
+    ballast.wait_log("configuration is reloaded")
+    assert ballast.ask(GET).status == 200
+
+
+def test_settings_of_the_start_change(run, demo, tmp_path):
+    """Threads, the place of a log and of the administration API, listeners."""
+    a = demo()
+    ballast = run(a, threads=1).wait_alive(1)
+    loads = [Load(ballast, GET, False), Load(ballast, GET, True)]
+    for load in loads:
+        load.start()
+    for number, threads in enumerate((4, 2, 3, 1)):
+        config = json.loads(json.dumps(ballast.config))
+        config["threads"] = threads
+        config["access_log"]["path"] = str(tmp_path / f"access-{number}")
+        config["listeners"].append({"address": f"unix:{tmp_path}/listener"})
+        config["admin"]["address"] = f"unix:{tmp_path}/admin-{number}"
+        ballast.write_config(config)
+        ballast.send_signal(signal.SIGUSR2)
+        ballast.admin = Admin(tmp_path / f"admin-{number}")
+        wait_for((tmp_path / f"admin-{number}").exists, 20, "the new administration API")
+        assert ballast.admin.get("/v1/version")["threads"] == threads
+        settle(ballast)
+        loads[0].more()
+        assert (tmp_path / f"access-{number}").read_text()
+        assert (tmp_path / "listener").is_socket()
+    for load in loads:
+        load.end()
+    ballast.write_config(ballast.config)
+    ballast.send_signal(signal.SIGUSR2)
+    wait_for(lambda: not (tmp_path / "listener").exists(), 20, "the Unix socket to go")
+
+
+def test_sessions_are_resumed(run, demo, tmp_path):
+    authority = Authority(tmp_path)
+    chain, key = authority.sign("test.example")
+    port = free_port()
+    tls = {"certificates": [{"chain": str(chain), "key": str(key)}]}
+    ballast = run(demo(), listeners=[{"address": f"127.0.0.1:{free_port()}"},
+                                     {"address": f"127.0.0.1:{port}", "tls": tls}]).wait_alive(1)
+    context = ssl.create_default_context(cafile=str(authority.path))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    def session(known=None):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as sock, \
+                context.wrap_socket(sock, server_hostname="test.example", session=known) as tls:
+            tls.sendall(GET)
+            assert b"200" in tls.recv(1 << 16)
+            return tls.session, tls.session_reused
+    known, _ = session()
+    upgrade(ballast)
+    assert session(known)[1]
+
+
+def test_the_keeper_stops_both(run, scripted):
+    release = threading.Event()
+    worker = scripted()
+    ballast = run(worker).wait_alive(1)
+    worker.play(Script((wait(release), b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")))
+    with ballast.connect(30) as slow:
+        slow.send(GET)
+        hold(ballast)
+        upgrade(ballast)
+        both = children(ballast.pid)
+        assert len(both) == 2
+        ballast.send_signal(signal.SIGTERM)
+        ballast.wait_log("stopping")
+        release.set()
+        assert slow.read_answer().status == 200
+        ballast.stop()
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in both)
+
+
+def test_the_next_server_dies_while_the_one_before_drains(run, scripted):
+    release = threading.Event()
+    worker = scripted()
+    ballast = run(worker, timeouts={"retire": "20s", "drain": "2s"}).wait_alive(1)
+    worker.play(Script((wait(release), b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")))
+    before = children(ballast.pid)[0]
+    with ballast.connect(30) as slow:
+        slow.send(GET)
+        hold(ballast)
+        upgrade(ballast)
+        new = next(pid for pid in children(ballast.pid) if pid != before)
+        os.kill(new, signal.SIGKILL)
+        wait_for(lambda: {before} < set(children(ballast.pid)) - {new}, 20, "another server")
+        release.set()
+        assert slow.read_answer().status == 200
+    assert settle(ballast) != before
+    ballast.wait_alive(1)
+    assert ballast.settled_metrics()["requests_failed"] == 0
+
+
+def test_many_upgrades_under_load(run, demo, scripted):
+    """Keep-alive, a connection for each request, uploads, a WebSocket: zero failures, health never forgotten, the
+    totals exact, and never less than before."""
+    a, b = demo(), demo()
+    echo = scripted()
+    echo.play_at(b"/chat", Script((SWITCHED, ECHO)))
+    ballast = run(a, b, threads=2, pools={"chat": {"workers": [echo.address]}},
+                  routes=[{"path": "/chat", "pool": "chat"}, {"path": "/", "pool": "web"}],
+                  timeouts={"retire": "20s", "drain": "2s"}).wait_alive(3)
+    loads = [Load(ballast, GET, True), Load(ballast, GET, True), Load(ballast, GET, False), Load(ballast, POST, True)]
+    seen = [0]
+
+    def look():
+        metrics = ballast.metrics()
+        assert metrics["requests_total"] >= seen[0]
+        assert sum(value for name, value in metrics.items() if name.endswith("_alive")) == 3
+        seen[0] = metrics["requests_total"]
+
+    for load in loads:
+        load.start()
+    tunnels = 0
+    with Steadily(look) as looks:
+        for number in range(UPGRADES):
+            with ballast.connect(30) as peer:
+                peer.send(SWITCH)
+                assert peer.read_answer().status == 101
+                tunnels += 1
+                ballast.send_signal(signal.SIGUSR2)
+                wait_for(lambda: state(ballast)["number"] == number + 1 and state(ballast)["state"] == "done", 30,
+                         "the upgrade")
+                peer.send(b"still there")
+                assert peer.stream.take(11) == b"still there"
+            settle(ballast)
+            looks.wait_times(1)
+            assert not any(load.wrong for load in loads), [load.wrong for load in loads]
+    for load in loads:
+        load.end()
+    asked = sum(load.answers for load in loads) + tunnels
+    metrics = ballast.settled_metrics()
+    assert (metrics["requests_total"], metrics["requests_ok"], metrics["requests_failed"]) == (asked, asked, 0)
+    dispatched = sum(value for name, value in metrics.items() if name.startswith("ballast_worker_dispatches_total"))
+    assert dispatched == asked + sum(v for n, v in metrics.items() if n.startswith("ballast_retries_total"))
