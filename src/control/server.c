@@ -666,8 +666,9 @@ static void clean_up(struct server *server)
 
 enum server_exit server_run(const struct server_options *options)
 {
-    struct server server = {.options = *options, .notify = -1};
+    static struct server server; /* on lines of its own, which a stack does not promise */
 
+    server = (struct server){.options = *options, .notify = -1};
     timer_init(&server.drain_timer, on_drain_timeout);
     timer_init(&server.retire_timer, on_retire_look);
     timer_init(&server.reopen_timer, on_reopen_look);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/lines.h"
 #include "base/log.h"
 #include "control/admin_handover.h"
 
@@ -233,7 +234,7 @@ struct upgrade_view upgrade_look(const struct upgrade *upgrade)
 /* start-up only: one a server. */
 int upgrade_create(const struct upgrade_options *options, struct upgrade **ret_upgrade)
 {
-    struct upgrade *upgrade = calloc(1, sizeof(*upgrade));
+    struct upgrade *upgrade = lines_take(1, sizeof(*upgrade));
 
     if (!upgrade)
         return -ERR_NO_MEMORY;
@@ -259,5 +260,5 @@ void upgrade_destroy(struct upgrade **destroyed)
     if (upgrade->told >= 0)
         close(upgrade->told);
     account_fini(&upgrade->frozen);
-    free(upgrade);
+    lines_give(upgrade);
 }
