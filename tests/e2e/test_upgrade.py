@@ -313,7 +313,7 @@ def test_the_keeper_stops_both(run, scripted):
         ballast.wait_log("stopping")
         release.set()
         assert slow.read_answer().status == 200
-        assert ballast.process.wait(20) == 0  # told once: nothing is cut
+    assert ballast.process.wait(20) == 0  # told once: nothing is cut
     assert not any(os.path.exists(f"/proc/{pid}") for pid in both)
 
 
