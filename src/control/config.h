@@ -45,11 +45,12 @@ struct config_array {
 };
 
 struct config_address {
-    struct str text; /* as written */
-    struct str host; /* without brackets; empty for a Unix socket */
-    struct str path; /* of a Unix socket, else empty */
-    uint16_t port;   /* 0 for a Unix socket */
-    struct sock_addr addr;
+    struct str text;       /* as written */
+    struct str host;       /* without brackets; empty for a Unix socket */
+    struct str path;       /* of a Unix socket, else empty */
+    struct str inherited;  /* number or name of a socket that whoever started us has opened, else empty */
+    uint16_t port;         /* 0 for a Unix or an inherited socket */
+    struct sock_addr addr; /* inherited: only to tell it from others */
 };
 
 /* A file that a setting names, read whole when the configuration is loaded. */

@@ -6,10 +6,16 @@
 #include "control/config_address.h"
 
 #include <arpa/inet.h>
+#include <limits.h>
 #include <netdb.h>
 
 #include "base/err.h"
 #include "control/config_node.h"
+
+enum {
+    INHERITED_FIRST = 3, /* behind standard input, output and error */
+    INHERITED_NAME_MAX = 64,
+};
 
 static const struct addrinfo *choose(const struct addrinfo *found)
 {
@@ -45,6 +51,53 @@ static int look_up(struct config_value *value, const struct config_address *addr
     return 0;
 }
 
+/* As systemd allows, but for blanks. */
+static bool is_inherited_name(struct str name)
+{
+    for (size_t i = 0; i < name.n; i++)
+        if (name.p[i] <= ' ' || name.p[i] > '~' || name.p[i] == ':')
+            return false;
+    return name.n > 0 && name.n <= INHERITED_NAME_MAX;
+}
+
+static bool is_number(struct str name)
+{
+    size_t digits = 0;
+
+    while (digits < name.n && name.p[digits] >= '0' && name.p[digits] <= '9')
+        digits++;
+    return digits == name.n;
+}
+
+/* What it is bound to is seen when it is used. Until then it is known by its name, in the place of a Unix path: none of
+ * those is like it, as they begin with /. */
+static int inherited_parse(struct config_value *value, struct str text, struct config_address *ret_address)
+{
+    struct str name = str_slice(text.p + 3, text.n - 3);
+    uint64_t number = INHERITED_FIRST;
+
+    if (!is_inherited_name(name))
+        return config_value_refuse(value,
+                                   "\"%.*s\" is no inherited socket; write fd:3, or fd: and its name, of at most "
+                                   "%d printable characters without colon",
+                                   STR_ARG(config_shown(text)), INHERITED_NAME_MAX);
+    if (is_number(name) && (str_parse_u64(name, INT_MAX, &number) != 0 || number < INHERITED_FIRST || name.p[0] == '0'))
+        return config_value_refuse(
+            value, "\"%.*s\" is no inherited socket: write the number of one, from %d on, without leading zeros",
+            STR_ARG(config_shown(text)), INHERITED_FIRST);
+    struct config_address address = {.text = config_text_copy(value->arena, text)};
+    if (address.text.p == NULL)
+        return -ERR_NO_MEMORY;
+    address.inherited = str_slice(address.text.p + 3, name.n);
+    address.host = address.path = str_slice(address.text.p + text.n, 0);
+    struct sockaddr_un known = {.sun_family = AF_UNIX};
+    memcpy(known.sun_path, address.text.p, address.text.n);
+    memcpy(&address.addr.storage, &known, sizeof(known));
+    address.addr.len = sock_addr_len(&address.addr.storage);
+    *ret_address = address;
+    return 0;
+}
+
 int config_address_parse(struct config_value *value, const struct directive *directive, struct str text,
                          struct config_address *ret_address)
 {
@@ -52,6 +105,8 @@ int config_address_parse(struct config_value *value, const struct directive *dir
     const char *why = "it is malformed";
     if (text.n == 0)
         return config_value_unexpected(value, directive, text, "");
+    if (directive->words[0] != '\0' && str_starts(text, STR("fd:")))
+        return inherited_parse(value, text, ret_address);
     if (sock_name_parse(text, str_of(directive->min), &name, &why) != 0)
         return config_value_refuse(value, "\"%.*s\" is no address: %s", STR_ARG(config_shown(text)), why);
 

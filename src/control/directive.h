@@ -23,7 +23,8 @@ enum directive_type {
     DIRECTIVE_LOG_FORMAT, /* struct str */
     DIRECTIVE_SECRET,     /* struct str; never shown */
     DIRECTIVE_FILE,       /* struct config_file */
-    DIRECTIVE_ADDRESS,    /* struct config_address; min is the host that a bare port means */
+    DIRECTIVE_ADDRESS,    /* struct config_address; min is the host that a bare port means; words: `fd` where it may be
+                             inherited */
     DIRECTIVE_NETWORKS,   /* struct config_networks */
     DIRECTIVE_BLOCK,      /* the block's struct */
     DIRECTIVE_LIST,       /* struct config_array of blocks; min and max bound their number */

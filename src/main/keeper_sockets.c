@@ -23,6 +23,9 @@ static const char *why_and_what_to_do(int error)
     }
 }
 
+enum { WHY_MAX = INHERITED_WHY_MAX };
+_Static_assert((int)WHY_MAX >= (int)UNIX_FILE_WHY_MAX, "a sentence of either");
+
 /* Those that are there, in turn, for the reactors that have none of their own. */
 static int share(uint32_t reactors, int *fds)
 {
@@ -39,23 +42,36 @@ static int share(uint32_t reactors, int *fds)
 }
 
 /* With several sockets on one address the system would let a second program join them unseen: an exclusive bind asks
- * first. fds[0..reactors), -1 before; what was opened stays there on failure. */
-static int bind_one(const struct config_listener *listener, uint32_t reactors, int *fds, struct unix_file *file,
-                    char why[UNIX_FILE_WHY_MAX])
+ * first. */
+static int bind_shared(const struct sock_addr *addr, uint32_t reactors, int *fds)
 {
-    bool is_unix = listener->address.addr.storage.ss_family == AF_UNIX;
-    bool shared = reactors > 1 && !is_unix;
-    int error = shared ? sock_check_free(&listener->address.addr) : 0;
+    int error = reactors > 1 ? sock_check_free(addr) : 0;
 
-    for (uint32_t i = 0; i < (shared ? reactors : 1) && !error; i++) {
-        fds[i] = is_unix ? unix_file_listen(listener, BACKLOG, file, why)
-                         : sock_listen(&listener->address.addr, BACKLOG, shared);
-        if (fds[i] < 0)
-            error = fds[i];
-        else
-            sock_defer_accept(fds[i]);
+    for (uint32_t i = 0; i < reactors && !error; i++) {
+        fds[i] = sock_listen(addr, BACKLOG, reactors > 1);
+        error = fds[i] < 0 ? fds[i] : 0;
     }
-    return error ? error : share(reactors, fds);
+    return error;
+}
+
+/* fds[0..reactors), -1 before; what was opened stays there on failure. */
+static int bind_one(const struct config_listener *listener, uint32_t reactors, int *fds, struct unix_file *file,
+                    char why[WHY_MAX])
+{
+    const struct config_address *address = &listener->address;
+
+    if (address->path.n == 0 && address->inherited.n == 0) {
+        int error = bind_shared(&address->addr, reactors, fds);
+        if (error)
+            return error;
+    } else {
+        fds[0] = address->path.n > 0 ? unix_file_listen(listener, BACKLOG, file, why) : inherited_open(address, why);
+        if (fds[0] < 0)
+            return fds[0];
+    }
+    for (uint32_t i = 0; i < reactors && fds[i] >= 0; i++)
+        sock_defer_accept(fds[i]);
+    return share(reactors, fds);
 }
 
 static int *set_of(const struct keeper_sockets *sockets, uint32_t listener)
@@ -79,7 +95,7 @@ static bool has(const struct keeper_sockets *sockets, const struct sock_addr *ad
 }
 
 static int open_one(const struct config_listener *listener, const struct keeper_sockets *before, uint32_t reactors,
-                    struct keeper_sockets *sockets, uint32_t index, char why[UNIX_FILE_WHY_MAX])
+                    struct keeper_sockets *sockets, uint32_t index, char why[WHY_MAX])
 {
     const struct sock_addr *addr = &listener->address.addr;
     uint32_t at = find(before, addr);
@@ -93,6 +109,20 @@ static int open_one(const struct config_listener *listener, const struct keeper_
         return bind_one(listener, reactors, fds, &sockets->files[index], why);
     sockets->files[index] = before->files[at];
     return share(reactors, fds);
+}
+
+/* Two names may stand for one socket, and one name for another's copy. */
+static int check_apart(const struct config *config, const struct keeper_sockets *sockets, uint32_t index,
+                       char why[WHY_MAX])
+{
+    for (uint32_t i = 0; i < index && config->listeners.items[index].address.inherited.n > 0; i++) {
+        if (!inherited_same(set_of(sockets, i)[0], set_of(sockets, index)[0]))
+            continue;
+        (void)snprintf(why, WHY_MAX, "it is the socket of %.*s: name it once",
+                       STR_ARG(config_shown(config->listeners.items[i].address.text)));
+        return -ERR_CONFIG;
+    }
+    return 0;
 }
 
 /* start-up only: and once a reload; short tables. */
@@ -122,7 +152,7 @@ int keeper_sockets_open(const struct config *config, uint32_t reactors, const st
     uint32_t count = (uint32_t)config->listeners.count;
     uint32_t width = before && before->width > reactors ? before->width : reactors;
     struct keeper_sockets sockets;
-    char file_why[UNIX_FILE_WHY_MAX] = "";
+    char place[CONFIG_PLACE_MAX], reason[WHY_MAX] = "";
     int error = keeper_sockets_create(count, width, &sockets);
 
     if (error)
@@ -130,10 +160,13 @@ int keeper_sockets_open(const struct config *config, uint32_t reactors, const st
     for (uint32_t i = 0; i < count && !error; i++) {
         const struct config_listener *listener = &config->listeners.items[i];
         sockets.listeners = i + 1;
-        error = open_one(listener, before, reactors, &sockets, i, file_why);
+        error = open_one(listener, before, reactors, &sockets, i, reason);
+        if (!error)
+            error = check_apart(config, &sockets, i, reason);
         if (error)
-            (void)snprintf(why, KEEPER_WHY_MAX, "cannot listen on %.*s: %s", STR_ARG(listener->address.text),
-                           file_why[0] ? file_why : why_and_what_to_do(error));
+            (void)snprintf(why, KEEPER_WHY_MAX, "%s: cannot listen on %.*s: %s",
+                           config_place_print(place, &listener->place), STR_ARG(listener->address.text),
+                           reason[0] ? reason : why_and_what_to_do(error));
     }
     if (error)
         keeper_sockets_close(&sockets, before);

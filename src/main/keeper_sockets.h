@@ -4,9 +4,10 @@
 #define MAIN_KEEPER_SOCKETS_H
 
 #include "control/config.h"
+#include "main/inherited.h"
 #include "main/unix_file.h"
 
-enum { KEEPER_WHY_MAX = 512 };
+enum { KEEPER_WHY_MAX = 1024 };
 
 /* One set for each listener, in the configuration's order: fds[listener * width + i], the first of them one for each
  * reactor, then -1 or further ones: a server before had more reactors, and clients wait at each of its sockets. */

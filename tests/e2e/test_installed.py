@@ -124,6 +124,18 @@ def test_the_unit_file_is_one(installed, tmp_path):
     assert run("systemd-analyze", "verify", "--man=no", unit) == ""
 
 
+def test_the_socket_unit_is_one(installed, tmp_path):
+    """It stands beside the service, and has the name that the documentation has."""
+    units = installed / "lib/systemd/system"
+    prefix = "/usr/local" if installed.name == "local" else "/usr"
+    for name in ("ballast.socket", "ballast.service"):
+        text = (units / name).read_text().replace(f"{prefix}/bin/", f"{installed}/bin/")
+        (tmp_path / name).write_text(re.sub("^Documentation=.*$", "", text, flags=re.M))
+    assert run("systemd-analyze", "verify", "--man=no", tmp_path / "ballast.socket") == ""
+    assert "\nFileDescriptorName=web\n" in (units / "ballast.socket").read_text()
+    assert "- fd:web " in (ROOT / "docs/listeners.md").read_text()
+
+
 def calls_of(group):
     """The system calls that systemd means by a name, groups in groups too."""
     if not group.startswith("@"):

@@ -130,7 +130,7 @@ def test_life_of_the_package(root, packages, network):
     def ask(path="/"):
         return run(*network, "curl", "-s", "-m", "5", f"http://127.0.0.1{path}", check=False)
     try:
-        wait_for(lambda: "\nworker_3003_alive 1\n" in ask("/metrics"))
+        wait_for(lambda: len(re.findall(r"^worker_300[123]_alive 1$", ask("/metrics"), re.MULTILINE)) == 3)
         assert {ask() for _ in range(3)} == {f"worker {port} on port {port}: GET /\n" for port in (3001, 3002, 3003)}
         # Another version, while it serves.
         run(*chroot, "dpkg", "-i", "/tmp/two.deb")

@@ -47,13 +47,14 @@ class Ballast:
     Give `config` (a mapping; a listener on a free port is added when it names none) or `arguments` for `ballast run`.
     """
 
-    def __init__(self, program, config=None, arguments=(), ready_timeout=20.0, wrapper=()):
+    def __init__(self, program, config=None, arguments=(), ready_timeout=20.0, wrapper=(), pass_fds=()):
         self.directory = tempfile.TemporaryDirectory(prefix="ballast-test-")
         self.path = pathlib.Path(self.directory.name)
         self.access_path = self.path / "access.log"
         self.address = ("127.0.0.1", free_port())
         self.command = [*map(str, wrapper), str(program), "run", *self._arguments(config, arguments)]
         self.ready_timeout = ready_timeout
+        self.pass_fds = pass_fds
         self.expect = 0  # how it is to end
         self.stderr_lines = []
         self.process = None
@@ -71,7 +72,8 @@ class Ballast:
         config.setdefault("listeners", [{"address": f"127.0.0.1:{self.address[1]}"}])
         config.setdefault("access_log", {"path": str(self.access_path), "format": "json"})
         host, _, port = config["listeners"][0]["address"].rpartition(":")
-        self.address = ("127.0.0.1" if host in ("", "0.0.0.0") else host.strip("[]"), int(port))
+        if host != "fd":  # else the wrapper hands over a socket at that address
+            self.address = ("127.0.0.1" if host in ("", "0.0.0.0") else host.strip("[]"), int(port))
         self.config = config
         self.config_path = self.path / "ballast.yaml"
         self.write_config(config)
@@ -98,7 +100,8 @@ class Ballast:
 
     def start(self):
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.PIPE, text=True, errors="replace")
+                                        stderr=subprocess.PIPE, text=True, errors="replace",
+                                        pass_fds=self.pass_fds)
         self.reader = threading.Thread(target=self._read_stderr, daemon=True)
         self.reader.start()
         wait_for(self._answers, self.ready_timeout, "the balancer to listen")

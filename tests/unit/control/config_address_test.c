@@ -47,6 +47,29 @@ static void address_forms(void **state)
     arena_fini(&arena);
 }
 
+static void address_inherited(void **state)
+{
+    static const char *const names[] = {"fd:3", "fd:42", "fd:web", "fd:ballast.socket", "fd:3web"};
+    const struct directive *listen = directive_find(DIRECTIVE_BLOCK_LISTENER, STR("address"));
+    struct config_address before = {0}, worker = {0};
+    struct arena arena;
+    arena_init(&arena, 1 << 20);
+    struct config_value value = {.arena = &arena, .sealed = true};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        struct config_address address = {0};
+        assert_int_equal(config_address_parse(&value, listen, str_of(names[i]), &address), 0);
+        assert_str(address.text, names[i]);
+        assert_str(address.inherited, names[i] + 3);
+        assert_true(address.path.n == 0 && address.host.n == 0 && address.port == 0);
+        assert_true(sock_addr_equal(&address.addr.storage, &address.addr.storage));
+        assert_false(sock_addr_equal(&address.addr.storage, &before.addr.storage));
+        before = address;
+    }
+    assert_int_equal(config_address_parse(&value, worker_address(), STR("fd:3"), &worker), -ERR_CONFIG);
+    assert_string_equal(value.why, "\"fd\" is a name, and names are not looked up here");
+    arena_fini(&arena);
+}
+
 static void address_names_are_looked_up(void **state)
 {
     struct arena arena;
@@ -85,6 +108,20 @@ static void address_refusals(void **state)
                                                      "an address such as 127.0.0.1:3001"},
         {"listeners: [http]\npools: {w: {workers: [3001]}}\n",
          "1:13: listeners[0]: \"http\" is no address: the port is missing; write host:port"},
+        {"listeners: ['fd:', 'fd:a b', 'fd:2', 'fd:03', 'fd:9999999999']\npools: {w: {workers: [3001]}}\n",
+         "1:13: listeners[0]: \"fd:\" is no inherited socket; write fd:3, or fd: and its name, of at most 64 printable "
+         "characters without colon\n"
+         "1:20: listeners[1]: \"fd:a b\" is no inherited socket; write fd:3, or fd: and its name, of at most 64 "
+         "printable characters without colon\n"
+         "1:30: listeners[2]: \"fd:2\" is no inherited socket: write the number of one, from 3 on, without leading "
+         "zeros\n"
+         "1:38: listeners[3]: \"fd:03\" is no inherited socket: write the number of one, from 3 on, without leading "
+         "zeros\n"
+         "1:47: listeners[4]: \"fd:9999999999\" is no inherited socket: write the number of one, from 3 on, without "
+         "leading zeros"},
+        {"listeners: ['fd:3', {address: 'fd:4', mode: '0600'}, 'fd:3']\npools: {w: {workers: [3001]}}\n",
+         "1:21: \"mode\", \"owner\" and \"group\" are for Unix sockets (unix:/path)\n"
+         "1:54: the address fd:3 is listened on twice; first at ballast.yaml:1:13"},
         {"forwarded:\n  trusted:\n    - 10.0.0.0/33\n    - x\n    - 10.1.2.3/8\n    - fd00::1/8\n    - fd00::/129\n"
          "    - 1.2.3.4/\n    - 1.2.3/8\n    - ''\npools: {w: {workers: [3001]}}\n",
          "3:7: forwarded.trusted: \"10.0.0.0/33\" has a wrong prefix; expected 0 to 32 behind the /\n"
@@ -172,6 +209,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(address_forms),
+        cmocka_unit_test(address_inherited),
         cmocka_unit_test(address_names_are_looked_up),
         cmocka_unit_test(address_refusals),
         cmocka_unit_test(address_networks),

@@ -1,0 +1,180 @@
+"""Listeners whose sockets somebody else has opened: systemd's launcher, a supervisor, and what is no such socket."""
+
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from harness.admin import Admin
+from harness.ballast import Ballast, settings
+from harness.client import Client
+from harness.waiting import free_port, wait_for
+
+# Says that the sockets are for the process that it becomes.
+EXEC = "import os, sys; os.environ['LISTEN_PID'] = str(os.getpid()); os.execv(sys.argv[1], sys.argv[1:])"
+GET = b"GET / HTTP/1.1\r\nHost: test.example\r\nConnection: close\r\n\r\n"
+
+
+@pytest.fixture
+def activated(balance, demo, tmp_path):
+    """activated(listeners, *opened, names=...) -> a balancer that systemd's launcher starts when a client comes; the
+    first of the addresses opened is the one that it is asked at."""
+    def start(listeners, *opened, names):
+        class Activated(Ballast):
+            def __init__(self, program, config):
+                ports = [word for address in opened for word in ("-l", address)]
+                super().__init__(program, config,
+                                 wrapper=("systemd-socket-activate", f"--fdname={':'.join(names)}", *ports))
+                host, _, port = opened[0].rpartition(":")
+                self.address = (host, int(port))
+        ballast = balance(demo(), demo(), ballast=Activated, threads=2,
+                          admin={"address": f"unix:{tmp_path}/admin", "write": True},
+                          listeners=[{"address": address} for address in listeners])
+        ballast.admin = Admin(tmp_path / "admin")
+        return ballast
+    return start
+
+
+def reload(ballast, listeners, expect="applied"):
+    ballast.write_config({**ballast.config, "listeners": [{"address": address} for address in listeners]})
+    ballast.send_signal(signal.SIGHUP)
+    def entry():
+        entries = ballast.admin.get("/v1/reloads")["reloads"]
+        return entries and entries[0]["number"] > getattr(ballast, "reloaded", 0) and entries[0]["state"] != "waiting" \
+            and entries[0]
+    told = wait_for(entry, 20, "the reload to be over")
+    ballast.reloaded = told["number"]
+    assert told["state"] == expect, told
+    return told
+
+
+def ask(address):
+    with Client(address, 20) as client:
+        client.send(GET)
+        return client.read_answer(b"GET").status
+
+
+@pytest.mark.parametrize("name", ["fd:3", "fd:web"])
+def test_socket_activation(activated, name):
+    """systemd's launcher starts it as the first client comes, who is served; a reload keeps the socket."""
+    ballast = activated([name], f"127.0.0.1:{free_port()}", names=["web"])
+    assert [ask(ballast.address) for _ in range(20)] == [200] * 20
+    reload(ballast, [name])
+    assert [ask(ballast.address) for _ in range(20)] == [200] * 20
+
+
+def test_a_server_that_dies_is_followed_on_the_same_socket(activated):
+    ballast = activated(["fd:web"], f"127.0.0.1:{free_port()}", names=["web"])
+    server = int(pathlib.Path(f"/proc/{ballast.pid}/task/{ballast.pid}/children").read_text())
+    os.kill(server, signal.SIGKILL)
+    assert ask(ballast.address) in (200, 503)  # until probes have answered nobody is alive, but nobody is refused
+    ballast.wait_alive(2)
+    assert ask(ballast.address) == 200
+
+
+def test_a_socket_left_out_waits_for_its_return(activated):
+    """It is the launcher's to close: who comes meanwhile waits in it, and a later configuration serves them."""
+    other = ("127.0.0.1", free_port())
+    ballast = activated(["fd:web", "fd:api"], f"127.0.0.1:{free_port()}", f"127.0.0.1:{other[1]}", names=["web", "api"])
+    assert ask(ballast.address) == ask(other) == 200
+    reload(ballast, ["fd:web"])
+    with Client(other, 20) as client:
+        client.send(GET)
+        assert ask(ballast.address) == 200
+        reload(ballast, ["fd:web", "fd:api"])
+        assert client.read_answer(b"GET").status == 200
+
+
+def test_an_upgrade_keeps_them_and_finds_others(activated, ballast_path):
+    """The first is handed from server to server; the second is looked up by the new program."""
+    other = ("127.0.0.1", free_port())
+    ballast = activated(["fd:web"], f"127.0.0.1:{free_port()}", f"127.0.0.1:{other[1]}", names=["web", "api"])
+    for listeners in (["fd:web"], ["fd:web", "fd:api"]):
+        ballast.write_config({**ballast.config, "listeners": [{"address": address} for address in listeners]})
+        done = subprocess.run([ballast_path, "upgrade", "--admin", f"unix:{ballast.admin.where}"], capture_output=True,
+                              text=True, timeout=100, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr + ballast.stderr
+        assert ask(ballast.address) == 200
+    assert ask(other) == 200
+
+
+def test_a_unix_socket_stays_its_launchers(activated, tmp_path):
+    path = tmp_path / "web.sock"
+    ballast = activated(["fd:web", "fd:local"], f"127.0.0.1:{free_port()}", str(path), names=["web", "local"])
+    done = subprocess.run(["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--unix-socket", str(path),
+                           "http://test.example/"], capture_output=True, timeout=30, check=False)
+    assert done.stdout == b"200", done.stderr
+    ballast.stop()
+    assert path.exists()
+
+
+def test_a_reload_that_names_no_socket_changes_nothing(activated):
+    ballast = activated(["fd:web"], f"127.0.0.1:{free_port()}", names=["web"])
+    told = reload(ballast, ["fd:web", "fd:nobody"], expect="failed")
+    assert "has that name" in str(told), told
+    told = reload(ballast, ["fd:web", "fd:3"], expect="failed")
+    assert "it is the socket of fd:web" in str(told), told
+    assert ask(ballast.address) == 200
+
+
+def listening(kind=socket.SOCK_STREAM, listens=True):
+    sock = socket.socket(socket.AF_INET, kind)
+    sock.bind(("127.0.0.1", 0))
+    if listens:
+        sock.listen()
+    return sock
+
+
+def refused(ballast_path, tmp_path, addresses, sockets=(), environment=()):
+    """What is said of a configuration with these listeners, one on each line from the second on."""
+    config = tmp_path / "ballast.yaml"
+    config.write_text("listeners:\n" + "".join(f"  - {address}\n" for address in addresses) +
+                      "pools: {web: {workers: [127.0.0.1:3001]}}\n")
+    done = subprocess.run([sys.executable, "-c", EXEC, str(ballast_path), "run", "-c", str(config)],
+                          pass_fds=[sock.fileno() for sock in sockets], env={**os.environ, **dict(environment)},
+                          capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1, done.stderr
+    return done.stderr.replace(str(config), "FILE")
+
+
+def test_what_cannot_be_listened_on(ballast_path, tmp_path):
+    """The place, the value, what is wrong, what to do."""
+    with listening(socket.SOCK_DGRAM, False) as datagrams, listening(listens=False) as deaf, listening() as good:
+        names = {"LISTEN_FDS": "1", "LISTEN_FDNAMES": "web"}
+        cases = [
+            (["fd:250"], [], {}, "FILE:2:5: cannot listen on fd:250: descriptor 250 was not handed over"),
+            ([f"fd:{datagrams.fileno()}"], [datagrams], {}, "no stream socket of IP or Unix: use ListenStream="),
+            ([f"fd:{deaf.fileno()}"], [deaf], {}, "does not listen: use Accept=no"),
+            (["fd:web"], [], {}, "FILE:2:5: cannot listen on fd:web: no sockets were handed over"),
+            (["fd:api"], [], names, "none of the 1 sockets handed over has that name: set FileDescriptorName="),
+            ([f"127.0.0.1:{free_port()}", "fd:250"], [], {}, "FILE:3:5: cannot listen on fd:250"),
+        ]
+        for addresses, sockets, environment, text in cases:
+            assert text in refused(ballast_path, tmp_path, addresses, sockets, environment), text
+        with socket.socket(fileno=os.dup(good.fileno())) as again:
+            one, other = f"fd:{good.fileno()}", f"fd:{again.fileno()}"
+            said = refused(ballast_path, tmp_path, [one, other], [good, again])
+            assert f"FILE:3:5: cannot listen on {other}: it is the socket of {one}: name it once" in said
+            said = refused(ballast_path, tmp_path, [one, one], [good])
+            assert f"the address {one} is listened on twice; first at FILE:2:5" in said
+
+
+def test_sockets_of_another_process_are_not_taken(ballast_path, tmp_path):
+    config = tmp_path / "ballast.yaml"
+    config.write_text("listeners: [fd:web]\npools: {web: {workers: [127.0.0.1:3001]}}\n")
+    done = subprocess.run([str(ballast_path), "run", "-c", str(config)], capture_output=True, text=True, timeout=30,
+                          env={**os.environ, "LISTEN_FDS": "1", "LISTEN_PID": "1"}, check=False)
+    assert done.returncode == 1 and "must `exec` Ballast" in done.stderr
+
+
+def test_a_supervisor_hands_over_a_number(stack, demo, ballast_path):
+    """No LISTEN_FDS: a descriptor left open over exec is enough."""
+    with listening() as sock:
+        ballast = Ballast(ballast_path, settings([demo()], listeners=[{"address": f"fd:{sock.fileno()}"}]),
+                          pass_fds=[sock.fileno()])
+        ballast.address = sock.getsockname()
+        assert ask(stack.enter_context(ballast).wait_alive(1).address) == 200
