@@ -10,6 +10,7 @@ import re
 import select
 import shlex
 import shutil
+import signal
 import subprocess
 import time
 
@@ -105,6 +106,10 @@ def test_the_image_holds_the_libraries(packages):
     assert needed == set(re.findall(r" (lib[a-z0-9.+-]+)(?= )", recipe))
 
 
+def children(pid):
+    return pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
 def test_life_of_the_package(root, packages, network):
     chroot = ["chroot", root]
     before = files(root)
@@ -136,6 +141,10 @@ def test_life_of_the_package(root, packages, network):
         run(*chroot, "dpkg", "-i", "/tmp/two.deb")
         assert "Version: 99.1" in run(*chroot, "dpkg", "-s", "ballast")
         assert "on port 300" in ask()
+        server = children(ballast.pid)
+        ballast.send_signal(signal.SIGUSR2)
+        wait_for(lambda: len(now := children(ballast.pid)) == 1 and now != server)
+        assert "on port 300" in ask()
         ballast.terminate()
         assert ballast.wait(20) == 0
     finally:
@@ -143,7 +152,7 @@ def test_life_of_the_package(root, packages, network):
             process.kill()
             process.wait(10)
     log = root / "var/log/ballast/access.log"
-    assert [json.loads(line)["status"] for line in log.read_text().splitlines()] == [200] * 4
+    assert [json.loads(line)["status"] for line in log.read_text().splitlines()] == [200] * 5
 
     for deb in ("one.deb", "two.deb"):
         (root / "tmp" / deb).unlink()
