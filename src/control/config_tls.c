@@ -153,6 +153,13 @@ static bool same_file(const struct config_file *a, const struct config_file *b)
     return (a->bytes.p != NULL) == (b->bytes.p != NULL) && str_eq(a->bytes, b->bytes);
 }
 
+static bool same_hsts(const struct config_hsts *one, const struct config_hsts *other)
+{
+    char mine[TLS_HSTS_MAX], its[TLS_HSTS_MAX];
+
+    return str_eq(hsts_of(one, mine), hsts_of(other, its));
+}
+
 bool config_tls_same_listener(const struct config *a, size_t listener_a, const struct config *b, size_t listener_b)
 {
     const struct config_tls *one = &a->listeners.items[listener_a].tls, *other = &b->listeners.items[listener_b].tls;
@@ -160,7 +167,7 @@ bool config_tls_same_listener(const struct config *a, size_t listener_a, const s
                 one->min_version == other->min_version && one->client_verify == other->client_verify &&
                 a->http2.enabled == b->http2.enabled && a->timeouts.tls_handshake_ms == b->timeouts.tls_handshake_ms &&
                 same_file(&one->client_ca, &other->client_ca) && same_file(&one->client_crl, &other->client_crl) &&
-                same_file(&one->ticket_keys, &other->ticket_keys);
+                same_file(&one->ticket_keys, &other->ticket_keys) && same_hsts(&one->hsts, &other->hsts);
 
     for (size_t i = 0; same && i < one->certificates.count; i++) {
         const struct config_certificate *mine = &one->certificates.items[i], *its = &other->certificates.items[i];
@@ -176,6 +183,7 @@ bool config_tls_same_pool(const struct config *a, size_t pool_a, const struct co
                                    *other = &b->pools.items[pool_b].worker_tls;
 
     return one->enabled == other->enabled && one->verify == other->verify && str_eq(one->name, other->name) &&
+           a->pools.items[pool_a].protocol == b->pools.items[pool_b].protocol && /* by ALPN */
            a->timeouts.tls_handshake_ms == b->timeouts.tls_handshake_ms && same_file(&one->ca, &other->ca) &&
            same_file(&one->certificate, &other->certificate) && same_file(&one->key, &other->key);
 }

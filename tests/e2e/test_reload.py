@@ -1,7 +1,10 @@
 """Another configuration while traffic goes on: nothing is dropped, nothing forgotten, and a bad one changes nothing."""
 
+import itertools
 import json
 import os
+import pathlib
+import shutil
 import signal
 import socket
 import ssl
@@ -15,9 +18,11 @@ from harness.ballast import Ballast, settings
 from harness.certificates import Authority
 from harness.client import Client
 from harness.load import Load
+from harness.programs import Server
 from harness.waiting import free_port, wait_for
 
 RELOADS = int(os.environ.get("BALLAST_RELOADS", "200"))
+NODE_WORKER = pathlib.Path(__file__).resolve().parent / "real" / "exchange_worker.js"
 HOST = b"Host: test.example\r\n"
 GET = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
 POST = b"POST /upload HTTP/1.1\r\n" + HOST + b"Content-Length: 200000\r\n\r\n" + bytes(200000)
@@ -300,6 +305,48 @@ def test_certificates_are_read_again(run, demo, tmp_path):
         chain.write_text("junk")
         assert "certificate" in reload(ballast, None, "failed")["sentence"]
         assert ask(first) == b"HTTP/1.1 200 OK"
+
+
+@pytest.mark.parametrize("before, after, field", [
+    ({"max_age": 1000}, {"max_age": 2000}, b"max-age=2000"), (None, {"max_age": 2000}, b"max-age=2000"),
+    ({"max_age": 1000}, None, None),
+])
+def test_hsts_alone_changes(run, demo, tmp_path, before, after, field):
+    chain, key = Authority(tmp_path).sign("test.example")
+    port = free_port()
+    ballast = run(demo(), listeners=[{"address": f"127.0.0.1:{free_port()}"}, {"address": f"127.0.0.1:{port}", "tls": {
+        "certificates": [{"chain": str(chain), "key": str(key)}], **({"hsts": before} if before else {})}}])
+    ballast.wait_alive(1)
+    config = json.loads(json.dumps(ballast.config))
+    config["listeners"][1]["tls"].pop("hsts", None)
+    if after:
+        config["listeners"][1]["tls"]["hsts"] = after
+    assert f"listeners[127.0.0.1:{port}].tls" in [s["name"] for s in reload(ballast, config)["plan"]["settings"]]
+    context = ssl.create_default_context(cafile=str(tmp_path / "Test-Authority.pem"))
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
+        with context.wrap_socket(plain, server_hostname="test.example") as secured:
+            secured.sendall(GET)
+            head = secured.recv(65536).partition(b"\r\n\r\n")[0].lower()
+    said = [line.partition(b": ")[2] for line in head.split(b"\r\n") if line.startswith(b"strict-transport-security")]
+    assert said == ([field] if field else [])
+
+
+@pytest.mark.parametrize("before, after", itertools.permutations(("http1", "h2", "auto"), 2))
+def test_the_protocol_to_tls_workers_changes(run, stack, tmp_path, before, after):
+    """What is offered by ALPN, and so what is spoken, goes by the newest configuration."""
+    authority = Authority(tmp_path)
+    chain, key = authority.sign("test.example")
+    port = free_port()
+    stack.enter_context(Server(port, shutil.which("node"), NODE_WORKER, "auto", port, chain, key))
+    tls = {"enabled": True, "ca": str(authority.path), "name": "test.example"}
+    ballast = run(f"127.0.0.1:{port}", pools={"web": {"protocol": before, "worker_tls": tls}}).wait_alive(1)
+    version = {"http1": b'"version":"1.1"', "h2": b'"version":"2.0"', "auto": b'"version":"2.0"'}
+    assert version[before] in ballast.get("/headers").body
+    config = json.loads(json.dumps(ballast.config))
+    config["pools"]["web"]["protocol"] = after
+    reload(ballast, config)
+    ballast.wait_alive(1)
+    assert version[after] in ballast.get("/headers").body
 
 
 def test_a_server_that_dies_begins_with_the_newest(run, demo):
