@@ -15,30 +15,17 @@
 
 #include "base/clock.h"
 #include "control/admin_plan.h"
+#include "control/doors.h"
+#include "control/reload_watch.h"
 
 enum {
     PROVE_LOOK_MS = 10,
     PROVE_MOST_MS = 5000, /* then it is published as it is */
     SWEEP_MS = 1000,
     WATCH_LOOK_MS = 250,
-    WATCH_LEAST = 20, /* requests, before anything is concluded from them */
 };
 
 enum reload_step { RELOAD_IDLE, RELOAD_ASKED, RELOAD_PROVING, RELOAD_PUBLISHED };
-
-struct listener_door {
-    struct sock_addr addr;
-    uint32_t id;
-};
-
-struct doors {
-    struct listener_door *items; /* by the place of the listener in its configuration */
-    uint32_t count;
-};
-
-struct totals {
-    uint64_t ended, failed;
-};
 
 struct reload {
     struct reload_options options;
@@ -53,38 +40,18 @@ struct reload {
     struct snapshot *snapshot;
     struct doors next_doors;
     struct reactor_change **changes;
-    int *fds; /* of new listeners: fds[listener * reactors + reactor], -1: none */
-    uint32_t *fd_counts;
+    struct door_sockets sockets; /* of new listeners */
     int64_t prove_end_ms;
     _Atomic uint32_t applied; /* reactors that go by it */
     struct timer step_timer;
     /* after it */
     struct timer sweep_timer, watch_timer;
     int64_t watch_end_ms;
-    struct totals at_change, before; /* counted at the last change, and during the configuration before it */
-    struct reload_entry history[RELOAD_HISTORY];
-    uint32_t numbers;
+    struct reload_totals at_change, before; /* counted at the last change, and during the configuration before it */
+    struct reload_history history;
 };
 
 /* ---- what became of it ---- */
-
-static struct reload_entry *find_entry(const struct reload *reload, uint32_t number)
-{
-    const struct reload_entry *entry = &reload->history[number % RELOAD_HISTORY];
-
-    return number > 0 && entry->number == number ? (struct reload_entry *)(uintptr_t)entry : NULL;
-}
-
-static struct reload_entry *add_entry(struct reload *reload, const char *cause)
-{
-    uint32_t number = ++reload->numbers;
-    struct reload_entry *entry = &reload->history[number % RELOAD_HISTORY];
-
-    plan_destroy(&entry->plan);
-    *entry = (struct reload_entry){.number = number, .at_ns = clock_wall_ns(), .state = "waiting"};
-    (void)snprintf(entry->cause, sizeof(entry->cause), "%s", cause);
-    return entry;
-}
 
 static void say(struct reload *reload, const char *state, const char *sentence)
 {
@@ -111,15 +78,6 @@ static int tell_keeper(const struct reload *reload, enum link_kind kind, const c
 
 /* ---- giving back what one brought ---- */
 
-static void close_fds(struct reload *reload)
-{
-    size_t count = reload->config ? reload->config->listeners.count * (size_t)reload->options.reactor_count : 0;
-
-    for (size_t i = 0; reload->fds && i < count; i++)
-        if (reload->fds[i] >= 0)
-            close(reload->fds[i]);
-}
-
 static void forget(struct reload *reload)
 {
     for (uint32_t i = 0; reload->changes && i < reload->options.reactor_count; i++)
@@ -127,14 +85,10 @@ static void forget(struct reload *reload)
             reactor_change_destroy(&reload->changes[i]);
     if (reload->snapshot)
         snapshot_destroy(&reload->snapshot);
-    free(reload->changes);          /* not per request: once a reload, as all here */
-    free(reload->fds);              /* not per request: as above */
-    free(reload->fd_counts);        /* not per request: as above */
-    free(reload->next_doors.items); /* not per request: as above */
+    free(reload->changes); /* not per request: once a reload */
     reload->changes = NULL;
-    reload->fds = NULL;
-    reload->fd_counts = NULL;
-    reload->next_doors = (struct doors){NULL, 0};
+    door_sockets_forget(&reload->sockets);
+    doors_fini(&reload->next_doors);
     reload->config = NULL;
     reload->step = RELOAD_IDLE;
 }
@@ -145,37 +99,12 @@ static void refuse(struct reload *reload, const char *sentence)
     note_result(reload, RELOADS_REFUSED);
     log_error("the configuration is not put into use: the one before goes on", LOG_Z("why", sentence),
               LOG_N("reload", reload->entry->number));
-    close_fds(reload);
+    door_sockets_close(&reload->sockets);
     forget(reload);
     (void)tell_keeper(reload, LINK_REFUSED, sentence); /* a gone keeper takes this process with it */
 }
 
 /* ---- making ready ---- */
-
-static const struct listener_door *find_door(const struct doors *doors, const struct sock_addr *addr)
-{
-    for (uint32_t i = 0; i < doors->count; i++)
-        if (sock_addr_equal(&doors->items[i].addr.storage, &addr->storage))
-            return &doors->items[i];
-    return NULL;
-}
-
-/* not per request: once a reload. */
-static int list_doors(struct reload *reload)
-{
-    const struct config_listeners *listeners = &reload->config->listeners;
-
-    reload->next_doors.items = calloc(listeners->count, sizeof(*reload->next_doors.items));
-    if (!reload->next_doors.items)
-        return -ERR_NO_MEMORY;
-    for (size_t i = 0; i < listeners->count; i++) {
-        const struct listener_door *kept = find_door(&reload->doors, &listeners->items[i].address.addr);
-        reload->next_doors.items[i] =
-            (struct listener_door){listeners->items[i].address.addr, kept ? kept->id : reload->next_door++};
-        reload->next_doors.count++;
-    }
-    return 0;
-}
 
 static void on_applied(void *context)
 {
@@ -210,15 +139,15 @@ static bool sort_doors(const struct reload *reload, uint32_t reactor, struct sor
     for (uint32_t i = 0; i < next->count; i++) {
         struct reactor_door door = {
             .id = next->items[i].id, .fd = -1, .transport = snapshot_transport(reload->snapshot, i)};
-        if (find_door(&reload->doors, &next->items[i].addr)) {
+        if (doors_find(&reload->doors, &next->items[i].addr)) {
             sorted->kept[sorted->kept_count++] = door;
         } else {
-            door.fd = reload->fds[i * reload->options.reactor_count + reactor];
+            door.fd = door_sockets_fd(&reload->sockets, i, reactor);
             sorted->opened[sorted->opened_count++] = door;
         }
     }
     for (uint32_t i = 0; i < reload->doors.count; i++)
-        if (!find_door(next, &reload->doors.items[i].addr))
+        if (!doors_find(next, &reload->doors.items[i].addr))
             sorted->closed[sorted->closed_count++] = reload->doors.items[i].id;
     return true;
 }
@@ -252,7 +181,7 @@ static int prepare_reactor(struct reload *reload, uint32_t index)
 static int make_ready(struct reload *reload)
 {
     struct reload_options *options = &reload->options;
-    int error = list_doors(reload);
+    int error = doors_list(&reload->doors, &reload->config->listeners, &reload->next_door, &reload->next_doors);
 
     reload->changes = calloc(options->reactor_count, sizeof(struct reactor_change *));
     if (!error && !reload->changes)
@@ -274,28 +203,11 @@ static int make_ready(struct reload *reload)
 
 /* ---- publishing ---- */
 
-/* Requests that came to an end for which no client is to blame. */
-static struct totals count(const struct reload *reload)
-{
-    struct totals totals = {0, 0};
-
-    for (uint32_t i = 0; i < reload->options.reactor_count; i++) {
-        const struct account_totals *from = &reload->options.accounts[i]->totals;
-        totals.ended += __atomic_load_n(&from->ok, __ATOMIC_RELAXED);
-        for (int code = 0; code < ERR_COUNT; code++) {
-            if (err_fault(code) == ERR_FAULT_WORKER || err_fault(code) == ERR_FAULT_SELF)
-                totals.failed += __atomic_load_n(&from->by_reason[code], __ATOMIC_RELAXED);
-        }
-    }
-    totals.ended += totals.failed;
-    return totals;
-}
-
 static void publish(struct reload *reload)
 {
-    struct totals now = count(reload);
+    struct reload_totals now = reload_totals_count(reload->options.accounts, reload->options.reactor_count);
 
-    reload->before = (struct totals){now.ended - reload->at_change.ended, now.failed - reload->at_change.failed};
+    reload->before = reload_totals_since(now, reload->at_change);
     reload->at_change = now;
     reload->step = RELOAD_PUBLISHED;
     atomic_store(&reload->applied, 0);
@@ -369,19 +281,7 @@ static void on_sweep(struct timer *timer)
         io_timer_set(reload->options.io, timer, io_now_ms(reload->options.io) + SWEEP_MS);
 }
 
-static bool too_many(struct totals totals, uint32_t percent)
-{
-    return totals.failed * 100 > totals.ended * percent;
-}
-
-/* Is a greater share failing than is allowed, and than was before? */
-static bool went_wrong(const struct reload *reload, struct totals since)
-{
-    return since.ended >= WATCH_LEAST && too_many(since, reload->options.config->reload.max_failed_percent) &&
-           since.failed * (reload->before.ended + 1) > reload->before.failed * since.ended;
-}
-
-static void roll_back(struct reload *reload, struct totals since)
+static void roll_back(struct reload *reload, struct reload_totals since)
 {
     char sentence[160];
 
@@ -389,7 +289,7 @@ static void roll_back(struct reload *reload, struct totals since)
                    (unsigned long long)since.failed, (unsigned long long)since.ended,
                    reload->options.config->reload.max_failed_percent);
     log_error("the configuration before comes back", LOG_Z("why", sentence));
-    struct reload_entry *entry = add_entry(reload, "watchdog");
+    struct reload_entry *entry = reload_history_add(&reload->history, "watchdog");
     reload->entry = entry;
     reload->purpose = LINK_TO_ROLL_BACK;
     say(reload, "waiting", sentence);
@@ -402,13 +302,13 @@ static void roll_back(struct reload *reload, struct totals since)
 static void on_watch(struct timer *timer)
 {
     struct reload *reload = CONTAINER_OF(timer, struct reload, watch_timer);
-    struct totals now = count(reload);
-    struct totals since = {now.ended - reload->at_change.ended, now.failed - reload->at_change.failed};
+    struct reload_totals now = reload_totals_count(reload->options.accounts, reload->options.reactor_count);
+    struct reload_totals since = reload_totals_since(now, reload->at_change);
     int64_t now_ms = io_now_ms(reload->options.io);
 
     if (reload->step != RELOAD_IDLE || now_ms >= reload->watch_end_ms)
         return;
-    if (went_wrong(reload, since))
+    if (reload_went_wrong(since, reload->before, reload->options.config->reload.max_failed_percent))
         roll_back(reload, since);
     else
         io_timer_set(reload->options.io, timer, now_ms + WATCH_LOOK_MS);
@@ -431,7 +331,7 @@ static void finish(struct reload *reload)
     bool back = reload->purpose == LINK_TO_ROLL_BACK;
     char text[PLAN_TEXT_MAX];
 
-    free(reload->doors.items); /* not per request: once a reload */
+    doors_fini(&reload->doors);
     reload->doors = reload->next_doors;
     reload->next_doors = (struct doors){NULL, 0};
     reload->options.config = reload->config;
@@ -455,31 +355,12 @@ static void finish(struct reload *reload)
 
 /* ---- from the keeper ---- */
 
-/* not per request: once a reload. */
-static int note_sockets(struct reload *reload, const struct link_message *message)
-{
-    uint32_t reactors = reload->options.reactor_count;
-
-    if (!reload->fds) {
-        reload->fds = malloc(sizeof(int) * CONFIG_LISTENERS_MAX * reactors); /* not per request: once a reload */
-        reload->fd_counts = calloc(CONFIG_LISTENERS_MAX, sizeof(*reload->fd_counts));
-        if (!reload->fds || !reload->fd_counts)
-            return -ERR_NO_MEMORY;
-        for (size_t i = 0; i < (size_t)CONFIG_LISTENERS_MAX * reactors; i++)
-            reload->fds[i] = -1;
-    }
-    uint32_t *known = &reload->fd_counts[message->number];
-    for (uint32_t i = 0; i < message->fd_count && *known < reactors; i++)
-        reload->fds[message->number * reactors + (*known)++] = message->fds[i];
-    return 0;
-}
-
 /* The entry that this answers: the one that asked, or a new one for what the keeper was told itself. */
 static void take_up(struct reload *reload, const struct link_message *message)
 {
     if (reload->step == RELOAD_ASKED)
         return;
-    reload->entry = add_entry(reload, "signal");
+    reload->entry = reload_history_add(&reload->history, "signal");
     reload->purpose = message->purpose;
     reload->expected[0] = '\0';
 }
@@ -498,7 +379,7 @@ static void on_config(struct reload *reload, const struct link_message *message)
         refuse(reload, err_sentence(error));
     } else if (reload->purpose == LINK_TO_PLAN) {
         say(reload, "planned", "This is what a reload would change now.");
-        close_fds(reload);
+        door_sockets_close(&reload->sockets);
         forget(reload);
         (void)tell_keeper(reload, LINK_REFUSED, "");
     } else if (reload->expected[0] && strcmp(reload->expected, id) != 0) {
@@ -522,7 +403,7 @@ bool reload_hear(struct reload *reload, const struct link_message *message)
 {
     switch (message->kind) {
     case LINK_SOCKETS:
-        if (note_sockets(reload, message))
+        if (door_sockets_note(&reload->sockets, reload->options.reactor_count, message))
             log_error("sockets cannot be kept", LOG_Z("reason", err_reason(-ERR_NO_MEMORY)));
         return true;
     case LINK_CONFIG: on_config(reload, message); return true;
@@ -548,7 +429,7 @@ int reload_ask(struct reload *reload, enum link_purpose purpose, const char *exp
     int error = tell_keeper(reload, LINK_RELOAD, "");
     if (error)
         return error;
-    reload->entry = add_entry(reload, cause);
+    reload->entry = reload_history_add(&reload->history, cause);
     (void)snprintf(reload->expected, sizeof(reload->expected), "%s", expected);
     reload->step = RELOAD_ASKED;
     *ret_number = reload->entry->number;
@@ -557,12 +438,12 @@ int reload_ask(struct reload *reload, enum link_purpose purpose, const char *exp
 
 uint32_t reload_newest(const struct reload *reload)
 {
-    return reload->numbers;
+    return reload->history.numbers;
 }
 
 const struct reload_entry *reload_entry(const struct reload *reload, uint32_t number)
 {
-    return find_entry(reload, number);
+    return reload_history_find(&reload->history, number);
 }
 
 /* ---- life ---- */
@@ -578,15 +459,12 @@ int reload_create(const struct reload_options *options, struct reload **ret_relo
     timer_init(&reload->step_timer, on_step);
     timer_init(&reload->sweep_timer, on_sweep);
     timer_init(&reload->watch_timer, on_watch);
-    reload->config = options->config;
-    int error = list_doors(reload); /* ids are the places: as the server numbered them */
-    reload->config = NULL;
+    /* Ids are the places: as the server numbered them. */
+    int error = doors_list(&reload->doors, &options->config->listeners, &reload->next_door, &reload->doors);
     if (error) {
         free(reload);
         return error;
     }
-    reload->doors = reload->next_doors;
-    reload->next_doors = (struct doors){NULL, 0};
     *ret_reload = reload;
     return 0;
 }
@@ -607,8 +485,7 @@ void reload_destroy(struct reload **destroyed)
     if (reload->step == RELOAD_PROVING || reload->step == RELOAD_PUBLISHED)
         reload->snapshot = NULL;
     forget(reload);
-    free(reload->doors.items);
-    for (size_t i = 0; i < RELOAD_HISTORY; i++)
-        plan_destroy(&reload->history[i].plan);
+    doors_fini(&reload->doors);
+    reload_history_fini(&reload->history);
     free(reload);
 }

@@ -14,9 +14,8 @@
 #include "control/admin.h"
 #include "control/config_slot.h"
 #include "control/link.h"
+#include "control/reload_history.h"
 #include "control/snapshot.h"
-
-enum { RELOAD_HISTORY = 32 };
 
 /* What it works on; outlives it. */
 struct reload_options {
@@ -41,16 +40,6 @@ struct reload_options {
 };
 
 struct reload;
-
-/* What became of one. */
-struct reload_entry {
-    uint32_t number;   /* 0: none */
-    int64_t at_ns;     /* wall clock */
-    const char *state; /* as in admin_object.def */
-    char cause[32];
-    char sentence[LINK_TEXT_MAX];
-    struct plan *plan; /* NULL: it did not come so far */
-};
 
 /* 0 or -ERR_NO_MEMORY. */
 MUST_CHECK int reload_create(const struct reload_options *options, struct reload **ret_reload);
