@@ -214,11 +214,14 @@ static void check_ends(const struct config_tls *tls, const struct tls_ctx *ctx, 
         const struct config_certificate *certificate = &tls->certificates.items[i];
         int64_t left_s = tls_ctx_not_after_s(ctx, i) - now_s;
         if (left_s <= 0)
-            config_error_add(errors, &certificate->place, "the certificate in %s has expired",
-                             certificate->chain.path.p);
+            config_warning_add(errors, &certificate->place, "the certificate in %s has expired: clients refuse it",
+                               certificate->chain.path.p);
         else if (left_s < CONFIG_TLS_WARN_DAYS * DAY_S)
             config_warning_add(errors, &certificate->place, "the certificate in %s expires in %d days",
                                certificate->chain.path.p, (int)(left_s / DAY_S));
+        if (tls_ctx_staple_until_s(ctx, i) <= now_s)
+            config_warning_add(errors, &certificate->place, "the OCSP answer in %s has run out and is not stapled",
+                               certificate->ocsp.path.p);
     }
 }
 
@@ -233,6 +236,11 @@ static int load_listener(struct config *config, size_t index, struct config_erro
         return 0;
     if (tls->client_verify != CONFIG_TLS_OFF && tls->client_ca.path.n == 0)
         config_error_add(errors, &tls->place, "\"client_verify\" needs \"client_ca\": whose clients are believed");
+    if (tls->client_verify == CONFIG_TLS_OFF && (tls->client_ca.path.n > 0 || tls->client_crl.path.n > 0))
+        config_error_add(
+            errors, &tls->place,
+            "\"client_ca\" and \"client_crl\" without \"client_verify: required\" (or optional): nobody would "
+            "be asked for a certificate");
     int error = read_listener(config, tls, errors);
     if (!error && errors->error_count == errors_before) {
         error = config_tls_listener(config, index, &ctx, why);

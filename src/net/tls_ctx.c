@@ -16,7 +16,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "net/tls_names.h"
+#include "net/tls_staple.h"
 
 #define CIPHERS_12                                                                             \
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:" \
@@ -37,6 +39,7 @@ struct tls_ctx {
     struct tls_names *names;
     unsigned char **staples; /* of each certificate, or NULL */
     int *staple_bytes;
+    int64_t *staples_until_s;
     unsigned char ticket_keys[TLS_TICKET_KEYS_MAX][TLS_TICKET_KEY_BYTES];
     size_t ticket_key_count;
     char *name; /* the worker's, or NULL */
@@ -87,9 +90,11 @@ static BIO *open_file(const struct tls_file *file)
     return file->bytes.p ? BIO_new_mem_buf(file->bytes.p, (int)file->bytes.n) : NULL;
 }
 
-/* A key that needs a password is refused: nobody is there to type it. */
-static int no_password(char *out, int room, int writing, void *argument)
+/* A key that needs a password is refused: nobody is there to type it. asked: bool, or NULL. */
+static int no_password(char *out, int room, int writing, void *asked)
 {
+    if (asked)
+        *(bool *)asked = true;
     return -1;
 }
 
@@ -118,9 +123,9 @@ static bool use_chain(SSL_CTX *context, BIO *in)
     return used && at_end();
 }
 
-static bool use_key(SSL_CTX *context, BIO *in)
+static bool use_key(SSL_CTX *context, BIO *in, bool *ret_locked)
 {
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(in, NULL, no_password, NULL);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(in, NULL, no_password, ret_locked);
     bool used = key && SSL_CTX_use_PrivateKey(context, key) == 1;
 
     EVP_PKEY_free(key);
@@ -132,58 +137,87 @@ static bool is_mismatch(unsigned long code)
     return ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH || ERR_GET_REASON(code) == X509_R_KEY_TYPE_MISMATCH;
 }
 
+static int refuse_key(const struct tls_file *key, bool locked, char why[TLS_WHY_MAX])
+{
+    static const char begins[] = "PRIVATE KEY-----";
+
+    if (!locked && memmem(key->bytes.p, key->bytes.n, begins, sizeof(begins) - 1))
+        return refuse(why, "the private key cannot be read from", key->name);
+    (void)snprintf(why, TLS_WHY_MAX,
+                   locked ? "the private key in %s needs a password, which nobody could type; keep one without, "
+                            "readable by its owner alone (openssl pkey -in FILE -out NEW)"
+                          : "there is no private key in %s; name the file that has it as \"key\"",
+                   key->name);
+    ERR_clear_error();
+    return -ERR_CONFIG;
+}
+
 static int use_certificate(SSL_CTX *context, const struct tls_file *chain, const struct tls_file *key,
                            char why[TLS_WHY_MAX])
 {
     const struct tls_file *key_file = key->bytes.p ? key : chain;
     BIO *in = open_file(chain);
-    bool used = in && use_chain(context, in);
+    bool used = in && use_chain(context, in), locked = false;
 
     BIO_free(in);
     if (!used)
         return refuse(why, "the certificate cannot be read from", chain->name);
     in = open_file(key_file);
-    used = in && use_key(context, in);
+    used = in && use_key(context, in, &locked);
     BIO_free(in);
     if (used)
         return 0;
     if (!is_mismatch(ERR_peek_last_error()))
-        return refuse(why, "the private key cannot be read from", key_file->name);
+        return refuse_key(key_file, locked, why);
     (void)snprintf(why, TLS_WHY_MAX, "the private key in %s does not belong to the certificate in %s", key_file->name,
                    chain->name);
     ERR_clear_error();
     return -ERR_CONFIG;
 }
 
-/* What a file of certificates, or of lists of revoked ones, adds to those that are believed. asks: clients are told the
- * names (RFC 8446 section 4.2.4). Returns how many, or 0. */
-static int add_to_store(SSL_CTX *context, const struct tls_file *file, bool asks)
+/* Adds the certificates that a file holds to those that are believed. asks: clients are told the names (RFC 8446
+ * section 4.2.4). False: it holds none, or there is no memory. */
+static bool believe_authorities(SSL_CTX *context, const struct tls_file *file, bool asks)
 {
     BIO *in = open_file(file);
-    STACK_OF(X509_INFO) *found = in ? PEM_X509_INFO_read_bio(in, NULL, no_password, NULL) : NULL;
     X509_STORE *store = SSL_CTX_get_cert_store(context);
-    int count = 0;
+    bool good = in, any = false;
+    X509 *one;
 
-    for (int i = 0; found && i < (int)sk_X509_INFO_num(found); i++) {
-        const X509_INFO *one = sk_X509_INFO_value(found, i);
-        count += one->x509 && X509_STORE_add_cert(store, one->x509) == 1;
-        count += one->crl && X509_STORE_add_crl(store, one->crl) == 1;
-        if (asks && one->x509 && SSL_CTX_add_client_CA(context, one->x509) != 1)
-            count = 0;
+    while (good && (one = PEM_read_bio_X509_AUX(in, NULL, no_password, NULL))) {
+        good = X509_STORE_add_cert(store, one) == 1 && (!asks || SSL_CTX_add_client_CA(context, one) == 1);
+        any = true;
+        X509_free(one);
     }
-    sk_X509_INFO_pop_free(found, X509_INFO_free);
     BIO_free(in);
-    return count;
+    return good && any && at_end();
+}
+
+/* The same for lists of revoked certificates. A certificate among them is not believed by that. */
+static bool believe_lists(SSL_CTX *context, const struct tls_file *file)
+{
+    BIO *in = open_file(file);
+    X509_STORE *store = SSL_CTX_get_cert_store(context);
+    bool good = in, any = false;
+    X509_CRL *one;
+
+    while (good && (one = PEM_read_bio_X509_CRL(in, NULL, no_password, NULL))) {
+        good = X509_STORE_add_crl(store, one) == 1;
+        any = true;
+        X509_CRL_free(one);
+    }
+    BIO_free(in);
+    return good && any && at_end();
 }
 
 static int believe(SSL_CTX *context, const struct tls_file *ca, bool asks, const struct tls_file *crl,
                    char why[TLS_WHY_MAX])
 {
-    if (add_to_store(context, ca, asks) == 0)
+    if (!believe_authorities(context, ca, asks))
         return refuse(why, "the authorities cannot be read from", ca->name);
     if (!crl->bytes.p)
         return 0;
-    if (add_to_store(context, crl, false) == 0)
+    if (!believe_lists(context, crl))
         return refuse(why, "the list of revoked certificates cannot be read from", crl->name);
     X509_STORE_set_flags(SSL_CTX_get_cert_store(context), X509_V_FLAG_CRL_CHECK);
     return 0;
@@ -241,7 +275,7 @@ static int on_status(SSL *ssl, void *argument)
 
     while (index < ctx->count && ctx->contexts[index] != SSL_get_SSL_CTX(ssl))
         index++;
-    if (index == ctx->count || !ctx->staples[index])
+    if (index == ctx->count || !ctx->staples[index] || ctx->staples_until_s[index] <= clock_wall_ns() / 1000000000)
         return SSL_TLSEXT_ERR_NOACK;
     unsigned char *copy = OPENSSL_memdup(ctx->staples[index], (size_t)ctx->staple_bytes[index]);
     if (!copy)
@@ -309,11 +343,15 @@ static int read_ticket_keys(struct tls_ctx *ctx, const struct tls_file *file, ch
 /* start-up only: an answer lives as long as its certificate. */
 static int keep_staple(struct tls_ctx *ctx, size_t index, const struct tls_file *file, char why[TLS_WHY_MAX])
 {
+    const X509 *certificate = SSL_CTX_get0_certificate(ctx->contexts[index]);
+
     if (!file->bytes.p)
         return 0;
-    if (file->bytes.n == 0 || file->bytes.n > OCSP_BYTES_MAX) {
-        (void)snprintf(why, TLS_WHY_MAX, "the OCSP answer cannot be read from %s: it has %zu bytes, not 1 to %d",
-                       file->name, file->bytes.n, OCSP_BYTES_MAX);
+    const char *wrong = "it is empty, or far too long";
+    if (file->bytes.n > 0 && file->bytes.n <= OCSP_BYTES_MAX)
+        wrong = tls_staple_check(file->bytes, certificate, &ctx->staples_until_s[index]);
+    if (wrong) {
+        (void)snprintf(why, TLS_WHY_MAX, "the OCSP answer in %s cannot be stapled: %s", file->name, wrong);
         return -ERR_CONFIG;
     }
     ctx->staples[index] = malloc(file->bytes.n);
@@ -395,8 +433,9 @@ int tls_server_create(const struct tls_server_options *options, struct tls_ctx *
     ctx->contexts = calloc(options->count, sizeof(*ctx->contexts));
     ctx->staples = calloc(options->count, sizeof(*ctx->staples));
     ctx->staple_bytes = calloc(options->count, sizeof(*ctx->staple_bytes));
+    ctx->staples_until_s = calloc(options->count, sizeof(*ctx->staples_until_s));
     int error = -ERR_NO_MEMORY;
-    if (ctx->contexts && ctx->staples && ctx->staple_bytes)
+    if (ctx->contexts && ctx->staples && ctx->staple_bytes && ctx->staples_until_s)
         error = tls_names_create(&ctx->names);
     if (!error)
         error = read_ticket_keys(ctx, &options->ticket_keys, why);
@@ -583,6 +622,12 @@ void tls_ctx_unref(struct tls_ctx *ctx)
     free(ctx->contexts);
     free(ctx->staples);
     free(ctx->staple_bytes);
+    free(ctx->staples_until_s);
     free(ctx->name);
     free(ctx);
+}
+
+int64_t tls_ctx_staple_until_s(const struct tls_ctx *ctx, size_t index)
+{
+    return ctx->staples[index] ? ctx->staples_until_s[index] : INT64_MAX;
 }

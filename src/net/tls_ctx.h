@@ -71,6 +71,8 @@ void tls_ctx_unref(struct tls_ctx *ctx); /* NULL is allowed */
 /* Of a server's certificates: when one ends, in seconds since 1970. */
 size_t tls_ctx_certificates(const struct tls_ctx *ctx);
 int64_t tls_ctx_not_after_s(const struct tls_ctx *ctx, size_t index);
+/* Until when its OCSP answer is stapled; INT64_MAX: it has none, or one without an end. */
+int64_t tls_ctx_staple_until_s(const struct tls_ctx *ctx, size_t index);
 
 /* For tls_conn. */
 struct ssl_st;

@@ -44,3 +44,8 @@ int64_t tls_ctx_not_after_s(const struct tls_ctx *ctx, size_t index)
 {
     return 0;
 }
+
+int64_t tls_ctx_staple_until_s(const struct tls_ctx *ctx, size_t index)
+{
+    return INT64_MAX;
+}

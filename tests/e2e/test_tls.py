@@ -245,11 +245,11 @@ def test_tls_client_certificates(secure, authority, tmp_path, verify, shown, goo
 # What is wrong before it starts.
 
 @pytest.mark.parametrize("days, says", [(365, None), (5, "warning: the certificate in {chain} expires in "),
-                                        (0, "the certificate in {chain} has expired")])
+                                        (0, "warning: the certificate in {chain} has expired")])
 def test_tls_check_looks_at_the_end(ballast_path, authority, tmp_path, days, says):
     chain, key = authority.sign(f"days-{days}.example", days=days)
     code, text = check(ballast_path, tmp_path, {"chain": str(chain), "key": str(key)})
-    assert code == (1 if days == 0 else 0), text
+    assert code == 0, text
     assert (says is None) or says.format(chain=chain) in text, text
 
 
@@ -258,17 +258,26 @@ def test_tls_check_refuses_what_does_not_fit(ballast_path, authority, tmp_path, 
     for certificate, says in (
             ({"chain": str(chain), "key": str(other)}, f"in {other} does not belong to the certificate in {chain}"),
             ({"chain": str(key), "key": str(key)}, f"the certificate cannot be read from {key}"),
-            ({"chain": str(chain)}, f"the private key cannot be read from {chain}"),
+            ({"chain": str(chain)}, f"there is no private key in {chain}; name the file that has it as \"key\""),
             ({"chain": "/nowhere.pem"}, "the certificate cannot be read from /nowhere.pem: No such file or directory"),
             ({"chain": str(chain), "key": str(key), "ocsp": "/nowhere.der"},
-             "the OCSP answer cannot be read from /nowhere.der")):
+             "the OCSP answer cannot be read from /nowhere.der"),
+            ({"chain": str(chain), "key": str(key), "ocsp": str(chain)},
+             f"the OCSP answer in {chain} cannot be stapled: it is no OCSP answer in DER")):
         code, text = check(ballast_path, tmp_path, certificate)
         assert code == 1 and says in text, text
 
 
-def check(program, directory, certificate):
+def test_tls_check_refuses_authorities_that_nobody_asks(ballast_path, authority, tmp_path, certificates):
+    chain, key = certificates["test.example"]
+    code, text = check(ballast_path, tmp_path, {"chain": str(chain), "key": str(key)}, client_ca=str(authority.path))
+    assert code == 1 and '"client_ca" and "client_crl" without "client_verify: required"' in text, text
+
+
+def check(program, directory, certificate, **tls):
     path = directory / "check.json"
-    path.write_text(json.dumps({"listeners": [{"address": "127.0.0.1:8443", "tls": {"certificates": [certificate]}}],
+    path.write_text(json.dumps({"listeners": [{"address": "127.0.0.1:8443",
+                                               "tls": {"certificates": [certificate], **tls}}],
                                 "pools": {"web": {"workers": ["127.0.0.1:3001", "127.0.0.1:3002"]}}}))
     done = subprocess.run([str(program), "check", "-c", str(path)], capture_output=True, text=True, timeout=20)
     return done.returncode, done.stdout + done.stderr

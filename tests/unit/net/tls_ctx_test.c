@@ -7,6 +7,16 @@
 #include "tests/unit/net/net_cmocka.h"
 #include "tests/unit/net/tls_files.h"
 
+/* openssl ec -aes128, with the password x */
+static const char locked_key[] = "-----BEGIN EC PRIVATE KEY-----\n"
+                                 "Proc-Type: 4,ENCRYPTED\n"
+                                 "DEK-Info: AES-128-CBC,7E9E94FA9FE8CEE68503F25718473915\n"
+                                 "\n"
+                                 "Z5V49W5KyDR+bxJd0/+MkJBwH0TzOh4iLGuvYtKUvF1WQuU1/MrUrknlvKnIpWkB\n"
+                                 "Fp0am6pD3E+sUAe2RGjDaI8KRtQN0EE2Amzj23ztARB+76g/RSDZHuHn1I3tEPM7\n"
+                                 "fV/HIlKC5ZBLfHHCN1lZNheeNU7b5SayXX16WMnbrCk=\n"
+                                 "-----END EC PRIVATE KEY-----\n";
+
 static void refuses(struct tls_file chain, struct tls_file key, struct tls_file ocsp, struct tls_file ticket_keys,
                     const char *says)
 {
@@ -37,7 +47,8 @@ static void refuses_authorities(struct tls_file ca, struct tls_file crl, const c
 static void test_wrong_files_are_named(void **state)
 {
     struct tls_file none = {.name = ""}, junk = {"junk.pem", STR("-----BEGIN CERTIFICATE-----\njunk\n")};
-    struct tls_file empty = {"empty.der", STR("")};
+    struct tls_file empty = {"empty.der", STR("")}, locked = {"locked.pem", str_of(locked_key)};
+    struct tls_file broken = {"broken.pem", STR("-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n")};
     struct tls_files one, other;
     tls_files_create(&one, "DNS:one.example", 30);
     tls_files_create(&other, "DNS:other.example", 30);
@@ -45,12 +56,16 @@ static void test_wrong_files_are_named(void **state)
     (void)snprintf(twice, sizeof(twice), "%s%s", one.chain_text, junk.bytes.p);
     refuses(junk, none, none, none, "the certificate cannot be read from junk.pem");
     refuses((struct tls_file){"cut.pem", str_of(twice)}, one.key, none, none, "cannot be read from cut.pem");
-    refuses(one.chain, none, none, none, "the private key cannot be read from chain.pem");
+    refuses(one.chain, none, none, none, "there is no private key in chain.pem; name the file that has it as \"key\"");
+    refuses(one.chain, locked, none, none, "the private key in locked.pem needs a password");
+    refuses(one.chain, broken, none, none, "the private key cannot be read from broken.pem");
     refuses(one.chain, other.key, none, none, "does not belong to the certificate in chain.pem");
-    refuses(one.chain, one.key, empty, none, "the OCSP answer cannot be read from empty.der");
+    refuses(one.chain, one.key, empty, none, "the OCSP answer in empty.der cannot be stapled: it is empty");
+    refuses(one.chain, one.key, one.key, none, "the OCSP answer in key.pem cannot be stapled: it is no OCSP answer");
     refuses(one.chain, one.key, none, one.key, "1 to 8 keys of 80 bytes each");
     refuses_authorities(junk, none, "the authorities cannot be read from junk.pem");
     refuses_authorities(one.chain, one.key, "the list of revoked certificates cannot be read from key.pem");
+    refuses_authorities(one.chain, other.chain, "the list of revoked certificates cannot be read from chain.pem");
 }
 
 static void test_end_and_references(void **state)
