@@ -136,6 +136,15 @@ static void check_deadline(const struct sim_client *client, const char *what, in
                    "c%u: %s after %.3f ms, the limit is %u ms", client->index, what, (double)took_ns / 1e6, limit_ms);
 }
 
+/* Since its client's last byte, or since it passed on an interim answer if that came later. */
+static void check_body_timeout(const struct sim_client *client, const struct request_log *log)
+{
+    uint32_t limit_ms = client->world->plan->timeouts.request_body_ms;
+    bool anew = log->interim_ns > log->last_sent_ns;
+    check_deadline(client, "request_body_timeout", anew ? log->interim_ns : log->last_sent_ns, limit_ms,
+                   anew ? slack_ns(client->world) : 0);
+}
+
 static void check_timed_answer(const struct sim_client *client, struct str reason)
 {
     const struct plan *plan = client->world->plan;
@@ -150,7 +159,7 @@ static void check_timed_answer(const struct sim_client *client, struct str reaso
         check_deadline(client, "request_head_timeout", log->first_sent_ns, plan->timeouts.request_head_ms, 0);
     if (str_ends(reason, STR("\"request_body_timeout\"")) && !plan_has(plan, FAMILY_CROWD) && log->begun == 1 &&
         !plan_has(plan, FAMILY_OUTAGE) && !plan_has(plan, FAMILY_DARK))
-        check_deadline(client, "request_body_timeout", log->last_sent_ns, plan->timeouts.request_body_ms, 0);
+        check_body_timeout(client, log);
 }
 
 static void own_answer(struct sim_client *client, struct str proxy_status)
@@ -198,6 +207,7 @@ void check_answer_head(struct sim_client *client)
         if (request->old || client->interims > 12 || (!named && (reader->status != 100 || !request->expect)))
             check_fail("one-answer", (int)client->index, (int)request->id, "c%u gets an interim answer: %.*s",
                        client->index, (int)reader->head_n, reader->head);
+        log_of(client)->interim_ns = world_now_ns(client->world);
         return;
     }
     if (wire_reader_field(reader, "Proxy-Status", &value) == 1)

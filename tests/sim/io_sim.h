@@ -94,6 +94,8 @@ void io_sim_peer_on_event(struct io_sim_peer *peer, io_sim_event_fn on_event, vo
 void io_sim_peer_send(struct io_sim_peer *peer, const void *bytes, size_t n);
 /* Queued bytes that did not fit yet. */
 size_t io_sim_peer_unsent(const struct io_sim_peer *peer);
+/* These, and what was sent and the other side has not read. */
+size_t io_sim_peer_unread(const struct io_sim_peer *peer);
 /* What was received and not yet taken; valid until the net runs or peer is used again. */
 struct str io_sim_peer_received(struct io_sim_peer *peer);
 void io_sim_peer_take(struct io_sim_peer *peer, size_t n);

@@ -122,6 +122,11 @@ size_t io_sim_peer_unsent(const struct io_sim_peer *peer)
     return peer->out.n;
 }
 
+size_t io_sim_peer_unread(const struct io_sim_peer *peer)
+{
+    return peer->out.n + peer->end->peer->in.n;
+}
+
 struct str io_sim_peer_received(struct io_sim_peer *peer)
 {
     peer_read(peer);

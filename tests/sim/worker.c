@@ -17,11 +17,12 @@ struct conn_script {
     struct request_log *log;
     uint32_t served;
     int64_t idle_due_ns;
-    int64_t idle_from_ns;
+    int64_t idle_from_ns; /* the balancer had read all of the last answer; 0: not yet */
     uint64_t answer_from; /* where the answer begins in out */
     bool busy;            /* a request is here, and not all of it or of its answer is gone */
     bool answered;        /* the answer was begun */
-    bool gone;            /* and was sent */
+    bool gone;            /* and was sent: queued, at least */
+    bool resting;         /* and has left: nothing is queued */
     bool leaving;         /* closes when it has left */
 };
 
@@ -238,7 +239,7 @@ static void check_idle_age(const struct conn_script *conn)
     const struct sim_worker *worker = conn->worker;
     int64_t now = world_now_ns(worker->world);
     if (!plan_has(worker->world->plan, FAMILY_KEEP_ALIVE) || goes_away(worker->plan) || conn->served == 0 ||
-        worker->idle_closings < 3 || now - worker->idle_closed_ns < seen_ns)
+        worker->idle_closings < 3 || now - worker->idle_closed_ns < seen_ns || conn->idle_from_ns == 0)
         return;
     int64_t idle_ms = (now - conn->idle_from_ns) / NS_PER_MS;
     if (idle_ms * 100 >= (int64_t)worker->plan->idle_close_ms * 97)
@@ -274,6 +275,7 @@ static void head_is_whole(struct conn_script *conn)
     conn->busy = true;
     conn->answered = false;
     conn->gone = false;
+    conn->resting = false;
     if (!identify(conn)) {
         wire_reader_body(reader, false, false);
         return;
@@ -333,18 +335,46 @@ static void read_bytes(struct conn_script *conn)
     }
 }
 
-static void leave_when_sent(struct conn_script *conn)
+static void on_idle(void *context)
 {
-    if (conn->leaving && io_sim_peer_unsent(conn->peer) == 0)
+    static const int64_t apart_ns = 200 * NS_PER_MS;
+    struct conn_script *conn = context;
+    struct sim_worker *worker = conn->worker;
+    int64_t now = world_now_ns(worker->world);
+    if (conn->peer == NULL || !conn->resting || now < conn->idle_due_ns)
+        return;
+    drop(conn, worker->plan->closes_by_reset);
+    if (conn->request == NULL || now - worker->idle_closed_ns < apart_ns)
+        return;
+    worker->idle_closings++;
+    worker->idle_closed_ns = now;
+}
+
+/* An answer is over when it has left: until then neither is the connection idle, nor may it be closed. */
+static void rest_when_sent(struct conn_script *conn)
+{
+    const struct sim_worker *worker = conn->worker;
+    if (conn->peer == NULL || io_sim_peer_unsent(conn->peer) > 0)
+        return;
+    if (conn->leaving) {
         drop(conn, false);
+        return;
+    }
+    if (conn->resting || conn->busy || !conn->gone)
+        return;
+    conn->resting = true;
+    conn->idle_from_ns = 0;
+    if (worker->plan->idle_close_ms == 0)
+        return;
+    conn->idle_due_ns = world_now_ns(worker->world) + worker->plan->idle_close_ms * NS_PER_MS;
+    io_sim_after(worker->world->net, worker->plan->idle_close_ms * NS_PER_MS, on_idle, conn);
 }
 
 static void on_event(struct io_sim_peer *peer, void *context)
 {
     struct conn_script *conn = context;
     read_bytes(conn);
-    if (conn->peer != NULL)
-        leave_when_sent(conn);
+    rest_when_sent(conn);
     if (conn->peer == NULL)
         return;
     enum io_sim_peer_state state = io_sim_peer_state(peer);
@@ -357,21 +387,6 @@ static void on_event(struct io_sim_peer *peer, void *context)
 
 /* ---- after an answer ---- */
 
-static void on_idle(void *context)
-{
-    static const int64_t apart_ns = 200 * NS_PER_MS;
-    struct conn_script *conn = context;
-    struct sim_worker *worker = conn->worker;
-    int64_t now = world_now_ns(worker->world);
-    if (conn->peer == NULL || conn->busy || now < conn->idle_due_ns || io_sim_peer_unsent(conn->peer) > 0)
-        return;
-    drop(conn, worker->plan->closes_by_reset);
-    if (conn->request == NULL || now - worker->idle_closed_ns < apart_ns)
-        return;
-    worker->idle_closings++;
-    worker->idle_closed_ns = now;
-}
-
 static void on_answer_sent(void *context)
 {
     struct conn_script *conn = context;
@@ -383,15 +398,9 @@ static void on_answer_sent(void *context)
     if (conn->request != NULL)
         conn->log->answered_ns = world_now_ns(worker->world);
     conn->served++;
-    if (conn->request != NULL && conn->request->answer.kind == ANSWER_RIGHT && conn->request->answer.close_after) {
-        conn->leaving = true;
-        leave_when_sent(conn);
-    }
-    if (conn->peer == NULL || worker->plan->idle_close_ms == 0)
-        return;
-    conn->idle_from_ns = world_now_ns(worker->world);
-    conn->idle_due_ns = world_now_ns(worker->world) + worker->plan->idle_close_ms * NS_PER_MS;
-    io_sim_after(worker->world->net, worker->plan->idle_close_ms * NS_PER_MS, on_idle, conn);
+    conn->leaving =
+        conn->request != NULL && conn->request->answer.kind == ANSWER_RIGHT && conn->request->answer.close_after;
+    rest_when_sent(conn);
 }
 
 static void on_answer_stop(void *context)
@@ -493,7 +502,9 @@ void worker_fini(struct sim_worker *worker)
 void worker_check(const struct sim_worker *worker)
 {
     LIST_FOREACH (link, &worker->conns) {
-        const struct conn_script *conn = CONTAINER_OF(link, struct conn_script, link);
+        struct conn_script *conn = CONTAINER_OF(link, struct conn_script, link);
+        if (conn->peer != NULL && conn->resting && conn->idle_from_ns == 0 && io_sim_peer_unread(conn->peer) == 0)
+            conn->idle_from_ns = world_now_ns(worker->world);
         if (conn->peer == NULL || conn->request == NULL || !conn->answered)
             continue;
         uint64_t left = conn->out.sent - io_sim_peer_unsent(conn->peer);

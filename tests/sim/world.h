@@ -52,6 +52,7 @@ struct request_log {
     int status;
     int64_t first_sent_ns; /* its first byte */
     int64_t last_sent_ns;  /* its last byte so far */
+    int64_t interim_ns;    /* when its client got the last interim answer: what it sends is waited for anew */
     int64_t whole_ns;      /* when a worker had it whole */
     int64_t stalled_ns;    /* when a worker stopped inside its answer */
     int64_t answered_ns;   /* when a worker had sent all of its answer */
@@ -177,7 +178,7 @@ bool hostile_in_body(uint8_t kind);
 /* worker.c */
 void worker_init(struct sim_worker *worker, struct world *world, uint32_t index);
 void worker_fini(struct sim_worker *worker);
-/* Tells check_taken of every answer that is on its way. */
+/* After each turn: what the balancer has read of each answer, also for check_taken. */
 void worker_check(const struct sim_worker *worker);
 
 #endif
