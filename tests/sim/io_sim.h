@@ -42,6 +42,8 @@ struct io_sim_net *io_sim_net_create(uint64_t seed);
 void io_sim_net_destroy(struct io_sim_net **net);
 struct io_sim_limits *io_sim_limits(struct io_sim_net *net);
 int64_t io_sim_now_ns(const struct io_sim_net *net);
+/* Of every byte that was sent so far, and of when, in which order and where everything arrived. */
+uint64_t io_sim_digest(const struct io_sim_net *net);
 
 /* Turns the loops until `until` is true (looked at between turns), or max_ms of virtual time have passed. Returns
  * whether until became true; with NULL the time just passes. */

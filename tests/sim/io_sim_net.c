@@ -114,6 +114,30 @@ int64_t io_sim_now_ns(const struct io_sim_net *net)
     return net->now_ns;
 }
 
+uint64_t io_sim_digest(const struct io_sim_net *net)
+{
+    return net->digest;
+}
+
+static void digest_word(struct io_sim_net *net, uint64_t word)
+{
+    net->digest = (net->digest ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    net->digest ^= net->digest >> 29;
+}
+
+static void digest_bytes(struct io_sim_net *net, const char *bytes, size_t n)
+{
+    uint64_t word = n;
+    for (; n >= sizeof(word); bytes += sizeof(word), n -= sizeof(word)) {
+        digest_word(net, word);
+        memcpy(&word, bytes, sizeof(word));
+    }
+    digest_word(net, word);
+    word = 0;
+    memcpy(&word, bytes, n);
+    digest_word(net, word);
+}
+
 uint32_t io_sim_open_count(const struct io_sim_net *net)
 {
     uint32_t count = net->open_ends;
@@ -350,6 +374,9 @@ static void on_event_open(struct sim_event *event)
 static void event_run(struct sim_event *event)
 {
     struct sim_end *end = event->to;
+    digest_word(event->net, (uint64_t)event->kind << 56 ^ (uint64_t)event->due_ns);
+    if (end != NULL)
+        digest_word(event->net, (uint64_t)sock_addr_port(&end->address) << 32 ^ event->n);
     if (event->kind == SIM_TIMER)
         event->fn(event->context);
     else if (end->pair->dark)
@@ -436,6 +463,7 @@ size_t sim_end_send(struct sim_end *end, const void *bytes, size_t n)
     }
     if (n == 0)
         return 0;
+    digest_bytes(end->net, bytes, n);
     sim_bytes_append(&end->peer->in, bytes, n);
     event_post(end->peer, SIM_DATA, n);
     return n;

@@ -96,6 +96,7 @@ struct io_sim_net {
     struct sim_fd *fds;
     int fd_count;
     uint32_t open_ends;
+    uint64_t digest;
     struct sockaddr_storage dark[SIM_DARK_MAX];
     int dark_count;
     int64_t wall_offset_ns;

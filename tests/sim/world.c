@@ -413,6 +413,8 @@ void world_run(const struct plan *plan, enum trace_mode trace, struct world_resu
     start_reactors(world);
     live(world);
     fill_result(world, ret_result);
+    trace_line(TRACE_NOBODY, TRACE_NOBODY, "all that was sent and how it arrived: %016llx",
+               (unsigned long long)io_sim_digest(world->net));
     take_apart(world);
     free(world);
     check_set_world(NULL);
