@@ -131,6 +131,7 @@ struct config_worker {
     bool named;      /* it was given */
     struct str id;   /* for metrics: [A-Za-z0-9_], one of a kind in the configuration */
     uint32_t weight;
+    uint32_t weight_change; /* instead of it, by control/overlay; 0: none */
 };
 
 struct config_workers {

@@ -467,3 +467,9 @@ int config_check(struct config *config, struct config_errors *errors, struct are
     int result = check_workers(&checker);
     return result != 0 ? result : check_routes(&checker);
 }
+
+int config_check_workers(struct config *config, struct config_errors *errors, struct arena *scratch)
+{
+    struct checker checker = {config, errors, scratch, true};
+    return check_workers(&checker);
+}

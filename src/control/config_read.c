@@ -333,3 +333,11 @@ int config_read(struct config *config, struct config_errors *errors, bool sealed
     int result = read_defaults(&reader, DIRECTIVE_BLOCK_ROOT, config);
     return result != 0 ? result : read_block(&reader, DIRECTIVE_BLOCK_ROOT, root, config);
 }
+
+int config_read_worker(struct config_worker *ret_worker, struct config_errors *errors, struct arena *arena,
+                       const struct config_node *node)
+{
+    struct reader reader = {.errors = errors, .value = {.arena = arena, .sealed = true}};
+    int result = read_element(&reader, DIRECTIVE_BLOCK_WORKER, &node->place, ret_worker);
+    return result != 0 ? result : read_block(&reader, DIRECTIVE_BLOCK_WORKER, node, ret_worker);
+}

@@ -10,5 +10,8 @@
  * and left at its default, so that one run finds many. sealed: names are not looked up. 0 or -ERR_NO_MEMORY. */
 MUST_CHECK int config_read(struct config *config, struct config_errors *errors, bool sealed,
                            const struct config_node *root);
+/* One worker of a pool from a map of its own, in which names are not looked up; else as above. */
+MUST_CHECK int config_read_worker(struct config_worker *ret_worker, struct config_errors *errors, struct arena *arena,
+                                  const struct config_node *node);
 
 #endif

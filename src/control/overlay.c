@@ -1,0 +1,325 @@
+/* Pools and their workers are copied, all else is the file's. What was added is read by the reader of files, so that
+ * there is one set of rules and one kind of words. Called by control/reload. */
+#include "control/overlay.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "control/config_check.h"
+#include "control/config_node.h"
+#include "control/config_read.h"
+
+enum { BYTES_MAX = 1 << 30, WEIGHT_TEXT_MAX = 12 };
+
+static void say(char why[OVERLAY_WHY_MAX], const char *sentence)
+{
+    (void)snprintf(why, OVERLAY_WHY_MAX, "%s", sentence);
+}
+
+/* ---- one worker ---- */
+
+static struct config_node *settings_node(const struct overlay_setting *settings, size_t count, struct arena *arena)
+{
+    struct config_place place = {"worker", 0, 0};
+    struct config_node *map = config_node_create(arena, CONFIG_NODE_MAP, &place);
+
+    for (size_t i = 0; i < count && map; i++) {
+        place.file = settings[i].key;
+        struct config_node *node = config_node_create(arena, CONFIG_NODE_TEXT, &place);
+        if (!node)
+            return NULL;
+        node->key = str_of(settings[i].key);
+        node->text = str_of(settings[i].text);
+        config_node_append(map, node);
+    }
+    return map;
+}
+
+/* The first of them, if any is there. */
+static int judge(const struct config_errors *errors, char why[OVERLAY_WHY_MAX])
+{
+    for (size_t i = 0; i < errors->count; i++) {
+        if (errors->items[i].warning)
+            continue;
+        say(why, errors->items[i].text.p);
+        return -ERR_CONFIG;
+    }
+    return 0;
+}
+
+int overlay_worker(const struct overlay_setting *settings, size_t count, struct arena *arena,
+                   struct config_worker *ret_worker, char why[OVERLAY_WHY_MAX])
+{
+    struct config_node *node = settings_node(settings, count, arena);
+    struct config_errors errors;
+
+    if (!node)
+        return -ERR_NO_MEMORY;
+    config_errors_init(&errors);
+    int error = config_read_worker(ret_worker, &errors, arena, node);
+    if (!error)
+        error = judge(&errors, why);
+    config_errors_fini(&errors);
+    return error;
+}
+
+static int added_worker(const struct change *change, struct arena *arena, struct config_worker *ret_worker,
+                        char why[OVERLAY_WHY_MAX])
+{
+    char weight[WEIGHT_TEXT_MAX];
+    struct overlay_setting settings[3] = {{"address", change->address}, {"weight", weight}, {"name", change->name}};
+
+    (void)snprintf(weight, sizeof(weight), "%u", change->weight);
+    return overlay_worker(settings, change->name[0] ? 3 : 2, arena, ret_worker, why);
+}
+
+/* ---- both together ---- */
+
+static size_t added_to(const struct changes *changes, struct str pool)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < changes->count; i++)
+        count += changes->items[i].kind == CHANGE_ADDED && str_eq(str_of(changes->items[i].pool), pool);
+    return count;
+}
+
+static void copy_workers(const struct config_pool *from, const struct changes *changes, struct config_workers *to)
+{
+    for (size_t i = 0; i < from->workers.count; i++) {
+        struct config_worker worker = from->workers.items[i];
+        const struct change *change = changes_find(changes, from->name, worker.address.text, &worker.address.addr);
+        if (change && change->kind == CHANGE_REMOVED)
+            continue;
+        worker.weight_change = change && change->kind == CHANGE_SET ? change->weight : 0;
+        if (!worker.named)
+            worker.name = STR(""); /* it follows from who else is there */
+        to->items[to->count++] = worker;
+    }
+}
+
+static int fill_pool(const struct config_pool *from, const struct changes *changes, struct arena *arena,
+                     struct config_pool *to, char why[OVERLAY_WHY_MAX])
+{
+    size_t room = from->workers.count + added_to(changes, from->name);
+    int error = 0;
+
+    to->workers = (struct config_workers){arena_take(arena, room * sizeof(*to->workers.items)), 0};
+    if (!to->workers.items)
+        return -ERR_NO_MEMORY;
+    copy_workers(from, changes, &to->workers);
+    for (size_t i = 0; i < changes->count && !error; i++) {
+        const struct change *change = &changes->items[i];
+        if (change->kind == CHANGE_ADDED && str_eq(str_of(change->pool), from->name))
+            error = added_worker(change, arena, &to->workers.items[to->workers.count++], why);
+    }
+    if (!error && to->workers.count == 0) {
+        (void)snprintf(why, OVERLAY_WHY_MAX, "the pool \"%.*s\" would have no worker", STR_ARG(from->name));
+        error = -ERR_CONFIG;
+    }
+    return error;
+}
+
+static int check(struct config *made, char why[OVERLAY_WHY_MAX])
+{
+    struct config_errors errors;
+    struct arena scratch;
+
+    config_errors_init(&errors);
+    arena_init(&scratch, BYTES_MAX);
+    int error = config_check_workers(made, &errors, &scratch);
+    if (!error)
+        error = judge(&errors, why);
+    arena_fini(&scratch);
+    config_errors_fini(&errors);
+    return error;
+}
+
+static int make(const struct config *file, const struct changes *changes, struct config **ret_made,
+                char why[OVERLAY_WHY_MAX])
+{
+    struct arena arena;
+
+    arena_init(&arena, BYTES_MAX);
+    struct config *made = arena_take(&arena, sizeof(*made));
+    struct config_pool *pools = arena_take(&arena, file->pools.count * sizeof(*pools));
+    int error = made && pools ? 0 : -ERR_NO_MEMORY;
+    for (size_t i = 0; i < file->pools.count && !error; i++) {
+        pools[i] = file->pools.items[i];
+        error = fill_pool(&file->pools.items[i], changes, &arena, &pools[i], why);
+    }
+    if (error) {
+        arena_fini(&arena);
+        return error;
+    }
+    *made = *file;
+    made->pools.items = pools;
+    made->arena = arena;
+    error = check(made, why);
+    if (error)
+        config_destroy(&made);
+    else
+        *ret_made = made;
+    return error;
+}
+
+int overlay_make(const struct config *file, struct changes *changes, struct overlay *ret_overlay,
+                 char why[OVERLAY_WHY_MAX])
+{
+    struct overlay overlay = {.config = file, .changes = *changes};
+    int error = changes->count ? make(file, changes, &overlay.made, why) : 0;
+
+    *changes = (struct changes){.items = NULL};
+    if (error) {
+        changes_fini(&overlay.changes);
+        return error;
+    }
+    if (overlay.made)
+        overlay.config = overlay.made;
+    *ret_overlay = overlay;
+    return 0;
+}
+
+void overlay_fini(struct overlay *overlay)
+{
+    config_destroy(&overlay->made);
+    changes_fini(&overlay->changes);
+    overlay->config = NULL;
+}
+
+/* ---- another file ---- */
+
+/* NULL: it has none of that name. */
+static const struct config_pool *find_pool(const struct config *file, const struct change *change)
+{
+    for (size_t i = 0; i < file->pools.count; i++)
+        if (str_eq(file->pools.items[i].name, str_of(change->pool)))
+            return &file->pools.items[i];
+    return NULL;
+}
+
+static const struct config_worker *find_worker(const struct config_pool *pool, const struct change *change)
+{
+    const struct changes one = {.items = (struct change *)(uintptr_t)change, .count = 1};
+
+    for (size_t i = 0; i < pool->workers.count; i++) {
+        const struct config_address *address = &pool->workers.items[i].address;
+        if (changes_find(&one, pool->name, address->text, &address->addr))
+            return &pool->workers.items[i];
+    }
+    return NULL;
+}
+
+/* NULL, or why it means nothing over this file. */
+static const char *misfit(const struct config *file, const struct change *change)
+{
+    const struct config_pool *pool = find_pool(file, change);
+    const struct config_worker *worker = pool ? find_worker(pool, change) : NULL;
+
+    if (!pool)
+        return "the file has no such pool";
+    if (change->kind == CHANGE_ADDED)
+        return worker ? "the file has this worker now" : NULL;
+    if (!worker)
+        return "the file has no such worker any more";
+    bool same = change->mode == WORKER_READY && (!change->weight || change->weight == worker->weight);
+    return change->kind == CHANGE_SET && same ? "the file says the same now" : NULL;
+}
+
+static void end(struct change_end *ret_end, enum change_fate fate, const char *why)
+{
+    ret_end->fate = fate;
+    say(ret_end->why, why);
+}
+
+/* Those that mean something, one by one. */
+static int choose(const struct config *file, const struct changes *now, bool all, struct changes *ret_chosen,
+                  struct change_end *ret_ends)
+{
+    int error = 0;
+
+    for (size_t i = 0; i < now->count && !error; i++) {
+        const char *why = misfit(file, &now->items[i]);
+        if (!all && !now->items[i].keep)
+            end(&ret_ends[i], CHANGE_ENDS, "it was not to be kept");
+        else if (why)
+            end(&ret_ends[i], CHANGE_DROPPED, why);
+        else
+            error = changes_put(ret_chosen, &now->items[i]);
+        if (!why && (all || now->items[i].keep))
+            end(&ret_ends[i], CHANGE_GOES_ON, "");
+    }
+    return error;
+}
+
+/* Together they do not fit: each that fits what was taken before, new workers first. */
+static int choose_again(const struct config *file, const struct changes *now, struct change_end *ret_ends,
+                        struct overlay *ret_overlay)
+{
+    struct overlay taken = {.config = file}, trial;
+    struct changes more;
+
+    for (int added = 1; added >= 0; added--)
+        for (size_t i = 0; i < now->count; i++) {
+            if (ret_ends[i].fate != CHANGE_GOES_ON || (now->items[i].kind == CHANGE_ADDED) != added)
+                continue;
+            int error = changes_copy(&taken.changes, &more);
+            if (!error)
+                error = changes_put(&more, &now->items[i]);
+            if (!error)
+                error = overlay_make(file, &more, &trial, ret_ends[i].why);
+            if (error == -ERR_CONFIG) {
+                ret_ends[i].fate = CHANGE_DROPPED;
+                continue;
+            }
+            overlay_fini(&taken);
+            if (error)
+                return error;
+            taken = trial;
+        }
+    *ret_overlay = taken;
+    return 0;
+}
+
+int overlay_carry(const struct config *file, const struct changes *now, bool all, struct overlay *ret_overlay,
+                  struct change_end *ret_ends)
+{
+    struct changes chosen = {.items = NULL};
+    char why[OVERLAY_WHY_MAX];
+    int error = choose(file, now, all, &chosen, ret_ends);
+
+    if (error) {
+        changes_fini(&chosen);
+        return error;
+    }
+    error = overlay_make(file, &chosen, ret_overlay, why);
+    return error == -ERR_CONFIG ? choose_again(file, now, ret_ends, ret_overlay) : error;
+}
+
+void overlay_log(const struct changes *before, const struct change_end *ends)
+{
+    for (size_t i = 0; i < before->count; i++) {
+        const struct change *change = &before->items[i];
+        if (ends[i].fate == CHANGE_DROPPED)
+            log_warn("a change of run time that was to be kept is dropped", LOG_Z("pool", change->pool),
+                     LOG_Z("address", change->address), LOG_Z("change", change_word(change->kind)),
+                     LOG_Z("why", ends[i].why));
+        else if (ends[i].fate == CHANGE_ENDS)
+            log_info("a change of run time ends", LOG_Z("pool", change->pool), LOG_Z("address", change->address),
+                     LOG_Z("change", change_word(change->kind)), LOG_Z("why", ends[i].why));
+    }
+}
+
+void overlay_set_modes(const struct changes *changes, struct worker *const *workers, uint32_t count,
+                       struct prober *prober)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct worker *worker = workers[i];
+        const struct change *change = changes_of(changes, worker);
+        enum worker_mode mode = change ? change->mode : WORKER_READY;
+        if (atomic_load(&worker->mode) == mode)
+            continue;
+        pool_set_mode(worker->pool, worker, mode);
+        prober_pause(prober, worker, mode == WORKER_DISABLED);
+    }
+}
