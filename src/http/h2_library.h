@@ -10,11 +10,14 @@
 struct h2_library {
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
-    nghttp2_mem mem;
 };
 
 /* The room's, made when first asked for; NULL without memory. */
 struct h2_library *h2_library_of(struct h2_room *room);
+/* For the session's library; and its end, with all of it. A library that was refused some is not asked to take itself
+ * apart: version 1.52 gives back twice what it could not put in its queue. */
+nghttp2_mem h2_library_memory(struct h2_session *h2);
+void h2_library_end(struct h2_session *h2);
 /* What the library calls back (h2_session.c). */
 void h2_library_set_callbacks(nghttp2_session_callbacks *callbacks);
 /* Body for the library's DATA frames (h2_stream.c). */

@@ -8,31 +8,35 @@
 
 /* Before each piece, as wide as malloc's alignment. */
 struct piece {
-    _Alignas(16) size_t bytes;
+    _Alignas(16) struct list link; /* of h2->pieces */
+    size_t bytes;
 };
 
 static void *take(size_t n, void *user)
 {
-    struct h2_room *room = user;
-
-    if (n > room->library_bytes_max - room->library_bytes)
-        return NULL;
+    struct h2_session *h2 = user;
+    bool fits = n <= h2->room->library_bytes_max - h2->room->library_bytes;
     /* not per request: what the library keeps of a session and its streams, bounded by the room */
-    struct piece *piece = malloc(sizeof(*piece) + n);
+    struct piece *piece = fits ? malloc(sizeof(*piece) + n) : NULL;
+
+    h2->starved |= !piece;
     if (!piece)
         return NULL;
+    list_init(&piece->link);
+    list_append(&h2->pieces, &piece->link);
     piece->bytes = n;
-    room->library_bytes += n;
+    h2->room->library_bytes += n;
     return piece + 1;
 }
 
 static void give(void *p, void *user)
 {
-    struct h2_room *room = user;
+    struct h2_session *h2 = user;
     if (!p)
         return;
     struct piece *piece = (struct piece *)p - 1;
-    room->library_bytes -= piece->bytes;
+    h2->room->library_bytes -= piece->bytes;
+    list_remove(&piece->link);
     free(piece); /* not per request: see take */
 }
 
@@ -56,6 +60,20 @@ static void *take_again(void *p, size_t n, void *user)
     memcpy(taken, p, before < n ? before : n);
     give(p, user);
     return taken;
+}
+
+nghttp2_mem h2_library_memory(struct h2_session *h2)
+{
+    return (nghttp2_mem){h2, take, give, take_zeroed, take_again};
+}
+
+void h2_library_end(struct h2_session *h2)
+{
+    if (!h2->starved)
+        nghttp2_session_del(h2->library);
+    while (!list_empty(&h2->pieces))
+        give(CONTAINER_OF(h2->pieces.next, struct piece, link) + 1, h2);
+    h2->library = NULL;
 }
 
 void h2_room_init(struct h2_room *room, size_t streams, size_t library_bytes)
@@ -87,7 +105,6 @@ struct h2_library *h2_library_of(struct h2_room *room)
     struct h2_library *library = calloc(1, sizeof(*library)); /* start-up only: with the first session */
     if (!library)
         return NULL;
-    library->mem = (nghttp2_mem){room, take, give, take_zeroed, take_again};
     if (nghttp2_session_callbacks_new(&library->callbacks) != 0 || nghttp2_option_new(&library->option) != 0) {
         destroy_library(library);
         return NULL;

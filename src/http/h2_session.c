@@ -429,6 +429,7 @@ int h2_session_init(struct h2_session *h2, const struct h2_role *role, struct h2
                     uint32_t streams_max, bool tunnels)
 {
     struct h2_library *library = h2_library_of(room);
+    nghttp2_mem memory = h2_library_memory(h2);
     int error = library ? 0 : -ERR_NO_MEMORY;
 
     memset((char *)h2 + sizeof(h2->session), 0, sizeof(*h2) - sizeof(h2->session));
@@ -436,18 +437,18 @@ int h2_session_init(struct h2_session *h2, const struct h2_role *role, struct h2
     h2->room = room;
     h2->limits = limits;
     h2->floods_most = floods_most;
+    list_init(&h2->pieces);
     list_init(&h2->streams);
     list_init(&h2->leaving);
     io_task_init(&h2->pump, on_pump);
     if (!error && server)
-        error = nghttp2_session_server_new3(&h2->library, library->callbacks, h2, library->option, &library->mem);
+        error = nghttp2_session_server_new3(&h2->library, library->callbacks, h2, library->option, &memory);
     else if (!error)
-        error = nghttp2_session_client_new3(&h2->library, library->callbacks, h2, library->option, &library->mem);
+        error = nghttp2_session_client_new3(&h2->library, library->callbacks, h2, library->option, &memory);
     if (!error)
         error = submit_settings(h2, server, streams_max, tunnels);
     if (error) {
-        nghttp2_session_del(h2->library);
-        h2->library = NULL;
+        h2_library_end(h2);
         return -ERR_NO_MEMORY;
     }
     room->counts.sessions++;
@@ -460,6 +461,5 @@ void h2_session_fini(struct h2_session *h2)
     ASSERT(h2->stream_count == 0);
     io_task_cancel(&h2->pump);
     h2_block_end(&h2->block);
-    nghttp2_session_del(h2->library);
-    h2->library = NULL;
+    h2_library_end(h2);
 }

@@ -79,6 +79,7 @@ struct h2_session {
     struct h2_room *room;
     const struct h1_limits *limits;
     struct nghttp2_session *library;
+    struct list pieces; /* the library's memory */
     struct list streams, leaving;
     uint32_t stream_count;
     struct io_task pump;
@@ -94,6 +95,7 @@ struct h2_session {
     bool ending;            /* no stream begins any more; over when those there have left */
     bool peer_left;         /* it has said GOAWAY */
     bool greeted;           /* its first SETTINGS came */
+    bool starved;           /* the library was refused memory */
     bool dead;              /* the connection is gone, or the library's state is lost */
 };
 

@@ -159,10 +159,9 @@ static void check_health(struct world *world, uint32_t index)
 
 static bool turns_are_plain(const struct plan *plan)
 {
-    static const uint32_t disturbing = 1u << FAMILY_OUTAGE | 1u << FAMILY_DARK | 1u << FAMILY_MEMORY |
-                                       1u << FAMILY_HEALTH | 1u << FAMILY_CUT_ONCE | 1u << FAMILY_IDLE_CLOSE |
-                                       1u << FAMILY_KEEP_ALIVE | 1u << FAMILY_ANSWERS | 1u << FAMILY_DRAIN |
-                                       1u << FAMILY_STORM;
+    static const uint64_t disturbing = FAMILY_BIT(OUTAGE) | FAMILY_BIT(DARK) | FAMILY_BIT(MEMORY) | FAMILY_BIT(HEALTH) |
+                                       FAMILY_BIT(CUT_ONCE) | FAMILY_BIT(IDLE_CLOSE) | FAMILY_BIT(KEEP_ALIVE) |
+                                       FAMILY_BIT(ANSWERS) | FAMILY_BIT(DRAIN) | FAMILY_BIT(STORM);
     return !(plan->families & disturbing);
 }
 

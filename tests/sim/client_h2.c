@@ -1,11 +1,11 @@
 /* A scripted client that speaks HTTP/2 by prior knowledge, with libnghttp2's client session: a peer that was written by
  * others. Each request is a stream; each stream is judged as an answer of HTTP/1 is, by the same checks: it is a client
  * of one request to them, and its answer's head and body go through the same reader. */
-#include <nghttp2/nghttp2.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "tests/sim/check.h"
+#include "tests/sim/h2_script.h"
 
 enum { AHEAD_BYTES = 16384 };
 
@@ -148,11 +148,6 @@ static int on_frame_begins(nghttp2_session *session, const nghttp2_frame *frame,
 
 /* ---- sending ---- */
 
-static nghttp2_nv field(const char *name, const char *value)
-{
-    return (nghttp2_nv){(uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value, strlen(name), strlen(value), 0};
-}
-
 static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *out, size_t room, uint32_t *flags,
                          nghttp2_data_source *source, void *context)
 {
@@ -172,7 +167,7 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *out, siz
     if (request->trailers) {
         char value[16];
         snprintf(value, sizeof(value), "%u", request->id);
-        nghttp2_nv trailer = field("x-sim-end", value);
+        nghttp2_nv trailer = h2_script_field("x-sim-end", value);
         *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
         ASSERT(nghttp2_submit_trailer(session, id, &trailer, 1) == 0);
     }
@@ -238,12 +233,12 @@ static void ask(struct sim_client *client, struct sim_client *stream)
     snprintf(id, sizeof(id), "%u", request->id);
     snprintf(length, sizeof(length), "%u", request->body_bytes);
     const nghttp2_nv fields[] = {
-        field(":method", plan_method_name(request->method)),
-        field(":scheme", "http"),
-        field(":authority", "sim.test"),
-        field(":path", request->metrics ? "/metrics" : target),
-        field("x-sim-id", id),
-        field("content-length", length),
+        h2_script_field(":method", plan_method_name(request->method)),
+        h2_script_field(":scheme", "http"),
+        h2_script_field(":authority", "sim.test"),
+        h2_script_field(":path", request->metrics ? "/metrics" : target),
+        h2_script_field("x-sim-id", id),
+        h2_script_field("content-length", length),
     };
     bool ends_with_head = request->framing == PLAN_NO_BODY || (request->framing == PLAN_LENGTH && !request->body_bytes);
     nghttp2_data_provider body = {.source.ptr = stream, .read_callback = read_body};
@@ -284,6 +279,7 @@ static nghttp2_session *create_session(struct sim_client *client)
 {
     nghttp2_session_callbacks *callbacks;
     nghttp2_session *session;
+    nghttp2_mem memory = h2_script_memory();
     ASSERT(nghttp2_session_callbacks_new(&callbacks) == 0);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
@@ -291,7 +287,7 @@ static nghttp2_session *create_session(struct sim_client *client)
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
     nghttp2_session_callbacks_set_before_frame_send_callback(callbacks, on_frame_begins);
-    ASSERT(nghttp2_session_client_new(&session, callbacks, client) == 0);
+    ASSERT(nghttp2_session_client_new3(&session, callbacks, client, NULL, &memory) == 0);
     nghttp2_session_callbacks_del(callbacks);
     return session;
 }

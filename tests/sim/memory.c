@@ -62,6 +62,27 @@ void *__wrap_realloc(void *old, size_t n)
     return counted(__real_realloc(old, n));
 }
 
+void *memory_sure_malloc(size_t n, void *context)
+{
+    return counted(__real_malloc(n));
+}
+
+void *memory_sure_calloc(size_t count, size_t n, void *context)
+{
+    return counted(__real_calloc(count, n));
+}
+
+void *memory_sure_realloc(void *old, size_t n, void *context)
+{
+    pieces -= old != NULL;
+    return counted(__real_realloc(old, n));
+}
+
+void memory_sure_free(void *p, void *context)
+{
+    __wrap_free(p);
+}
+
 void *__wrap_aligned_alloc(size_t alignment, size_t n)
 {
     return counted(__real_aligned_alloc(alignment, n));

@@ -12,6 +12,11 @@
 void memory_fail_each(uint32_t n, size_t only_bytes);
 /* They succeed again. */
 void memory_stop(void);
+/* malloc, calloc, realloc and free that never fail, for what scripts use a library for. */
+void *memory_sure_malloc(size_t n, void *context);
+void *memory_sure_calloc(size_t count, size_t n, void *context);
+void *memory_sure_realloc(void *old, size_t n, void *context);
+void memory_sure_free(void *p, void *context);
 /* Pieces taken and not given back, by whatever function. */
 int64_t memory_pieces(void);
 

@@ -74,19 +74,20 @@ const char *plan_family_what(enum plan_family family)
 static void draw_families(struct plan *plan)
 {
     struct rand_gen gen = stream(plan->seed, STREAM_FAMILIES, 0);
-    static const uint32_t harmless = 1u << FAMILY_REACTORS | 1u << FAMILY_LAZY | 1u << FAMILY_FRAGMENTS |
-                                     1u << FAMILY_TIGHT | 1u << FAMILY_DELAY | 1u << FAMILY_SLOW_WORKER |
-                                     1u << FAMILY_WALL | 1u << FAMILY_INTERIM | 1u << FAMILY_RELOAD | 1u << FAMILY_H2;
+    static const uint64_t harmless = FAMILY_BIT(REACTORS) | FAMILY_BIT(LAZY) | FAMILY_BIT(FRAGMENTS) |
+                                     FAMILY_BIT(TIGHT) | FAMILY_BIT(DELAY) | FAMILY_BIT(SLOW_WORKER) |
+                                     FAMILY_BIT(WALL) | FAMILY_BIT(INTERIM) | FAMILY_BIT(RELOAD) | FAMILY_BIT(H2);
     plan->calm = chance(&gen, 20);
     bool few = chance(&gen, 60); /* one or two faults at a time are easier to blame than ten */
     for (uint32_t f = 0; f < FAMILY_COUNT; f++) {
-        uint32_t percent = few && !(harmless & 1u << f) ? families[f].percent / 3 : families[f].percent;
-        if (chance(&gen, percent) && (!plan->calm || (harmless & 1u << f)))
-            plan->families |= 1u << f;
+        uint32_t percent =
+            few && !(harmless & plan_bit((enum plan_family)f)) ? families[f].percent / 3 : families[f].percent;
+        if (chance(&gen, percent) && (!plan->calm || (harmless & plan_bit((enum plan_family)f))))
+            plan->families |= plan_bit((enum plan_family)f);
     }
     /* Bytes behind an answer must come with its end: later ones would be an answer to the next request. */
     if (plan_has(plan, FAMILY_EXTRA))
-        plan->families &= ~(1u << FAMILY_FRAGMENTS | 1u << FAMILY_TIGHT);
+        plan->families &= ~(FAMILY_BIT(FRAGMENTS) | FAMILY_BIT(TIGHT));
 }
 
 /* ---- shape ---- */
@@ -366,9 +367,7 @@ static void draw_h2(struct plan *plan, uint32_t index)
     struct plan_client *client = &plan->client[index];
     struct rand_gen gen = stream(plan->seed, FAMILY_H2, index);
     bool resets = chance(&gen, 25) && !plan->calm;
-    /* Not together with memory that runs out: seeds 14493 and 18762 then end in a double free inside of
-     * nghttp2_session_del, and whose fault that is is not known yet (issue 5). */
-    if (!plan_has(plan, FAMILY_H2) || plan_has(plan, FAMILY_MEMORY) || !chance(&gen, 60))
+    if (!plan_has(plan, FAMILY_H2) || !chance(&gen, 60))
         return;
     client->h2 = true;
     client->pipelined = chance(&gen, 70);

@@ -144,7 +144,7 @@ struct plan {
     uint64_t seed;
     bool calm;
     bool equal_weights;
-    uint32_t families; /* bits 1 << FAMILY_x that are on */
+    uint64_t families; /* bits that are on */
     uint32_t reactors, pools, workers, clients;
     uint32_t tries, idle_per_worker, warm_per_worker, connections;
     struct plan_timeouts timeouts;
@@ -164,17 +164,23 @@ struct plan {
     int64_t drain_ms;                /* 0: when all is over */
 };
 
+#define FAMILY_BIT(id) (UINT64_C(1) << FAMILY_##id)
+
 /* What is left out of a seed's scenario. */
 struct plan_cuts {
-    uint32_t families;
+    uint64_t families;
     uint32_t clients;               /* bits */
     uint8_t requests[PLAN_CLIENTS]; /* requests kept by this client are less by that many, from its end */
 };
 
+static inline uint64_t plan_bit(enum plan_family family)
+{
+    return UINT64_C(1) << family;
+}
 void plan_make(struct plan *plan, uint64_t seed, const struct plan_cuts *cuts);
 static inline bool plan_has(const struct plan *plan, enum plan_family family)
 {
-    return plan->families & (1u << family);
+    return plan->families & plan_bit(family);
 }
 const char *plan_family_name(enum plan_family family);
 const char *plan_family_what(enum plan_family family);

@@ -114,7 +114,7 @@ static bool parse_cut(struct plan_cuts *cuts, const char *word)
     char rest;
     for (uint32_t f = 0; f < FAMILY_COUNT; f++)
         if (strcmp(word, plan_family_name((enum plan_family)f)) == 0) {
-            cuts->families |= 1u << f;
+            cuts->families |= plan_bit((enum plan_family)f);
             return true;
         }
     if (sscanf(word, "c%ur%u%c", &client, &requests, &rest) == 2 && client < PLAN_CLIENTS && requests < PLAN_REQUESTS) {
@@ -165,7 +165,7 @@ void plan_cuts_print(const struct plan_cuts *cuts, char *out, size_t n)
     const char *comma = "";
     *out = 0;
     for (uint32_t f = 0; f < FAMILY_COUNT; f++)
-        if (cuts->families & 1u << f) {
+        if (cuts->families & plan_bit((enum plan_family)f)) {
             put(&text, "%s%s", comma, plan_family_name((enum plan_family)f));
             comma = ",";
         }

@@ -36,9 +36,9 @@ static bool drop_families(struct shrinking *shrinking, const struct plan *plan)
     bool smaller = false;
     for (uint32_t f = 0; f < FAMILY_COUNT; f++) {
         struct plan_cuts tried = *shrinking->cuts;
-        if (!(plan->families & 1u << f) || tried.families & 1u << f)
+        if (!plan_has(plan, (enum plan_family)f) || tried.families & plan_bit((enum plan_family)f))
             continue;
-        tried.families |= 1u << f;
+        tried.families |= plan_bit((enum plan_family)f);
         smaller |= keep_if_fails(shrinking, &tried);
     }
     return smaller;
