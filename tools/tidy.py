@@ -82,6 +82,7 @@ COVERED_ELSEWHERE = {
     "src/control/admin_live.c": ("tests/e2e/test_admin.py", "what happens in a whole server, as it happens"),
     "src/control/admin_page.c": ("tests/e2e/test_admin_http.py", "bytes over HTTP"),
     "src/control/admin_pools.c": ("tests/e2e/test_admin.py", "each answer is compared with its schema"),
+    "src/control/admin_workers.c": ("tests/e2e/test_workers.py", "orders to a server, and what its workers get"),
     "src/control/admin_traffic.c": ("tests/e2e/test_admin.py", "asked of reactors that run"),
     "src/main/admin_client.c": ("tests/e2e/test_admin_commands.py", "asks a balancer that runs"),
     "src/main/admin_status.c": ("tests/e2e/test_admin_commands.py", "what it prints of a balancer that runs"),

@@ -84,18 +84,15 @@ static int make_scratch(struct pool *pool, uint64_t room)
 }
 
 /* The same for weights that workers are going to have. */
-static uint64_t slots_for(struct worker *const *workers, const uint32_t *weights, uint32_t count)
+static uint64_t slots_for(const uint32_t *weights, uint32_t count)
 {
     uint64_t most = 0;
     bool equal = true;
-    uint32_t first = 0;
 
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t change = atomic_load(&workers[i]->weight_change), weight = change ? change : weights[i];
-        ASSERT(weight >= 1 && weight <= POOL_WEIGHT_MAX);
-        first = i ? first : weight;
-        equal &= weight == first;
-        most += weight;
+        ASSERT(weights[i] >= 1 && weights[i] <= POOL_WEIGHT_MAX);
+        equal &= weights[i] == weights[0];
+        most += weights[i];
     }
     return equal ? count : most;
 }
@@ -105,7 +102,7 @@ int pool_init(struct pool *pool, struct worker **workers, const uint32_t *weight
     ASSERT(count > 0);
     pool->workers = workers;
     pool->count = count;
-    uint64_t room = slots_for(workers, weights, count);
+    uint64_t room = slots_for(weights, count);
     if (room > POOL_SLOTS_MAX)
         return -ERR_FULL;
     int error = make_scratch(pool, room);

@@ -129,8 +129,8 @@ struct pool {
     _Atomic int64_t next_probe_ms; /* steady; when the next probe of a worker that is down is due */
 };
 
-/* workers[0..count), and weights[i] for each; count > 0. Makes room for the schedules; who is alive shows with the
- * first pool_publish. 0, -ERR_NO_MEMORY, -ERR_FULL (the weights need more than POOL_SLOTS_MAX slots). */
+/* workers[0..count), and weights[i] that each is going to have; count > 0. Makes room for the schedules; who is alive
+ * shows with the first pool_publish. 0, -ERR_NO_MEMORY, -ERR_FULL (the weights need more than POOL_SLOTS_MAX slots). */
 MUST_CHECK int pool_init(struct pool *pool, struct worker **workers, const uint32_t *weights, uint32_t count);
 void pool_fini(struct pool *pool);
 /* Control thread: publishes the schedule for the workers that now take requests, by their weights; also in the older

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "control/admin_live.h"
 #include "control/admin_traffic.h"
+#include "control/admin_workers.h"
 
 /* ---- JSON ---- */
 
@@ -275,6 +276,7 @@ void admin_stop(struct admin *admin)
     io_timer_fini(admin->options.io, &admin->tick);
     admin_http_stop(admin->http);
     admin_traffic_stop(admin);
+    admin_workers_stop(admin);
 }
 
 bool admin_stopped(const struct admin *admin)

@@ -54,9 +54,11 @@ struct admin {
     uint32_t worker_room;            /* how many of them */
     const struct admin_route *route; /* of the call being answered */
     struct list asked;               /* what reactors were asked for and have not told yet (admin_traffic.c) */
-    struct list streams;             /* live_stream.link (admin_live.c) */
-    uint64_t events_sent;            /* journal lines that streams have seen */
-    int64_t status_due_ns;           /* steady: the next status for the streams not before */
+    struct admin_call *changing;     /* waits for `changed` to come or go; NULL: none (admin_workers.c) */
+    struct worker *changed;
+    struct list streams;   /* live_stream.link (admin_live.c) */
+    uint64_t events_sent;  /* journal lines that streams have seen */
+    int64_t status_due_ns; /* steady: the next status for the streams not before */
     struct timer tick;
     bool stopping;
 };

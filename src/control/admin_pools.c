@@ -87,20 +87,27 @@ static json_t *answers_json(const struct account_worker *counts)
                      (json_int_t)counts->answers[3], "5xx", (json_int_t)counts->answers[4]);
 }
 
-static void put_counts(const struct admin *admin, const struct worker *worker, json_t *json)
+uint64_t admin_active_at(const struct admin *admin, const struct worker *worker)
 {
     const struct account_worker *counts = pulse_worker_counts(admin->pulse, worker->index);
     uint64_t ended = counts->broken;
 
     for (unsigned c = 0; c < ACCOUNT_CLASSES; c++)
         ended += counts->answers[c];
-    admin_set_int(json, "active", counts->dispatches > ended ? counts->dispatches - ended : 0);
+    return counts->dispatches > ended ? counts->dispatches - ended : 0;
+}
+
+static void put_counts(const struct admin *admin, const struct worker *worker, json_t *json)
+{
+    const struct account_worker *counts = pulse_worker_counts(admin->pulse, worker->index);
+
+    admin_set_int(json, "active", admin_active_at(admin, worker));
     admin_set_int(json, "requests", counts->dispatches);
     admin_set_int(json, "broken", counts->broken);
     admin_set(json, "answers", answers_json(counts));
 }
 
-static json_t *worker_json(const struct admin *admin, const struct worker *worker)
+json_t *admin_worker_json(const struct admin *admin, const struct worker *worker)
 {
     static const char *const states[] = {[HEALTH_UNKNOWN] = "unknown", [HEALTH_UP] = "up", [HEALTH_DOWN] = "down"};
     json_t *json = json_object();
@@ -112,7 +119,7 @@ static json_t *worker_json(const struct admin *admin, const struct worker *worke
     /* The first `fall` bad probes in a row are told as a change, though no good one ever came. */
     bool is_down = health.state == HEALTH_UNKNOWN && changed && !change_of(admin, worker, 0)->up &&
                    atomic_load(&worker->mode) != WORKER_DISABLED;
-    admin_set_str(json, "pool", worker->pool->name);
+    admin_set_str(json, "pool", worker->pool_name);
     admin_set_str(json, "name", worker_name(worker));
     admin_set_str(json, "id", worker_id(worker));
     admin_set_str(json, "address", worker->address);
@@ -167,7 +174,7 @@ static json_t *pool_json(const struct admin *admin, const struct pool *pool)
     admin_set_int(json, "taking", taking);
     admin_set(json, "rates", rates_json(pulse_pool_rates(admin->pulse, pool)));
     for (uint32_t i = 0; i < pool->count; i++)
-        (void)json_array_append_new(workers, worker_json(admin, pool->workers[i]));
+        (void)json_array_append_new(workers, admin_worker_json(admin, pool->workers[i]));
     admin_set(json, "workers", workers);
     return json;
 }
@@ -275,8 +282,7 @@ void admin_do_pools(struct admin *admin, struct admin_call *call)
 
 /* ---- one of them ---- */
 
-/* Answers where there is none of that name. */
-static struct pool *find_pool(struct admin *admin, struct admin_call *call)
+struct pool *admin_find_pool(struct admin *admin, struct admin_call *call)
 {
     const struct snapshot *snapshot = admin->options.sources->snapshot;
     struct str name = admin_param(admin, call, "pool");
@@ -288,9 +294,9 @@ static struct pool *find_pool(struct admin *admin, struct admin_call *call)
     return NULL;
 }
 
-static struct worker *find_worker(struct admin *admin, struct admin_call *call)
+struct worker *admin_find_worker(struct admin *admin, struct admin_call *call)
 {
-    struct pool *pool = find_pool(admin, call);
+    struct pool *pool = admin_find_pool(admin, call);
 
     if (!pool)
         return NULL;
@@ -298,13 +304,16 @@ static struct worker *find_worker(struct admin *admin, struct admin_call *call)
     for (uint32_t i = 0; i < pool->count; i++)
         if (str_eq(worker_name(pool->workers[i]), name))
             return pool->workers[i];
-    admin_answer_error(call, 404, "no_such_worker", "The pool has no worker of that name.");
+    for (uint32_t i = 0; i < pool->count; i++)
+        if (str_eq(pool->workers[i]->address, name))
+            return pool->workers[i];
+    admin_answer_error(call, 404, "no_such_worker", "The pool has no worker of that name or address.");
     return NULL;
 }
 
 void admin_do_pool(struct admin *admin, struct admin_call *call)
 {
-    const struct pool *pool = find_pool(admin, call);
+    const struct pool *pool = admin_find_pool(admin, call);
 
     if (!pool)
         return;
@@ -312,85 +321,16 @@ void admin_do_pool(struct admin *admin, struct admin_call *call)
     admin_answer_json(call, pool_json(admin, pool));
 }
 
-static void answer_worker(struct admin *admin, struct admin_call *call, const struct worker *worker)
+void admin_answer_worker(struct admin *admin, struct admin_call *call, const struct worker *worker)
 {
     pulse_read(admin->pulse);
-    admin_answer_json(call, worker_json(admin, worker));
+    admin_answer_json(call, admin_worker_json(admin, worker));
 }
 
 void admin_do_worker(struct admin *admin, struct admin_call *call)
 {
-    const struct worker *worker = find_worker(admin, call);
+    const struct worker *worker = admin_find_worker(admin, call);
 
     if (worker)
-        answer_worker(admin, call, worker);
-}
-
-/* ---- changing one ---- */
-
-struct order {
-    bool has_mode, has_weight;
-    enum worker_mode mode;
-    uint32_t weight;
-};
-
-/* NULL, or what is wrong with it. */
-static const char *read_order(json_t *body, struct order *ret_order)
-{
-    struct order order = {0};
-    const char *key;
-    json_t *value;
-
-    json_object_foreach(body, key, value)
-    {
-        json_int_t number = json_integer_value(value);
-        if (strcmp(key, "mode") == 0 && json_is_string(value)) {
-            order.has_mode = admin_mode_read(json_string_value(value), &order.mode);
-            if (!order.has_mode)
-                return "`mode` is ready, drain or disabled.";
-        } else if (strcmp(key, "weight") == 0 && number >= 1 && number <= POOL_WEIGHT_MAX) {
-            order.has_weight = true;
-            order.weight = (uint32_t)number;
-        } else {
-            return "The body holds `mode` (ready, drain or disabled), `weight` (1 to 256), or both.";
-        }
-    }
-    *ret_order = order;
-    return order.has_mode || order.has_weight ? NULL : "The body holds neither `mode` nor `weight`.";
-}
-
-static void carry_out(struct admin *admin, struct worker *worker, const struct order *order)
-{
-    if (order->has_mode && order->mode != atomic_load(&worker->mode)) {
-        pool_set_mode(worker->pool, worker, order->mode);
-        prober_pause(admin->options.prober, worker, order->mode == WORKER_DISABLED);
-        log_info("worker's mode was changed", LOG_S("pool", worker->pool->name), LOG_S("worker", worker_name(worker)),
-                 LOG_Z("mode", admin_mode_word(worker)));
-    }
-    if (order->has_weight)
-        log_info("worker's weight was changed", LOG_S("pool", worker->pool->name), LOG_S("worker", worker_name(worker)),
-                 LOG_N("weight", order->weight), LOG_N("configured", worker->weight));
-}
-
-void admin_do_change_worker(struct admin *admin, struct admin_call *call)
-{
-    struct worker *worker = find_worker(admin, call);
-    json_t *body = worker ? admin_body_json(call) : NULL;
-    struct order order;
-
-    if (!body)
-        return;
-    const char *wrong = read_order(body, &order);
-    json_decref(body);
-    if (wrong) {
-        admin_answer_error(call, 422, "bad_order", wrong);
-        return;
-    }
-    /* What may fail comes first: then all of it is done, or none. */
-    if (order.has_weight && pool_set_weight(worker->pool, worker, order.weight)) {
-        admin_answer_error(call, 503, "full", "The pool's schedule has no room for such a weight.");
-        return;
-    }
-    carry_out(admin, worker, &order);
-    answer_worker(admin, call, worker);
+        admin_answer_worker(admin, call, worker);
 }

@@ -13,5 +13,14 @@ json_t *admin_counts_json(const struct admin *admin);
 const char *admin_mode_word(const struct worker *worker);
 /* The other way round. False: it is none of them. */
 bool admin_mode_read(const char *word, enum worker_mode *ret_mode);
+/* Requests at it that have not ended, when pulse_read last looked. */
+uint64_t admin_active_at(const struct admin *admin, const struct worker *worker);
+/* The pool that the call's path names; NULL: there is none, and the call has been answered. */
+struct pool *admin_find_pool(struct admin *admin, struct admin_call *call);
+/* The worker that the call's path names, or gives the address of; else as above. */
+struct worker *admin_find_worker(struct admin *admin, struct admin_call *call);
+/* A Worker object, which need not be in use any more. */
+json_t *admin_worker_json(const struct admin *admin, const struct worker *worker);
+void admin_answer_worker(struct admin *admin, struct admin_call *call, const struct worker *worker);
 
 #endif

@@ -232,44 +232,60 @@ static void end(struct change_end *ret_end, enum change_fate fate, const char *w
     say(ret_end->why, why);
 }
 
+/* As this file calls it: its address may be written in another way there. */
+static struct change renamed(const struct config *file, const struct change *change)
+{
+    struct change copy = *change;
+
+    if (change->kind == CHANGE_ADDED)
+        return copy;
+    const struct config_worker *worker = find_worker(find_pool(file, change), change);
+    change_text(copy.address, sizeof(copy.address), worker->address.text);
+    change_text(copy.name, sizeof(copy.name), worker->named ? worker->name : STR(""));
+    copy.addr = worker->address.addr;
+    return copy;
+}
+
 /* Those that mean something, one by one. */
-static int choose(const struct config *file, const struct changes *now, bool all, struct changes *ret_chosen,
-                  struct change_end *ret_ends)
+static int choose(const struct config *file, struct carried *carried, bool all, struct changes *ret_chosen)
 {
     int error = 0;
 
-    for (size_t i = 0; i < now->count && !error; i++) {
-        const char *why = misfit(file, &now->items[i]);
-        if (!all && !now->items[i].keep)
-            end(&ret_ends[i], CHANGE_ENDS, "it was not to be kept");
-        else if (why)
-            end(&ret_ends[i], CHANGE_DROPPED, why);
-        else
-            error = changes_put(ret_chosen, &now->items[i]);
-        if (!why && (all || now->items[i].keep))
-            end(&ret_ends[i], CHANGE_GOES_ON, "");
+    for (size_t i = 0; i < carried->changes.count && !error; i++) {
+        const struct change *change = &carried->changes.items[i];
+        const char *why = misfit(file, change);
+        if (!all && !change->keep) {
+            end(&carried->ends[i], CHANGE_ENDS, "it was not to be kept");
+        } else if (why) {
+            end(&carried->ends[i], CHANGE_DROPPED, why);
+        } else {
+            struct change chosen = renamed(file, change);
+            end(&carried->ends[i], CHANGE_GOES_ON, "");
+            error = changes_put(ret_chosen, &chosen);
+        }
     }
     return error;
 }
 
 /* Together they do not fit: each that fits what was taken before, new workers first. */
-static int choose_again(const struct config *file, const struct changes *now, struct change_end *ret_ends,
-                        struct overlay *ret_overlay)
+static int choose_again(const struct config *file, struct carried *carried, struct overlay *ret_overlay)
 {
     struct overlay taken = {.config = file}, trial;
     struct changes more;
 
     for (int added = 1; added >= 0; added--)
-        for (size_t i = 0; i < now->count; i++) {
-            if (ret_ends[i].fate != CHANGE_GOES_ON || (now->items[i].kind == CHANGE_ADDED) != added)
+        for (size_t i = 0; i < carried->changes.count; i++) {
+            struct change_end *end = &carried->ends[i];
+            if (end->fate != CHANGE_GOES_ON || (carried->changes.items[i].kind == CHANGE_ADDED) != added)
                 continue;
+            struct change change = renamed(file, &carried->changes.items[i]);
             int error = changes_copy(&taken.changes, &more);
             if (!error)
-                error = changes_put(&more, &now->items[i]);
+                error = changes_put(&more, &change);
             if (!error)
-                error = overlay_make(file, &more, &trial, ret_ends[i].why);
+                error = overlay_make(file, &more, &trial, end->why);
             if (error == -ERR_CONFIG) {
-                ret_ends[i].fate = CHANGE_DROPPED;
+                end->fate = CHANGE_DROPPED;
                 continue;
             }
             overlay_fini(&taken);
@@ -281,32 +297,42 @@ static int choose_again(const struct config *file, const struct changes *now, st
     return 0;
 }
 
-int overlay_carry(const struct config *file, const struct changes *now, bool all, struct overlay *ret_overlay,
-                  struct change_end *ret_ends)
+/* not per request: once a reload. */
+int overlay_carry(const struct config *file, struct carried *carried, bool all, struct overlay *ret_overlay)
 {
     struct changes chosen = {.items = NULL};
     char why[OVERLAY_WHY_MAX];
-    int error = choose(file, now, all, &chosen, ret_ends);
 
+    carried->ends = calloc(carried->changes.count + 1, sizeof(*carried->ends));
+    int error = carried->ends ? choose(file, carried, all, &chosen) : -ERR_NO_MEMORY;
     if (error) {
         changes_fini(&chosen);
         return error;
     }
     error = overlay_make(file, &chosen, ret_overlay, why);
-    return error == -ERR_CONFIG ? choose_again(file, now, ret_ends, ret_overlay) : error;
+    return error == -ERR_CONFIG ? choose_again(file, carried, ret_overlay) : error;
 }
 
-void overlay_log(const struct changes *before, const struct change_end *ends)
+/* not per request: once a reload. */
+void carried_fini(struct carried *carried)
 {
-    for (size_t i = 0; i < before->count; i++) {
-        const struct change *change = &before->items[i];
-        if (ends[i].fate == CHANGE_DROPPED)
+    changes_fini(&carried->changes);
+    free(carried->ends);
+    carried->ends = NULL;
+}
+
+void carried_log(const struct carried *carried)
+{
+    for (size_t i = 0; i < carried->changes.count; i++) {
+        const struct change *change = &carried->changes.items[i];
+        const struct change_end *end = &carried->ends[i];
+        if (end->fate == CHANGE_DROPPED)
             log_warn("a change of run time that was to be kept is dropped", LOG_Z("pool", change->pool),
                      LOG_Z("address", change->address), LOG_Z("change", change_word(change->kind)),
-                     LOG_Z("why", ends[i].why));
-        else if (ends[i].fate == CHANGE_ENDS)
+                     LOG_Z("why", end->why));
+        else if (end->fate == CHANGE_ENDS)
             log_info("a change of run time ends", LOG_Z("pool", change->pool), LOG_Z("address", change->address),
-                     LOG_Z("change", change_word(change->kind)), LOG_Z("why", ends[i].why));
+                     LOG_Z("change", change_word(change->kind)), LOG_Z("why", end->why));
     }
 }
 

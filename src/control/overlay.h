@@ -26,17 +26,23 @@ struct change_end {
     char why[OVERLAY_WHY_MAX]; /* empty where it goes on */
 };
 
+/* Zero is nothing. */
+struct carried {
+    struct changes changes;
+    struct change_end *ends; /* of each, once overlay_carry has said so */
+};
+
 /* Takes the changes over (empty there afterwards), also on failure. 0; -ERR_CONFIG with a sentence in why: they do not
  * fit together; -ERR_NO_MEMORY. Texts of the file's configuration are borrowed. */
 MUST_CHECK int overlay_make(const struct config *file, struct changes *changes, struct overlay *ret_overlay,
                             char why[OVERLAY_WHY_MAX]);
-/* The file is another one: those of `now` that are to be kept (with `all`, the others too) and still mean something go
- * on. ret_ends[i] says what becomes of now->items[i]. 0 or -ERR_NO_MEMORY. */
-MUST_CHECK int overlay_carry(const struct config *file, const struct changes *now, bool all,
-                             struct overlay *ret_overlay, struct change_end *ret_ends);
+/* The file is another one: those of carried->changes that are to be kept (with `all`, the others too) and still mean
+ * something go on; carried->ends says of each what becomes of it. 0 or -ERR_NO_MEMORY. */
+MUST_CHECK int overlay_carry(const struct config *file, struct carried *carried, bool all, struct overlay *ret_overlay);
+void carried_fini(struct carried *carried);
 void overlay_fini(struct overlay *overlay);
 /* Events for those that do not go on. */
-void overlay_log(const struct changes *before, const struct change_end *ends);
+void carried_log(const struct carried *carried);
 /* Each of these workers gets the mode that the list says: ready, if it says nothing. */
 void overlay_set_modes(const struct changes *changes, struct worker *const *workers, uint32_t count,
                        struct prober *prober);

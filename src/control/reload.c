@@ -33,10 +33,14 @@ struct reload {
     struct doors doors;
     uint32_t next_door;
     /* the one under way */
-    struct reload_entry *entry;
+    struct reload_entry *entry; /* NULL: no reload, but a change of workers */
     enum link_purpose purpose;
     char expected[PLAN_ID_MAX];
-    const struct config *config; /* that it brings */
+    const struct config *config; /* the file's that it brings */
+    struct carried carried;      /* what was changed before, and what becomes of it */
+    struct overlay next;         /* what is made of both */
+    void (*done)(void *context); /* of a change of workers */
+    void *done_context;
     struct snapshot *snapshot;
     struct doors next_doors;
     struct reactor_change **changes;
@@ -44,7 +48,10 @@ struct reload {
     int64_t prove_end_ms;
     _Atomic uint32_t applied; /* reactors that go by it */
     struct timer step_timer;
+    struct overlay in_use;
     /* after it */
+    struct changes changes_before; /* of the configuration before, for when that comes back */
+    int64_t brought_ns;            /* wall clock; the one in use was */
     struct timer sweep_timer, watch_timer;
     int64_t watch_end_ms;
     struct reload_totals at_change, before; /* counted at the last change, and during the configuration before it */
@@ -89,6 +96,8 @@ static void forget(struct reload *reload)
     reload->changes = NULL;
     door_sockets_forget(&reload->sockets);
     doors_fini(&reload->next_doors);
+    overlay_fini(&reload->next);
+    carried_fini(&reload->carried);
     reload->config = NULL;
     reload->step = RELOAD_IDLE;
 }
@@ -187,7 +196,7 @@ static int make_ready(struct reload *reload)
     if (!error && !reload->changes)
         error = -ERR_NO_MEMORY;
     if (!error)
-        error = snapshot_create(reload->config, options->roster, *options->newest, &reload->snapshot);
+        error = snapshot_create(reload->next.config, options->roster, *options->newest, &reload->snapshot);
     if (error)
         return error;
     options->prepare(options->context, reload->snapshot);
@@ -207,8 +216,10 @@ static void publish(struct reload *reload)
 {
     struct reload_totals now = reload_totals_count(reload->options.accounts, reload->options.reactor_count);
 
-    reload->before = reload_totals_since(now, reload->at_change);
-    reload->at_change = now;
+    if (reload->entry) {
+        reload->before = reload_totals_since(now, reload->at_change);
+        reload->at_change = now;
+    }
     reload->step = RELOAD_PUBLISHED;
     atomic_store(&reload->applied, 0);
     for (uint32_t i = 0; i < reload->options.reactor_count; i++) {
@@ -254,18 +265,31 @@ static void on_step(struct timer *timer)
         io_timer_set(reload->options.io, timer, now_ms + PROVE_LOOK_MS);
 }
 
+static void remember_changes(struct reload *reload)
+{
+    carried_log(&reload->carried);
+    changes_fini(&reload->changes_before);
+    reload->changes_before = reload->in_use.changes;
+    reload->in_use.changes = (struct changes){.items = NULL};
+    reload->brought_ns = clock_wall_ns();
+}
+
+/* Made ready, it cannot fail any more. */
 static void bring(struct reload *reload)
 {
     struct reload_options *options = &reload->options;
-    int error = make_ready(reload);
+    struct snapshot *snapshot = reload->snapshot;
 
-    if (error) {
-        refuse(reload, err_sentence(error));
-        return;
-    }
-    snapshot_enter(reload->snapshot, options->roster, options->newest);
-    options->sources->snapshot = reload->snapshot;
-    prober_adopt(options->prober, reload->snapshot->pools, reload->snapshot->pool_count, reload->snapshot->index_end);
+    snapshot_enter(snapshot, options->roster, options->newest);
+    snapshot->older->config = NULL;
+    if (reload->entry)
+        remember_changes(reload);
+    overlay_fini(&reload->in_use);
+    reload->in_use = reload->next;
+    reload->next = (struct overlay){.config = NULL};
+    options->sources->snapshot = snapshot;
+    prober_adopt(options->prober, snapshot->pools, snapshot->pool_count, snapshot->index_end);
+    overlay_set_modes(&reload->in_use.changes, snapshot->workers, snapshot->worker_count, options->prober);
     reload->step = RELOAD_PROVING;
     reload->prove_end_ms = io_now_ms(options->io) + PROVE_MOST_MS;
     on_step(&reload->step_timer);
@@ -306,9 +330,10 @@ static void on_watch(struct timer *timer)
     struct reload_totals since = reload_totals_since(now, reload->at_change);
     int64_t now_ms = io_now_ms(reload->options.io);
 
-    if (reload->step != RELOAD_IDLE || now_ms >= reload->watch_end_ms)
+    if ((reload->step != RELOAD_IDLE && reload->entry) || now_ms >= reload->watch_end_ms)
         return;
-    if (reload_went_wrong(since, reload->before, reload->options.config->reload.max_failed_percent))
+    if (reload->step == RELOAD_IDLE &&
+        reload_went_wrong(since, reload->before, reload->options.config->reload.max_failed_percent))
         roll_back(reload, since);
     else
         io_timer_set(reload->options.io, timer, now_ms + WATCH_LOOK_MS);
@@ -324,18 +349,11 @@ static void start_watch(struct reload *reload)
     io_timer_set(reload->options.io, &reload->watch_timer, io_now_ms(reload->options.io) + WATCH_LOOK_MS);
 }
 
-/* The snapshot before is held by exchanges alone from now on. */
-static void finish(struct reload *reload)
+static void note_applied(struct reload *reload)
 {
-    struct snapshot *before = reload->snapshot->older;
     bool back = reload->purpose == LINK_TO_ROLL_BACK;
     char text[PLAN_TEXT_MAX];
 
-    doors_fini(&reload->doors);
-    reload->doors = reload->next_doors;
-    reload->next_doors = (struct doors){NULL, 0};
-    reload->options.config = reload->config;
-    reload->snapshot = NULL;
     plan_text(reload->entry->plan, text);
     if (!back)
         say(reload, "applied", text);
@@ -344,13 +362,28 @@ static void finish(struct reload *reload)
     note_result(reload, back ? RELOADS_ROLLED_BACK : RELOADS_APPLIED);
     log_info(back ? "configuration is the one before again" : "configuration is reloaded", LOG_Z("changes", text),
              LOG_Z("cause", reload->entry->cause), LOG_N("reload", reload->entry->number));
-    forget(reload);
-    before->config = NULL;
-    snapshot_let_go(before);
-    on_sweep(&reload->sweep_timer);
     reload->options.applied(reload->options.context, reload->options.config);
     (void)tell_keeper(reload, LINK_APPLIED, "");
     start_watch(reload);
+}
+
+/* The snapshot before is held by exchanges alone from now on. */
+static void finish(struct reload *reload)
+{
+    struct snapshot *before = reload->snapshot->older;
+
+    doors_fini(&reload->doors);
+    reload->doors = reload->next_doors;
+    reload->next_doors = (struct doors){NULL, 0};
+    reload->options.config = reload->config;
+    reload->snapshot = NULL;
+    forget(reload);
+    snapshot_let_go(before);
+    on_sweep(&reload->sweep_timer);
+    if (reload->entry)
+        note_applied(reload);
+    else
+        reload->done(reload->done_context);
 }
 
 /* ---- from the keeper ---- */
@@ -365,19 +398,12 @@ static void take_up(struct reload *reload, const struct link_message *message)
     reload->expected[0] = '\0';
 }
 
-static void on_config(struct reload *reload, const struct link_message *message)
+static void consider(struct reload *reload)
 {
-    struct plan_world world = {reload->options.roster, reload->options.accounts, reload->options.reactor_count};
     char id[PLAN_ID_MAX];
 
-    take_up(reload, message);
-    reload->config = config_slot_config(&reload->options.slots[message->number]);
-    plan_destroy(&reload->entry->plan);
-    int error = plan_create(reload->options.config, reload->config, &world, &reload->entry->plan);
-    plan_id(reload->options.config, reload->config, id);
-    if (error) {
-        refuse(reload, err_sentence(error));
-    } else if (reload->purpose == LINK_TO_PLAN) {
+    plan_id(reload->in_use.config, reload->next.config, id);
+    if (reload->purpose == LINK_TO_PLAN) {
         say(reload, "planned", "This is what a reload would change now.");
         door_sockets_close(&reload->sockets);
         forget(reload);
@@ -385,8 +411,51 @@ static void on_config(struct reload *reload, const struct link_message *message)
     } else if (reload->expected[0] && strcmp(reload->expected, id) != 0) {
         refuse(reload, "The configuration in use, or the files, are no longer those that the plan was made of.");
     } else {
-        bring(reload);
+        int error = make_ready(reload);
+        if (error)
+            refuse(reload, err_sentence(error));
+        else
+            bring(reload);
     }
+}
+
+/* What was changed at run time: with the configuration before come the changes that it had, and those that were made
+ * since. */
+static int list_changes(struct reload *reload, bool back, struct changes *ret_changes)
+{
+    const struct changes *now = &reload->in_use.changes;
+    int error = changes_copy(back ? &reload->changes_before : now, ret_changes);
+
+    for (size_t i = 0; back && i < now->count && !error; i++)
+        if (now->items[i].at_ns > reload->brought_ns)
+            error = changes_put(ret_changes, &now->items[i]);
+    return error;
+}
+
+/* The file's and what goes on of the changes, compared with what is in use. */
+static int compare(struct reload *reload)
+{
+    struct plan_world world = {reload->options.roster, reload->options.accounts, reload->options.reactor_count};
+    bool back = reload->purpose == LINK_TO_ROLL_BACK;
+    int error = list_changes(reload, back, &reload->carried.changes);
+
+    if (!error)
+        error = overlay_carry(reload->config, &reload->carried, back, &reload->next);
+    plan_destroy(&reload->entry->plan);
+    if (!error)
+        error = plan_create(reload->in_use.config, reload->next.config, &world, &reload->entry->plan);
+    return error;
+}
+
+static void on_config(struct reload *reload, const struct link_message *message)
+{
+    take_up(reload, message);
+    reload->config = config_slot_config(&reload->options.slots[message->number]);
+    int error = compare(reload);
+    if (error)
+        refuse(reload, err_sentence(error));
+    else
+        consider(reload);
 }
 
 static void on_failed(struct reload *reload, const struct link_message *message)
@@ -436,6 +505,39 @@ int reload_ask(struct reload *reload, enum link_purpose purpose, const char *exp
     return 0;
 }
 
+struct changes *reload_changes(struct reload *reload)
+{
+    return &reload->in_use.changes;
+}
+
+bool reload_is_idle(const struct reload *reload)
+{
+    return reload->step == RELOAD_IDLE;
+}
+
+bool reload_listens(const struct reload *reload)
+{
+    return reload->step == RELOAD_IDLE || reload->entry;
+}
+
+int reload_change(struct reload *reload, struct changes *changes, void (*done)(void *context), void *context,
+                  char why[OVERLAY_WHY_MAX])
+{
+    ASSERT(reload_is_idle(reload));
+    reload->entry = NULL;
+    reload->done = done;
+    reload->done_context = context;
+    reload->config = reload->options.config;
+    int error = overlay_make(reload->config, changes, &reload->next, why);
+    if (!error)
+        error = make_ready(reload);
+    if (error)
+        forget(reload);
+    else
+        bring(reload);
+    return error;
+}
+
 uint32_t reload_newest(const struct reload *reload)
 {
     return reload->history.numbers;
@@ -456,12 +558,15 @@ int reload_create(const struct reload_options *options, struct reload **ret_relo
     if (!reload)
         return -ERR_NO_MEMORY;
     reload->options = *options;
+    reload->in_use = *options->overlay;
+    *options->overlay = (struct overlay){.config = NULL};
     timer_init(&reload->step_timer, on_step);
     timer_init(&reload->sweep_timer, on_sweep);
     timer_init(&reload->watch_timer, on_watch);
     /* Ids are the places: as the server numbered them. */
     int error = doors_list(&reload->doors, &options->config->listeners, &reload->next_door, &reload->doors);
     if (error) {
+        overlay_fini(&reload->in_use);
         free(reload);
         return error;
     }
@@ -485,6 +590,8 @@ void reload_destroy(struct reload **destroyed)
     if (reload->step == RELOAD_PROVING || reload->step == RELOAD_PUBLISHED)
         reload->snapshot = NULL;
     forget(reload);
+    overlay_fini(&reload->in_use);
+    changes_fini(&reload->changes_before);
     doors_fini(&reload->doors);
     reload_history_fini(&reload->history);
     free(reload);

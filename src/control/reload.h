@@ -14,6 +14,7 @@
 #include "control/admin.h"
 #include "control/config_slot.h"
 #include "control/link.h"
+#include "control/overlay.h"
 #include "control/reload_history.h"
 #include "control/snapshot.h"
 
@@ -22,7 +23,8 @@ struct reload_options {
     struct io *io;
     int link;                        /* to the keeper */
     const struct config_slot *slots; /* CONFIG_SLOTS of them */
-    const struct config *config;     /* in use */
+    const struct config *config;     /* in use: the file's */
+    struct overlay *overlay;         /* over it, taken over: what the first snapshot was made of */
     struct roster *roster;
     struct snapshot **newest;
     struct prober *prober;
@@ -55,6 +57,21 @@ bool reload_hear(struct reload *reload, const struct link_message *message);
  * -ERR_FULL while another one is under way, or a code: there is no keeper to ask. */
 MUST_CHECK int reload_ask(struct reload *reload, enum link_purpose purpose, const char *expected, const char *cause,
                           uint32_t *ret_number);
+
+/* What was changed at run time, beside the file. An entry that changes nothing but a mode or a weight may be put,
+ * altered or dropped by the caller, who carries it out; the others come and go by reload_change. */
+struct changes *reload_changes(struct reload *reload);
+/* Is nothing under way? */
+bool reload_is_idle(const struct reload *reload);
+/* Has these in place of them, by the steps of a reload but without its file. Nothing is under way. Takes them over,
+ * also on failure. 0: they are in use by this thread (sources->snapshot has them), and done is called when every
+ * reactor goes by them. Else nothing has changed: -ERR_CONFIG, they do not fit together, and why says so; or another
+ * code. */
+MUST_CHECK int reload_change(struct reload *reload, struct changes *changes, void (*done)(void *context), void *context,
+                             char why[OVERLAY_WHY_MAX]);
+/* Whether a word of the keeper can be heard now: such a change does not wait for it, so it waits. */
+bool reload_listens(const struct reload *reload);
+
 /* The newest number, 0: there was none yet; and one entry, NULL: it is not there any more, or never was. */
 uint32_t reload_newest(const struct reload *reload);
 const struct reload_entry *reload_entry(const struct reload *reload, uint32_t number);

@@ -29,6 +29,7 @@ enum {
 struct server {
     struct server_options options;
     struct roster roster;
+    struct overlay overlay;  /* of the first snapshot, until the reload has it */
     struct snapshot *newest; /* the one in use; those before it behind it */
     struct io *io;
     struct buf_pool buffers;
@@ -201,7 +202,8 @@ static void hear(struct server *server)
 {
     static struct link_message message; /* large; one control thread */
 
-    while (server->options.link >= 0 && link_receive(server->options.link, &message) > 0)
+    while (server->options.link >= 0 && reload_listens(server->reload) &&
+           link_receive(server->options.link, &message) > 0)
         if (!reload_hear(server->reload, &message))
             upgrade_hear(server->upgrade, &message);
 }
@@ -446,6 +448,7 @@ static int start_reload(struct server *server)
         .link = server->options.link,
         .slots = server->options.slots,
         .config = server->options.config,
+        .overlay = &server->overlay,
         .roster = &server->roster,
         .newest = &server->newest,
         .prober = server->prober,
@@ -536,12 +539,13 @@ static int make(struct server *server)
     struct snapshot *first;
     int error = start_journal(server);
 
+    server->overlay = (struct overlay){.config = server->options.config};
     if (!error)
         error = roster_init(&server->roster);
     if (!error)
         error = enter_known(server);
     if (!error)
-        error = snapshot_create(server->options.config, &server->roster, NULL, &first);
+        error = snapshot_create(server->overlay.config, &server->roster, NULL, &first);
     if (!error) {
         prepare_rules(server, first);
         snapshot_enter(first, &server->roster, &server->newest);

@@ -137,7 +137,7 @@ static int fill_listeners(struct snapshot *snapshot, const struct config *config
 }
 
 static int find_workers(const struct config_pool *from, struct roster *roster, struct worker **workers,
-                        const struct worker_label **labels, uint32_t *weights)
+                        const struct worker_label **labels, uint32_t *weights, uint32_t *shares)
 {
     for (size_t i = 0; i < from->workers.count; i++) {
         const struct config_worker *worker = &from->workers.items[i];
@@ -153,6 +153,7 @@ static int find_workers(const struct config_pool *from, struct roster *roster, s
         if (error)
             return error;
         weights[i] = worker->weight;
+        shares[i] = worker->weight_change ? worker->weight_change : worker->weight;
     }
     return 0;
 }
@@ -177,6 +178,7 @@ static int fill_pool(struct snapshot *snapshot, struct pool *pool, const struct 
     const struct config_pool *from = &config->pools.items[index];
     struct worker **workers = snapshot->workers + snapshot->worker_count;
     uint32_t *weights = snapshot->weights + snapshot->worker_count;
+    uint32_t *shares = snapshot->shares + snapshot->worker_count;
 
     memset(pool, 0, sizeof(*pool));
     pool->pick = policy_of(from->balance);
@@ -191,11 +193,11 @@ static int fill_pool(struct snapshot *snapshot, struct pool *pool, const struct 
     if (!error)
         error = roster_turn(roster, from->name, &pool->turn);
     if (!error)
-        error = find_workers(from, roster, workers, snapshot->labels + snapshot->worker_count, weights);
+        error = find_workers(from, roster, workers, snapshot->labels + snapshot->worker_count, weights, shares);
     if (!error)
         error = fill_transports(snapshot, config, index, workers, before);
     if (!error)
-        error = pool_init(pool, workers, weights, (uint32_t)from->workers.count);
+        error = pool_init(pool, workers, shares, (uint32_t)from->workers.count);
     if (!error)
         snapshot->worker_count += (uint32_t)from->workers.count;
     return error;
@@ -357,14 +359,16 @@ static int make_room(struct snapshot *snapshot, const struct config *config)
     snapshot->pools = calloc(config->pools.count, sizeof(struct pool *));
     snapshot->workers = calloc(config->worker_count, sizeof(struct worker *));
     snapshot->weights = calloc(config->worker_count, sizeof(*snapshot->weights));
+    snapshot->shares = calloc(config->worker_count, sizeof(*snapshot->shares));
     snapshot->labels = calloc(config->worker_count, sizeof(struct worker_label *));
     snapshot->transports = calloc(config->worker_count, sizeof(*snapshot->transports));
     snapshot->tellings = calloc(config->worker_count, sizeof(*snapshot->tellings));
     snapshot->listeners = calloc(config->listeners.count, sizeof(*snapshot->listeners));
     snapshot->routes = calloc(config->routes.count, sizeof(*snapshot->routes));
     snapshot->trusted = calloc(config->forwarded.trusted.count + 1, sizeof(*snapshot->trusted));
-    bool made = snapshot->pools && snapshot->workers && snapshot->weights && snapshot->labels && snapshot->transports &&
-                snapshot->tellings && snapshot->listeners && snapshot->routes && snapshot->trusted;
+    bool made = snapshot->pools && snapshot->workers && snapshot->weights && snapshot->shares && snapshot->labels &&
+                snapshot->transports && snapshot->tellings && snapshot->listeners && snapshot->routes &&
+                snapshot->trusted;
     return made ? 0 : -ERR_NO_MEMORY;
 }
 
@@ -414,6 +418,8 @@ void snapshot_enter(struct snapshot *snapshot, struct roster *roster, struct sna
             pool->workers[i]->pool = pool;
             size_t place = (size_t)(pool->workers - snapshot->workers) + i;
             pool->workers[i]->weight = snapshot->weights[place];
+            bool changed = snapshot->shares[place] != snapshot->weights[place];
+            atomic_store(&pool->workers[i]->weight_change, changed ? snapshot->shares[place] : 0);
             atomic_store(&pool->workers[i]->label, snapshot->labels[place]);
             atomic_store(&pool->workers[i]->transport, &snapshot->transports[place]);
             atomic_store(&pool->workers[i]->protocol, (uint8_t)pool->protocol);
@@ -487,6 +493,7 @@ void snapshot_destroy(struct snapshot **destroyed)
     free(snapshot->pools);
     free(snapshot->workers);
     free(snapshot->weights);
+    free(snapshot->shares);
     free(snapshot->labels);
     free(snapshot->transports);
     free(snapshot->tellings);

@@ -27,7 +27,8 @@ struct snapshot {
     struct pool **pools;
     uint32_t pool_count;
     struct worker **workers;            /* of all pools, in their order */
-    uint32_t *weights;                  /* of workers */
+    uint32_t *weights;                  /* of workers, as the file has them */
+    uint32_t *shares;                   /* the same, as they were changed at run time */
     const struct worker_label **labels; /* of workers */
     struct transport_use *transports;   /* of workers */
     struct telling *tellings;           /* beside each: its TLS, and whether it begins with a PROXY header */

@@ -1,8 +1,6 @@
 /* A file's configuration with changes over it, and what becomes of them over another file. */
 #include "control/overlay.h"
 
-#include <stdlib.h>
-
 #include "control_helper.h"
 #include "tests/unit/alloc_fail.h"
 
@@ -133,25 +131,23 @@ struct fate_case {
 static void check_fates(const char *text, bool all, const struct fate_case *cases, size_t count)
 {
     struct config *file = helper_load(text);
-    struct changes changes = {.items = NULL};
-    struct change_end *ends = calloc(count, sizeof(*ends));
+    struct carried carried = {.ends = NULL};
     struct overlay overlay;
     size_t left = 0;
     for (size_t i = 0; i < count; i++) {
-        put(&changes, cases[i].kind, cases[i].pool, cases[i].address, cases[i].weight);
-        changes.items[i].keep = cases[i].keep;
+        put(&carried.changes, cases[i].kind, cases[i].pool, cases[i].address, cases[i].weight);
+        carried.changes.items[i].keep = cases[i].keep;
     }
-    assert_int_equal(overlay_carry(file, &changes, all, &overlay, ends), 0);
+    assert_int_equal(overlay_carry(file, &carried, all, &overlay), 0);
     for (size_t i = 0; i < count; i++) {
-        assert_string_equal(ends[i].why, cases[i].why);
-        assert_int_equal(ends[i].fate == CHANGE_GOES_ON, cases[i].why[0] == '\0');
-        left += ends[i].fate == CHANGE_GOES_ON;
+        assert_string_equal(carried.ends[i].why, cases[i].why);
+        assert_int_equal(carried.ends[i].fate == CHANGE_GOES_ON, cases[i].why[0] == '\0');
+        left += carried.ends[i].fate == CHANGE_GOES_ON;
     }
     assert_int_equal(overlay.changes.count, left);
-    overlay_log(&changes, ends);
+    carried_log(&carried);
     overlay_fini(&overlay);
-    changes_fini(&changes);
-    free(ends);
+    carried_fini(&carried);
     config_destroy(&file);
 }
 
@@ -186,23 +182,22 @@ static void test_those_that_fit_together(void **state)
 static void test_no_memory(void **state)
 {
     struct config *file = helper_load(base);
-    struct changes changes = {.items = NULL};
-    struct change_end ends[3];
     struct overlay overlay;
-    put(&changes, CHANGE_ADDED, "web", "3005", 1);
-    put(&changes, CHANGE_REMOVED, "api", "3003", 0);
-    put(&changes, CHANGE_REMOVED, "web", "3001", 0);
     for (unsigned n = 1;; n++) {
+        struct carried carried = {.ends = NULL};
+        put(&carried.changes, CHANGE_ADDED, "web", "3005", 1);
+        put(&carried.changes, CHANGE_REMOVED, "api", "3003", 0);
+        put(&carried.changes, CHANGE_REMOVED, "web", "3001", 0);
         alloc_fail_at(n);
-        int error = overlay_carry(file, &changes, false, &overlay, ends);
+        int error = overlay_carry(file, &carried, false, &overlay);
         bool failed = alloc_fail_stop();
         assert_true(failed ? error == -ERR_NO_MEMORY || error == 0 : error == 0);
         if (!error)
             overlay_fini(&overlay);
+        carried_fini(&carried);
         if (!failed)
             break;
     }
-    changes_fini(&changes);
     config_destroy(&file);
 }
 

@@ -1,0 +1,249 @@
+"""Workers that come and go at run time: nothing is dropped, and it is told how that differs from the file."""
+
+import json
+import os
+import threading
+
+import pytest
+
+from harness.admin import Admin
+from harness.ballast import Ballast, settings
+from harness.load import Load
+from harness.waiting import wait_for
+from harness.worker import OK, Script, wait
+
+ROUNDS = int(os.environ.get("BALLAST_WORKER_ROUNDS", "50"))
+HOST = b"Host: test.example\r\n"
+GET = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
+POST = b"POST /upload HTTP/1.1\r\n" + HOST + b"Content-Length: 200000\r\n\r\n" + bytes(200000)
+
+
+@pytest.fixture
+def run(stack, ballast_path, tmp_path):
+    """run(*workers, **settings) -> a balancer with an administration API that may write."""
+    def start(*workers, **extra):
+        config = settings(workers, **{"admin": {"address": f"unix:{tmp_path}/admin", "write": True}, **extra})
+        ballast = stack.enter_context(Ballast(ballast_path, config))
+        ballast.admin = Admin(tmp_path / "admin")
+        return ballast.wait_alive(len(workers))
+    return start
+
+
+def add(ballast, worker, expect=200, **more):
+    body = {"address": getattr(worker, "address", worker), **more}
+    answer = ballast.admin.ask("POST", "/v1/pools/web/workers", body)
+    assert answer.status == expect, answer.body
+    return answer.json
+
+
+def remove(ballast, worker, expect=200, keep=False):
+    name = getattr(worker, "port", worker)
+    answer = ballast.admin.ask("DELETE", f"/v1/pools/web/workers/{name}" + ("?keep=true" if keep else ""))
+    assert answer.status == expect, answer.body
+    return answer.json
+
+
+def differences(ballast):
+    return ballast.admin.get("/v1/differences")["differences"]
+
+
+def names(ballast):
+    return [worker["name"] for worker in ballast.admin.get("/v1/pools/web")["workers"]]
+
+
+def messages(ballast):
+    return [event["message"] for event in ballast.admin.get("/v1/events")["events"]]
+
+
+def test_a_worker_comes_and_goes(run, demo):
+    """A new one is asked first and then served; a removed one gets no more, and is remembered when it comes back."""
+    a, b = demo(), demo()
+    ballast = run(a)
+    added = add(ballast, b, weight=2)
+    assert (added["pool"], added["name"], added["weight"], added["mode"]) == ("web", str(b.port), 2, "ready")
+    ballast.wait_alive(2)
+    for _ in range(6):
+        assert ballast.get().status == 200
+    metrics = ballast.settled_metrics()
+    assert (metrics[f"worker_{a.port}_requests"], metrics[f"worker_{b.port}_requests"]) == (2, 4)
+    found, = differences(ballast)
+    assert (found["what"], found["worker"], found["weight"], found["keep"]) == ("added", str(b.port), 2, False)
+    assert found["since"] and found["by"] == "POST /v1/pools/{pool}/workers"
+    removed = remove(ballast, b)
+    assert removed["requests"] == 4 and removed["taking"] is True  # it is well, but in no pool
+    assert names(ballast) == [str(a.port)] and differences(ballast) == []
+    for _ in range(3):
+        assert ballast.get().status == 200
+    metrics = ballast.settled_metrics()
+    assert f"worker_{b.port}_alive" not in metrics and metrics[f"worker_{a.port}_requests"] == 5
+    assert metrics["requests_failed"] == 0
+    assert add(ballast, b)["requests"] == 4
+    assert {"worker is added at run time", "worker is removed at run time"} <= set(messages(ballast))
+    assert ballast.admin.get("/v1/reloads")["reloads"] == []
+
+
+def test_one_of_the_file_goes_and_comes_back(run, demo):
+    a, b = demo(), demo()
+    ballast = run(a, b)
+    remove(ballast, a)
+    found, = differences(ballast)
+    assert (found["what"], found["worker"], found["by"]) == (
+        "removed", str(a.port), "DELETE /v1/pools/{pool}/workers/{worker}")
+    for _ in range(3):
+        assert ballast.get().status == 200
+    assert ballast.settled_metrics()[f"worker_{b.port}_requests"] == 3
+    assert add(ballast, a, name="other", expect=409)["reason"] == "other_name"
+    add(ballast, a)
+    assert differences(ballast) == [] and names(ballast) == [str(a.port), str(b.port)]
+    remove(ballast, a)
+    assert add(ballast, a, weight=5)["configured_weight"] == 1
+    found, = differences(ballast)
+    assert (found["what"], found["weight"]) == ("changed", 5)
+
+
+def test_wrong_orders(run, demo):
+    a = demo()
+    ballast = run(a)
+    assert remove(ballast, a, expect=409)["reason"] == "last_worker"
+    assert remove(ballast, 1, expect=404)["reason"] == "no_such_worker"
+    assert ballast.admin.ask("DELETE", "/v1/pools/none/workers/1").json["reason"] == "no_such_pool"
+    assert ballast.admin.ask("POST", "/v1/pools/none/workers", {"address": "3001"}).json["reason"] == "no_such_pool"
+    assert add(ballast, a, expect=409)["reason"] == "worker_exists"
+    assert add(ballast, str(a.port), expect=409)["reason"] == "worker_exists"  # the same, written otherwise
+    for body, sentence in (
+            ({"address": "nowhere.invalid:80"},
+             'address: "nowhere.invalid" is a name, and names are not looked up here.'),
+            ({"address": "x:y:z"},
+             'address: "x:y:z" is no address: an IPv6 address must stand in brackets, as in [::1]:3001.'),
+            ({"address": 70000}, 'address: "70000" is no address: the port must be 1 to 65535.'),
+            ({"address": "3001", "weight": 257},
+             'weight: "257" is out of range; expected a whole number from 1 to 256.'),
+            ({"address": "3001", "colour": "red"}, 'colour: unknown key "colour".'),
+            ({"address": "3001", "keep": "yes"}, 'keep: unknown key "keep".'),
+            ({"weight": 1}, 'worker: "address" is missing.'),
+            ({"address": ["3001"]},
+             "`address` and `name` are texts, `weight` is a number, `keep` is true or false."),
+            ({"address": "127.0.0.2:3999", "name": str(a.port)},
+             f'worker: the worker\'s id in metrics, "{a.port}", is that of the worker at '
+             f'{ballast.config_path}:')):
+        answer = ballast.admin.ask("POST", "/v1/pools/web/workers", body)
+        assert answer.status == 422 and answer.json["reason"] == "bad_worker", answer.body
+        assert answer.json["sentence"].startswith(sentence), (answer.json["sentence"], sentence)
+    assert ballast.admin.ask("POST", "/v1/pools/web/workers", "[]").json["reason"] == "bad_body"
+    assert differences(ballast) == [] and names(ballast) == [str(a.port)]
+
+
+def test_read_only(run, demo, tmp_path):
+    a = demo()
+    ballast = run(a, admin={"address": f"unix:{tmp_path}/admin"})
+    assert add(ballast, "3001", expect=403)["reason"] == "read_only"
+    assert remove(ballast, a, expect=403)["reason"] == "read_only"
+
+
+def test_a_removed_worker_finishes_what_it_has(run, scripted, demo):
+    """It is seen as long as requests are at it, and never after."""
+    held = threading.Event()
+    a, b = scripted(), demo()
+    ballast = run(a)
+    a.play(Script((wait(held), OK)))
+    with ballast.connect() as client:
+        client.send(GET)
+        wait_for(lambda: a.requests, what="the request at the worker")
+        add(ballast, b)
+        assert remove(ballast, a)["active"] == 1
+        leaving, = ballast.admin.get("/v1/differences")["leaving"]
+        assert (leaving["worker"], leaving["active"]) == (str(a.port), 1)
+        for _ in range(4):
+            assert ballast.get().fields.one(b"x-worker").decode() == b.names[0]
+        held.set()
+        assert client.read_answer().status == 200
+    wait_for(lambda: not ballast.admin.get("/v1/differences")["leaving"], what="nobody leaving")
+
+
+def reload(ballast, config=None, expect="applied", **wish):
+    """By the API; what became of it."""
+    if config is not None:
+        ballast.write_config(config)
+    number = ballast.admin.ask("POST", "/v1/reload", wish).json["number"]
+    entry = wait_for(lambda: (e := ballast.admin.get(f"/v1/reloads/{number}"))["state"] != "waiting" and e, 20,
+                     "the reload to be over")
+    assert entry["state"] == expect, entry
+    return entry
+
+
+def with_workers(ballast, *workers, **pool):
+    config = json.loads(json.dumps(ballast.config))
+    config["pools"]["web"]["workers"] = [getattr(worker, "address", worker) for worker in workers]
+    config["pools"]["web"].update(pool)
+    return config
+
+
+def test_a_reload_takes_back_what_is_not_kept(run, demo):
+    a, b, c, d = demo(), demo(), demo(), demo()
+    ballast = run(a, b)
+    add(ballast, c)
+    add(ballast, d, keep=True)
+    ballast.admin.patch_worker("web", a.port, mode="drain")  # kept, unless told otherwise
+    ballast.admin.patch_worker("web", b.port, weight=3, keep=False)
+    assert [(x["what"], x["keep"]) for x in differences(ballast)] == [
+        ("added", False), ("added", True), ("changed", True), ("changed", False)]
+    reload(ballast)
+    assert names(ballast) == [str(a.port), str(b.port), str(d.port)]
+    assert [(x["what"], x["worker"]) for x in differences(ballast)] == [
+        ("added", str(d.port)), ("changed", str(a.port))]
+    assert ballast.admin.worker("web", a.port)["mode"] == "drain"
+    assert ballast.admin.worker("web", b.port)["weight"] == 1
+    assert messages(ballast).count("a change of run time ends") == 2
+    # Ready and of the file's weight again: no difference.
+    ballast.admin.patch_worker("web", b.port, weight=3)
+    ballast.admin.patch_worker("web", b.port, weight=1)
+    ballast.admin.patch_worker("web", a.port, mode="ready")
+    ballast.admin.patch_worker("web", d.port, keep=False)
+    assert [(x["what"], x["keep"]) for x in differences(ballast)] == [("added", False)]
+    reload(ballast)
+    assert names(ballast) == [str(a.port), str(b.port)] and differences(ballast) == []
+
+
+def test_what_means_nothing_any_more_is_dropped(run, demo):
+    """The file is another one: each change that no longer applies goes, with an event that says why."""
+    a, b, c, d = demo(), demo(), demo(), demo()
+    ballast = run(a, b, c)
+    add(ballast, d, keep=True)
+    remove(ballast, b, keep=True)
+    ballast.admin.patch_worker("web", c.port, mode="disabled")
+    reload(ballast, with_workers(ballast, a, b, d))
+    assert names(ballast) == [str(a.port), str(d.port)]  # the removed one stays removed
+    assert [(x["what"], x["worker"]) for x in differences(ballast)] == [("removed", str(b.port))]
+    facts = [event["facts"] for event in ballast.admin.get("/v1/events")["events"]
+             if event["message"] == "a change of run time that was to be kept is dropped"]
+    assert len(facts) == 2
+    assert "change=added" in facts[0] and 'why="the file has this worker now"' in facts[0]
+    assert "change=changed" in facts[1] and 'why="the file has no such worker any more"' in facts[1]
+    # The one that was disabled and comes back is as the file says.
+    reload(ballast, with_workers(ballast, a, c))
+    assert ballast.admin.worker("web", c.port)["mode"] == "ready" and differences(ballast) == []
+
+
+def test_many_under_load(run, demo):
+    """Workers come and go while clients keep, open, and upload: no request fails, and the totals are exact."""
+    a, b, c = demo(), demo(), demo()
+    ballast = run(a, b, threads=2)
+    clients = [Load(ballast, GET, True), Load(ballast, GET, False), Load(ballast, POST, True)]
+    for client in clients:
+        client.start()
+    for turn in range(ROUNDS):
+        add(ballast, c)
+        if turn % 2:
+            ballast.wait_alive(3)
+        clients[turn % 3].more()
+        remove(ballast, c if turn % 3 else a)
+        if turn % 3 == 0:
+            add(ballast, a)
+            ballast.wait_alive(3)
+            remove(ballast, c)
+    for client in clients:
+        client.end()
+    metrics = ballast.settled_metrics()
+    answers = sum(client.answers for client in clients)
+    assert metrics["requests_failed"] == 0 and metrics["requests_total"] == metrics["requests_ok"] == answers
+    assert differences(ballast) == [] and names(ballast) == [str(a.port), str(b.port)]
