@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "control/admin_changes.h"
 #include "control/admin_pools.h"
 
 enum { HEAD_BYTES = 34, TEXT_MAX = 256 << 20 };
@@ -161,7 +162,7 @@ static json_t *worker_json(struct prober *prober, const struct worker *worker, s
     admin_set_int(json, "bad_probes", stats.failures);
     admin_set_int(json, "probes_us", stats.took_us_sum);
     admin_set(json, "last", probes_json(&stats));
-    admin_set(json, "mode", json_string(admin_mode_word(worker)));
+    admin_set(json, "mode", json_string(admin_mode_word(atomic_load(&worker->mode))));
     admin_set_int(json, "weight", atomic_load(&worker->weight_change));
     admin_set_int(json, "idle_age", atomic_load(&worker->idle_age.word));
     admin_set(json, worker_counters.name, words_json((uint64_t *)(void *)counted, &worker_counters));
@@ -238,7 +239,9 @@ int handover_write(int fd, const struct metric_sources *sources)
     admin_set(json, "pools", pools_json(sources->snapshot));
     admin_set(json, "totals", totals_json(&totals));
     admin_set(json, "reloads", reloads_json(sources));
-    char *text = json_object_size(json) == 5 ? json_dumps(json, JSON_COMPACT) : NULL;
+    if (sources->changes)
+        admin_set(json, "changes", admin_changes_json(sources->changes));
+    char *text = json_object_size(json) == (sources->changes ? 6 : 5) ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     if (!text)
         return -ERR_NO_MEMORY;
@@ -380,7 +383,7 @@ static void read_probes(const json_t *json, struct probe_stats *ret_stats)
 
 static void restore_worker(const json_t *json, struct worker *worker, struct prober *prober)
 {
-    uint64_t state = number_of(json_object_get(json, "state")), weight = number_of(json_object_get(json, "weight"));
+    uint64_t state = number_of(json_object_get(json, "state"));
     struct health health = {
         .state = state <= HEALTH_DOWN ? (uint8_t)state : HEALTH_UNKNOWN,
         .streak = (uint32_t)number_of(json_object_get(json, "streak")),
@@ -390,19 +393,6 @@ static void restore_worker(const json_t *json, struct worker *worker, struct pro
     read_probes(json, &stats);
     prober_restore(prober, worker, &health, &stats);
     atomic_store(&worker->idle_age.word, number_of(json_object_get(json, "idle_age")));
-    if (weight > 0 && weight <= POOL_WEIGHT_MAX && pool_set_weight(worker->pool, worker, (uint32_t)weight))
-        return; /* no room for such a weight: its own stays */
-}
-
-/* Modes come after health: a worker that is disabled is not asked, and nothing is known of it. */
-static void restore_mode(const json_t *json, struct worker *worker, struct prober *prober)
-{
-    enum worker_mode mode;
-
-    if (!admin_mode_read(text_of(json, "mode").p, &mode) || mode == WORKER_READY)
-        return;
-    pool_set_mode(worker->pool, worker, mode);
-    prober_pause(prober, worker, mode == WORKER_DISABLED);
 }
 
 static void restore_turns(const struct handover *handover, struct roster *roster)
@@ -441,12 +431,51 @@ uint32_t handover_restore(const struct handover *handover, struct roster *roster
         if (!worker || !worker->pool)
             continue;
         restore_worker(json, worker, prober);
-        restore_mode(json, worker, prober);
         restored++;
     }
     for (uint32_t p = 0; p < snapshot->pool_count; p++)
         pool_publish(snapshot->pools[p]);
     return restored;
+}
+
+/* ---- changes ---- */
+
+/* A server that has no list tells modes and weights with its workers. */
+static int read_old(const json_t *workers, struct changes *changes)
+{
+    int error = 0;
+    size_t i;
+    json_t *json;
+
+    json_array_foreach((json_t *)(uintptr_t)workers, i, json)
+    {
+        struct roster_entry entry;
+        struct change change = {.kind = CHANGE_SET, .keep = true, .by = "an earlier version"};
+        uint64_t weight = number_of(json_object_get(json, "weight"));
+        if (error || !entry_of(json, &change.addr, &entry) || !admin_mode_read(text_of(json, "mode").p, &change.mode))
+            continue;
+        change.weight = weight <= POOL_WEIGHT_MAX ? (uint32_t)weight : 0;
+        change_text(change.pool, sizeof(change.pool), entry.pool_name);
+        change_text(change.address, sizeof(change.address), entry.address);
+        change_text(change.name, sizeof(change.name), entry.given_name);
+        if (change.mode != WORKER_READY || change.weight)
+            error = changes_put(changes, &change);
+    }
+    return error;
+}
+
+int handover_changes(const struct handover *handover, struct changes *ret_changes)
+{
+    const json_t *list = json_object_get(handover->json, "changes");
+    struct changes changes = {.items = NULL};
+    int error =
+        list ? admin_changes_read(list, &changes) : read_old(json_object_get(handover->json, "workers"), &changes);
+
+    if (error)
+        changes_fini(&changes);
+    else
+        *ret_changes = changes;
+    return error;
 }
 
 /* ---- counting ---- */

@@ -1,5 +1,6 @@
 /* What a server has learned and counted, told to the one that takes its place in an upgrade: its workers by identity
- * with health, probes, modes, weights and counters, whose turn it is in each pool, and all totals.
+ * with health, probes and counters, what was changed of them at run time, whose turn it is in each pool, and all
+ * totals.
  *
  * JSON in a file of memory that the keeper made, behind a line with its length and check sum: it is written over while
  * the other may be reading. Control thread. The reader may be another version than the writer: names that it does not
@@ -8,6 +9,7 @@
 #ifndef CONTROL_ADMIN_HANDOVER_H
 #define CONTROL_ADMIN_HANDOVER_H
 
+#include "control/changes.h"
 #include "control/metric_text.h"
 
 struct handover;
@@ -22,6 +24,8 @@ void handover_free(struct handover **handover);
 /* Enters its workers into a roster that is still empty, as ones that no configuration has (snapshot_enter says
  * otherwise). 0, -ERR_NO_MEMORY or -ERR_FULL. */
 MUST_CHECK int handover_enter(const struct handover *handover, struct roster *roster);
+/* What was changed at run time. 0 or -ERR_NO_MEMORY. */
+MUST_CHECK int handover_changes(const struct handover *handover, struct changes *ret_changes);
 /* How they are, as far as the snapshot has them; before the prober starts. Its pools are published. Returns of how many
  * workers something was known. */
 uint32_t handover_restore(const struct handover *handover, struct roster *roster, const struct snapshot *snapshot,

@@ -9,9 +9,9 @@
 
 static const char *const mode_words[] = {"ready", "drain", "disabled"};
 
-const char *admin_mode_word(const struct worker *worker)
+const char *admin_mode_word(enum worker_mode mode)
 {
-    return mode_words[atomic_load(&worker->mode)];
+    return mode_words[mode];
 }
 
 bool admin_mode_read(const char *word, enum worker_mode *ret_mode)
@@ -126,7 +126,7 @@ json_t *admin_worker_json(const struct admin *admin, const struct worker *worker
     admin_set(json, "state", json_string(is_down ? "down" : states[health.state]));
     admin_set(json, "since", admin_time(changed ? change_of(admin, worker, 0)->at_ns : 0));
     admin_set(json, "cause", json_string(changed ? change_of(admin, worker, 0)->cause : ""));
-    admin_set(json, "mode", json_string(admin_mode_word(worker)));
+    admin_set(json, "mode", json_string(admin_mode_word(atomic_load(&worker->mode))));
     admin_set(json, "taking", json_boolean(worker_takes(worker)));
     admin_set_int(json, "weight", worker_weight(worker));
     admin_set_int(json, "configured_weight", worker->weight);

@@ -10,7 +10,7 @@ json_t *admin_status_json(struct admin *admin);
 /* The ConnectionCounts object, of the counters as pulse_read last found them. */
 json_t *admin_counts_json(const struct admin *admin);
 /* "ready", "drain" or "disabled". */
-const char *admin_mode_word(const struct worker *worker);
+const char *admin_mode_word(enum worker_mode mode);
 /* The other way round. False: it is none of them. */
 bool admin_mode_read(const char *word, enum worker_mode *ret_mode);
 /* Requests at it that have not ended, when pulse_read last looked. */

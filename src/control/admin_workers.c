@@ -279,7 +279,7 @@ static void carry_out(struct admin *admin, struct worker *worker, const struct o
         pool_set_mode(worker->pool, worker, order->mode);
         prober_pause(admin->options.prober, worker, order->mode == WORKER_DISABLED);
         log_info("worker's mode was changed", LOG_S("pool", worker->pool->name), LOG_S("worker", worker_name(worker)),
-                 LOG_Z("mode", admin_mode_word(worker)));
+                 LOG_Z("mode", admin_mode_word(order->mode)));
     }
     if (order->has_weight)
         log_info("worker's weight was changed", LOG_S("pool", worker->pool->name), LOG_S("worker", worker_name(worker)),
@@ -340,13 +340,6 @@ void admin_do_change_worker(struct admin *admin, struct admin_call *call)
 
 /* ---- what there is ---- */
 
-static const char *mode_word(enum worker_mode mode)
-{
-    const struct worker worker = {.mode = mode};
-
-    return admin_mode_word(&worker);
-}
-
 static json_t *difference_json(const struct admin *admin, const struct change *change)
 {
     const struct worker *worker = worker_of(admin, change);
@@ -356,7 +349,7 @@ static json_t *difference_json(const struct admin *admin, const struct change *c
     admin_set_str(json, "worker", worker ? worker_name(worker) : str_of(change->name));
     admin_set_str(json, "address", str_of(change->address));
     admin_set(json, "what", json_string(change_word(change->kind)));
-    admin_set(json, "mode", json_string(mode_word(change->mode)));
+    admin_set(json, "mode", json_string(admin_mode_word(change->mode)));
     admin_set_int(json, "weight", change->weight);
     admin_set(json, "keep", json_boolean(change->keep));
     admin_set(json, "since", admin_time(change->at_ns));

@@ -69,6 +69,18 @@ int changes_put(struct changes *changes, const struct change *change)
     return 0;
 }
 
+bool changes_equal(const struct changes *a, const struct changes *b)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        const struct change *one = &a->items[i];
+        const struct change *other = changes_find(b, str_of(one->pool), str_of(one->address), &one->addr);
+        if (!other || one->kind != other->kind || one->mode != other->mode || one->weight != other->weight ||
+            one->keep != other->keep)
+            return false;
+    }
+    return a->count == b->count;
+}
+
 void changes_drop(struct changes *changes, struct change *change)
 {
     size_t at = (size_t)(change - changes->items);

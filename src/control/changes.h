@@ -40,6 +40,8 @@ void changes_fini(struct changes *changes);
 MUST_CHECK int changes_reserve(struct changes *changes);
 /* In place of what there is of the same worker. 0 or -ERR_NO_MEMORY. */
 MUST_CHECK int changes_put(struct changes *changes, const struct change *change);
+/* The same differences, kept or not alike, in whichever order. */
+bool changes_equal(const struct changes *a, const struct changes *b);
 /* change is one of them. */
 void changes_drop(struct changes *changes, struct change *change);
 /* NULL: the file alone says what it is. */

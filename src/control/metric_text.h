@@ -15,7 +15,8 @@ enum metric_reload { RELOADS_APPLIED, RELOADS_FAILED, RELOADS_REFUSED, RELOADS_R
 /* Where the numbers come from; everything outlives the page's readers. */
 struct metric_sources {
     const struct roster *roster;
-    const struct snapshot *snapshot;       /* control thread only: the one in use */
+    const struct snapshot *snapshot; /* control thread only: the one in use */
+    const struct changes *changes;   /* control thread only: what was changed at run time; NULL: there is no list */
     const struct account *const *accounts; /* of each reactor */
     uint32_t account_count;                /* the first `threads` of them are of reactors */
     uint32_t threads;

@@ -382,7 +382,7 @@ static void finish(struct reload *reload)
     on_sweep(&reload->sweep_timer);
     if (reload->entry)
         note_applied(reload);
-    else
+    else if (reload->done)
         reload->done(reload->done_context);
 }
 
@@ -536,6 +536,26 @@ int reload_change(struct reload *reload, struct changes *changes, void (*done)(v
     else
         bring(reload);
     return error;
+}
+
+int reload_adopt(struct reload *reload, struct changes *changes)
+{
+    struct carried carried = {.changes = *changes};
+    struct overlay next;
+    char why[OVERLAY_WHY_MAX];
+    int error = overlay_carry(reload->options.config, &carried, false, &next);
+
+    carried_fini(&carried);
+    if (error)
+        return error;
+    bool known = changes_equal(&next.changes, &reload->in_use.changes);
+    struct changes taken = next.changes;
+    next.changes = (struct changes){.items = NULL};
+    overlay_fini(&next);
+    if (!known)
+        return reload_change(reload, &taken, NULL, NULL, why);
+    changes_fini(&taken);
+    return 0;
 }
 
 uint32_t reload_newest(const struct reload *reload)

@@ -69,6 +69,9 @@ bool reload_is_idle(const struct reload *reload);
  * code. */
 MUST_CHECK int reload_change(struct reload *reload, struct changes *changes, void (*done)(void *context), void *context,
                              char why[OVERLAY_WHY_MAX]);
+/* Before reactors run: what the server before had told, which may be newer than what the first snapshot was made of.
+ * Takes them over, also on failure. 0, or a code and nothing has changed. */
+MUST_CHECK int reload_adopt(struct reload *reload, struct changes *changes);
 /* Whether a word of the keeper can be heard now: such a change does not wait for it, so it waits. */
 bool reload_listens(const struct reload *reload);
 

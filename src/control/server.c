@@ -475,6 +475,7 @@ static int start_upgrade(struct server *server)
         .sources = &server->metrics,
         .roster = &server->roster,
         .prober = server->prober,
+        .reload = server->reload,
         .inherited = &server->inherited,
         .number = server->options.upgrade,
         .before = server->options.before,
@@ -495,12 +496,20 @@ static int take_over(struct server *server)
     return error;
 }
 
-/* The workers that the server before knew keep their places. */
+/* The workers that the server before knew keep their places, and what was to be kept of its changes goes on. */
 static int enter_known(struct server *server)
 {
     struct handover *handover = server->options.told >= 0 ? handover_read(server->options.told) : NULL;
+    struct carried carried = {.ends = NULL};
     int error = handover ? handover_enter(handover, &server->roster) : 0;
 
+    if (!error && handover)
+        error = handover_changes(handover, &carried.changes);
+    if (!error)
+        error = overlay_carry(server->options.config, &carried, false, &server->overlay);
+    if (!error)
+        carried_log(&carried);
+    carried_fini(&carried);
     handover_free(&handover);
     return error;
 }
@@ -539,7 +548,6 @@ static int make(struct server *server)
     struct snapshot *first;
     int error = start_journal(server);
 
-    server->overlay = (struct overlay){.config = server->options.config};
     if (!error)
         error = roster_init(&server->roster);
     if (!error)
@@ -576,6 +584,8 @@ static int start(struct server *server)
     if (!error) {
         list_sources(server);
         error = start_reload(server);
+        if (!error)
+            server->metrics.changes = reload_changes(server->reload);
     }
     if (!error)
         error = start_upgrade(server);

@@ -11,6 +11,7 @@
 #include "base/lines.h"
 #include "base/log.h"
 #include "control/admin_handover.h"
+#include "control/reload.h"
 
 enum { TELL_MS = 1000 };
 
@@ -148,6 +149,18 @@ static int wait_for_turn(const struct upgrade *upgrade, struct link_message *mes
     return heard < 0 ? -ERR_CANCELLED : 0;
 }
 
+/* Those that came after the server before was first asked. */
+static void adopt_changes(struct upgrade *upgrade, const struct handover *handover)
+{
+    struct changes changes;
+    int error = handover_changes(handover, &changes);
+
+    if (!error)
+        error = reload_adopt(upgrade->options.reload, &changes);
+    if (error)
+        log_warn("the last changes of run time are not taken over", LOG_Z("reason", err_reason(error)));
+}
+
 int upgrade_take_over(struct upgrade *upgrade, int told_fd)
 {
     static struct link_message message; /* large; one control thread */
@@ -160,8 +173,11 @@ int upgrade_take_over(struct upgrade *upgrade, int told_fd)
         handover = handover_read(told_fd);
     uint32_t known = 0;
     if (handover) {
+        adopt_changes(upgrade, handover);
         known = handover_restore(handover, options->roster, options->sources->snapshot, options->prober);
         handover_count(handover, options->roster, options->inherited, message.number > 0);
+        overlay_set_modes(options->sources->changes, options->sources->snapshot->workers,
+                          options->sources->snapshot->worker_count, options->prober);
         handover_count_reloads(handover, options->sources);
     } else {
         log_warn("the server before has told nothing: counters and health begin anew");

@@ -16,6 +16,7 @@ struct upgrade_options {
     struct metric_sources *sources; /* what is told */
     struct roster *roster;
     struct prober *prober;
+    struct reload *reload;     /* who has what was changed at run time */
     struct account *inherited; /* what servers before have counted; one of the sources' accounts */
     uint32_t number;           /* of upgrades before this server, those that failed too */
     const char *before;        /* version of the one that this server replaces; NULL: none */

@@ -186,6 +186,36 @@ def test_health_modes_and_weights_are_kept(run, demo, scripted):
             assert after[name] >= value if "probes" in name else after[name] == value, name
 
 
+def test_changes_of_run_time_that_are_kept_go_on(run, demo):
+    """The next server begins with them: the added worker is served at once, the removed one not at all."""
+    a, b, c, d = demo(), demo(), demo(), demo()
+    quiet = {"pools": {"web": {"health": {"interval": "1h", "timeout": "900ms"}}}}
+    ballast = run(a, b, **quiet).wait_alive(2)
+    ports = [worker.address.rpartition(":")[2] for worker in (a, b, c, d)]
+    for worker, keep in ((c, True), (d, False)):
+        body = {"address": worker.address, "weight": 3, "keep": keep}
+        assert ballast.admin.ask("POST", "/v1/pools/web/workers", body).status == 200
+    for port in ports[:2]:
+        assert ballast.admin.ask("DELETE", f"/v1/pools/web/workers/{port}?keep=true").status == 200
+    ballast.wait_alive(2)
+    before = ballast.admin.get("/v1/differences")["differences"]
+    client = Load(ballast, GET, False)
+    client.start()
+    client.more()
+    upgrade(ballast)
+    client.more()
+    client.end()
+    settle(ballast)
+    after = ballast.admin.get("/v1/differences")["differences"]
+    assert after == [one for one in before if one["keep"]] and len(after) == 3
+    assert [w["name"] for w in ballast.admin.get("/v1/pools/web")["workers"]] == [ports[2]]
+    metrics = ballast.settled_metrics()
+    assert (metrics["requests_failed"], metrics["requests_total"]) == (0, client.answers)
+    assert metrics[f"worker_{ports[2]}_alive"] == 1
+    for port in ports[:2]:
+        assert metrics.get(f'ballast_worker_dispatches_total{{pool="web",worker="{port}"}}', 0) == 0
+
+
 def free_port_worker():
     return f"127.0.0.1:{free_port()}"
 

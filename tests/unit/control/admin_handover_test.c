@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "control/overlay.h"
 #include "control/snapshot.h"
 #include "control_helper.h"
 #include "io/io_epoll.h"
@@ -16,6 +17,7 @@ static const char two[] = "pools: {web: {workers: [127.0.0.1:3002, 127.0.0.1:300
 /* A server with one account. */
 struct world {
     struct config *config;
+    struct overlay overlay;
     struct roster roster;
     struct snapshot *snapshot, *newest;
     struct buf_pool buffers;
@@ -33,12 +35,17 @@ static void on_change(void *context, struct worker *worker, enum health_change c
 
 static void begin(struct world *w, const char *config, const struct handover *before)
 {
+    struct carried carried = {.ends = NULL};
     memset(w, 0, sizeof(*w));
     w->config = helper_load(config);
     assert_int_equal(roster_init(&w->roster), 0);
-    if (before)
+    if (before) {
         assert_int_equal(handover_enter(before, &w->roster), 0);
-    assert_int_equal(snapshot_create(w->config, &w->roster, NULL, &w->snapshot), 0);
+        assert_int_equal(handover_changes(before, &carried.changes), 0);
+    }
+    assert_int_equal(overlay_carry(w->config, &carried, false, &w->overlay), 0);
+    carried_fini(&carried);
+    assert_int_equal(snapshot_create(w->overlay.config, &w->roster, NULL, &w->snapshot), 0);
     snapshot_enter(w->snapshot, &w->roster, &w->newest);
     buf_pool_init(&w->buffers, 16 << 20);
     struct io_options io = {.backend = &io_epoll_backend, .buffers = &w->buffers};
@@ -67,6 +74,7 @@ static void end(struct world *w)
     buf_pool_fini(&w->buffers);
     snapshot_destroy(&w->snapshot);
     roster_fini(&w->roster);
+    overlay_fini(&w->overlay);
     config_destroy(&w->config);
 }
 
@@ -130,6 +138,22 @@ static void learn_something(struct world *w)
     atomic_store(w->snapshot->pools[0]->turn, 77);
 }
 
+/* What it has learned of the first, as an operator's changes: one that is kept and one that is not. */
+static struct changes list_of(const struct world *w)
+{
+    struct changes changes = {.items = NULL};
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct worker *worker = w->snapshot->workers[i];
+        struct change change = {.kind = CHANGE_SET, .addr = worker->addr, .keep = i == 0, .by = "a test"};
+        change.mode = i == 0 ? WORKER_DRAIN : WORKER_DISABLED;
+        change.weight = i == 0 ? 3 : 0;
+        change_text(change.pool, sizeof(change.pool), worker->pool_name);
+        change_text(change.address, sizeof(change.address), worker->address);
+        assert_int_equal(changes_put(&changes, &change), 0);
+    }
+    return changes;
+}
+
 /* What `of` tells; the caller's to free. */
 static struct handover *told_by(struct world *w, int *ret_fd)
 {
@@ -145,7 +169,8 @@ static struct handover *told_by(struct world *w, int *ret_fd)
     return told;
 }
 
-static void the_next_server_tells_the_same_page(void **state)
+/* With a list of changes, or as a server without one tells modes and weights. */
+static void tells_the_same_page(bool list)
 {
     struct world one, other;
     struct health health;
@@ -156,10 +181,15 @@ static void the_next_server_tells_the_same_page(void **state)
     learn_something(&one);
     for (size_t i = 0; i < ARRAY_SIZE(one.sources.reloads); i++)
         one.sources.reloads[i] = 3 + i;
+    struct changes changes = list ? list_of(&one) : (struct changes){.items = NULL};
+    one.sources.changes = list ? &changes : NULL;
     struct handover *told = told_by(&one, NULL);
     begin(&other, three, told);
+    assert_int_equal(other.overlay.changes.count, 1);
+    assert_string_equal(other.overlay.changes.items[0].by, list ? "a test" : "an earlier version");
     handover_count_reloads(told, &other.sources);
     assert_int_equal(handover_restore(told, &other.roster, other.snapshot, other.prober), 3);
+    overlay_set_modes(&other.overlay.changes, other.snapshot->workers, other.snapshot->worker_count, other.prober);
     handover_count(told, &other.roster, &other.account, false);
     assert_memory_equal(&one.account.totals, &other.account.totals, sizeof(one.account.totals));
     char *page = page_of(&one), *other_page = page_of(&other);
@@ -175,9 +205,20 @@ static void the_next_server_tells_the_same_page(void **state)
     assert_int_equal(atomic_load(other.snapshot->pools[0]->turn), 77);
     free(page);
     free(other_page);
+    changes_fini(&changes);
     handover_free(&told);
     end(&one);
     end(&other);
+}
+
+static void the_next_server_tells_the_same_page(void **state)
+{
+    tells_the_same_page(true);
+}
+
+static void after_an_earlier_version_too(void **state)
+{
+    tells_the_same_page(false);
 }
 
 static void workers_that_are_gone_are_counted(void **state)
@@ -260,6 +301,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_next_server_tells_the_same_page),
+        cmocka_unit_test(after_an_earlier_version_too),
         cmocka_unit_test(workers_that_are_gone_are_counted),
         cmocka_unit_test(what_was_under_way_at_the_end_has_failed),
         cmocka_unit_test(what_is_not_whole_is_not_believed),
