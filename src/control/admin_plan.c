@@ -309,17 +309,35 @@ static int add_affected(json_t *json, const struct plan_world *world)
     return 0;
 }
 
+/* ---- what was changed at run time ---- */
+
+static json_t *differences_json(const struct carried *carried)
+{
+    static const char *const fates[] = {
+        [CHANGE_GOES_ON] = "kept", [CHANGE_ENDS] = "ends", [CHANGE_DROPPED] = "dropped"};
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < carried->changes.count; i++) {
+        const struct change *change = &carried->changes.items[i];
+        json_array_append_new(list, json_pack("{ss ss ss ss ss}", "pool", change->pool, "address", change->address,
+                                              "what", change_word(change->kind), "fate", fates[carried->ends[i].fate],
+                                              "why", carried->ends[i].why));
+    }
+    return list;
+}
+
 /* ---- the whole ---- */
 
 /* not per request: once a reload. */
-int plan_create(const struct config *from, const struct config *to, const struct plan_world *world,
-                struct plan **ret_plan)
+int plan_create(const struct config *from, const struct config *to, const struct carried *carried,
+                const struct plan_world *world, struct plan **ret_plan)
 {
     struct plan *plan = calloc(1, sizeof(*plan));
 
     if (!plan)
         return -ERR_NO_MEMORY;
     plan->json = changes_json(from, to);
+    admin_set(plan->json, "differences", differences_json(carried));
     if (!plan->json || add_affected(plan->json, world)) {
         plan_destroy(&plan);
         return -ERR_NO_MEMORY;

@@ -7,7 +7,7 @@
 #include <jansson.h>
 
 #include "balance/roster.h"
-#include "control/config.h"
+#include "control/overlay.h"
 #include "proxy/account.h"
 
 enum { PLAN_ID_MAX = 20, PLAN_TEXT_MAX = 200 };
@@ -21,9 +21,9 @@ struct plan_world {
 
 struct plan;
 
-/* 0 or -ERR_NO_MEMORY. */
-MUST_CHECK int plan_create(const struct config *from, const struct config *to, const struct plan_world *world,
-                           struct plan **ret_plan);
+/* From and to with what was changed at run time; `carried` says what becomes of that. 0 or -ERR_NO_MEMORY. */
+MUST_CHECK int plan_create(const struct config *from, const struct config *to, const struct carried *carried,
+                           const struct plan_world *world, struct plan **ret_plan);
 /* NULL is harmless. */
 void plan_destroy(struct plan **plan);
 /* The Plan of admin_object.def; a new reference. */

@@ -20,7 +20,8 @@
 
 enum {
     PROVE_LOOK_MS = 10,
-    PROVE_MOST_MS = 5000, /* then it is published as it is */
+    PROVE_MOST_MS = 5000,   /* then it is published as it is */
+    PROVE_CHANGE_MS = 2000, /* for a change of workers: the keeper has less patience, and so has who asked */
     SWEEP_MS = 1000,
     WATCH_LOOK_MS = 250,
 };
@@ -291,7 +292,7 @@ static void bring(struct reload *reload)
     prober_adopt(options->prober, snapshot->pools, snapshot->pool_count, snapshot->index_end);
     overlay_set_modes(&reload->in_use.changes, snapshot->workers, snapshot->worker_count, options->prober);
     reload->step = RELOAD_PROVING;
-    reload->prove_end_ms = io_now_ms(options->io) + PROVE_MOST_MS;
+    reload->prove_end_ms = io_now_ms(options->io) + (reload->entry ? PROVE_MOST_MS : PROVE_CHANGE_MS);
     on_step(&reload->step_timer);
 }
 
@@ -443,7 +444,7 @@ static int compare(struct reload *reload)
         error = overlay_carry(reload->config, &reload->carried, back, &reload->next);
     plan_destroy(&reload->entry->plan);
     if (!error)
-        error = plan_create(reload->in_use.config, reload->next.config, &world, &reload->entry->plan);
+        error = plan_create(reload->in_use.config, reload->next.config, &reload->carried, &world, &reload->entry->plan);
     return error;
 }
 

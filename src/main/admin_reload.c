@@ -96,6 +96,20 @@ static void print_settings(const json_t *plan)
     }
 }
 
+static void print_differences(const json_t *plan)
+{
+    const json_t *differences = json_object_get(plan, "differences");
+
+    for (size_t i = 0; i < json_array_size(differences); i++) {
+        const json_t *one = json_array_get(differences, i);
+        const char *fate = text_of(one, "fate");
+        bool kept = strcmp(fate, "kept") == 0;
+        printf("  %c worker %s of pool %s, %s at run time: %s%s%s\n", kept ? '=' : '!', text_of(one, "address"),
+               text_of(one, "pool"), text_of(one, "what"), kept ? "goes on" : fate, kept ? "" : ", ",
+               text_of(one, "why"));
+    }
+}
+
 static unsigned long long number_of(const json_t *json, const char *name)
 {
     return (unsigned long long)json_integer_value(json_object_get(json, name));
@@ -108,6 +122,7 @@ static void print_plan(const json_t *plan)
     print_workers(plan, "workers_added", '+');
     print_workers(plan, "workers_removed", '-');
     print_settings(plan);
+    print_differences(plan);
     printf("  = %llu workers and %llu listeners are kept; %llu requests are at workers that go, of %llu under way from "
            "%llu clients\n",
            number_of(plan, "workers_kept"), number_of(plan, "listeners_kept"), number_of(plan, "requests_at_removed"),

@@ -2,14 +2,18 @@
 
 import json
 import os
+import signal
+import socket
+import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from harness.admin import Admin
 from harness.ballast import Ballast, settings
 from harness.load import Load
-from harness.waiting import wait_for
+from harness.waiting import free_port, wait_for
 from harness.worker import OK, Script, wait
 
 ROUNDS = int(os.environ.get("BALLAST_WORKER_ROUNDS", "50"))
@@ -222,6 +226,70 @@ def test_what_means_nothing_any_more_is_dropped(run, demo):
     # The one that was disabled and comes back is as the file says.
     reload(ballast, with_workers(ballast, a, c))
     assert ballast.admin.worker("web", c.port)["mode"] == "ready" and differences(ballast) == []
+
+
+def test_a_plan_tells_what_becomes_of_them(run, demo, ballast_path):
+    a, b, c, d = demo(), demo(), demo(), demo()
+    ballast = run(a, b)
+    add(ballast, c)
+    add(ballast, d, keep=True)
+    ballast.admin.patch_worker("web", b.port, mode="drain")
+    ballast.write_config(with_workers(ballast, a))
+    done = subprocess.run([ballast_path, "reload", "--plan", "--admin", f"unix:{ballast.admin.where}"],
+                          capture_output=True, text=True, timeout=60, check=True)
+    lines = done.stdout.splitlines()
+    assert f"  - worker {b.port} of pool web at {b.address}" in lines
+    assert f"  - worker {c.port} of pool web at {c.address}" in lines
+    assert f"  ! worker {c.address} of pool web, added at run time: ends, it was not to be kept" in lines
+    assert f"  = worker {d.address} of pool web, added at run time: goes on" in lines
+    assert (f"  ! worker {b.address} of pool web, changed at run time: dropped, the file has no such worker any more"
+            in lines)
+    assert len(names(ballast)) == 4, "a plan changes nothing"
+    # Another change: the plan does not hold any more.
+    plan = lines[-1].split()[3]
+    remove(ballast, c)
+    entry = reload(ballast, apply=plan, expect="refused")
+    assert "no longer" in entry["sentence"]
+
+
+def test_with_the_configuration_before_come_its_changes(run, demo):
+    """The watchdog brings back what had been in use: the file's and what was added."""
+    a, b = demo(), demo()
+    ballast = run(a, reload={"watch": "30s", "max_failed": "5%"})
+    add(ballast, b)
+    ballast.wait_alive(2)
+    ballast.admin.patch_worker("web", a.port, mode="drain")
+    bad = with_workers(ballast, f"127.0.0.1:{free_port()}")
+    reload(ballast, bad)
+    assert names(ballast) != [str(a.port), str(b.port)] and differences(ballast) == []
+    for _ in range(30):
+        assert ballast.get().status == 503
+    wait_for(lambda: ballast.admin.get("/v1/reloads")["reloads"][0]["state"] == "rolled_back", 20, "the roll back")
+    assert names(ballast) == [str(a.port), str(b.port)]
+    assert [(x["what"], x["worker"]) for x in differences(ballast)] == [
+        ("added", str(b.port)), ("changed", str(a.port))]
+    for _ in range(3):
+        assert ballast.get().fields.one(b"x-worker").decode() == b.names[0]
+
+
+def test_one_at_a_time(run, demo, stack):
+    """While the others depend on a worker that is asked for the first time, nothing else begins; a reload waits."""
+    a, b = demo(), demo()
+    ballast = run(a, pools={"web": {"health": {"timeout": "5s", "interval": "5s"}}})
+    silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    address = "127.0.0.1:%d" % silent.getsockname()[1]
+    add(ballast, address)
+    with ThreadPoolExecutor() as other:
+        removed = other.submit(remove, ballast, a)
+        wait_for(lambda: names(ballast) == [address.rpartition(":")[2]], what="the change to begin")
+        assert add(ballast, b, expect=409)["reason"] == "busy"
+        assert ballast.admin.ask("POST", "/v1/reload", {}).json["reason"] == "busy"
+        ballast.send_signal(signal.SIGHUP)
+        assert removed.result(20)["name"] == str(a.port)
+    wait_for(lambda: [e["state"] for e in ballast.admin.get("/v1/reloads")["reloads"]] == ["applied"], 20,
+             "the reload")
+    assert names(ballast) == [str(a.port)] and differences(ballast) == []
+    assert ballast.get().status == 200
 
 
 def test_many_under_load(run, demo):

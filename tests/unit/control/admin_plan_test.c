@@ -7,12 +7,13 @@
 #include "control_helper.h"
 
 static struct roster roster;
+static const struct carried none;
 static const struct plan_world world = {&roster, NULL, 0};
 
 static struct plan *plan_of(struct config *from, struct config *to)
 {
     struct plan *plan = NULL;
-    assert_int_equal(plan_create(from, to, &world, &plan), 0);
+    assert_int_equal(plan_create(from, to, &none, &world, &plan), 0);
     return plan;
 }
 
@@ -54,6 +55,24 @@ static void test_workers(void **state)
     expect(base, other, "settings",
            "[{\"name\":\"pools.web.workers[3002].weight\",\"from\":\"1\",\"to\":\"3\",\"start\":false}]");
     expect(base, "pools: {api: {workers: [3001]}}", "workers_kept", "0");
+}
+
+static void test_differences(void **state)
+{
+    struct change change = {.kind = CHANGE_ADDED, .pool = "web", .address = "3009"};
+    struct change_end end = {.fate = CHANGE_DROPPED, .why = "a reason"};
+    struct carried carried = {.changes = {.items = &change, .count = 1}, .ends = &end};
+    struct config *file = helper_load(base);
+    struct plan *plan = NULL;
+    assert_int_equal(plan_create(file, file, &carried, &world, &plan), 0);
+    json_t *json = plan_json(plan);
+    char *text = json_dumps(json_object_get(json, "differences"), JSON_COMPACT);
+    assert_string_equal(text, "[{\"pool\":\"web\",\"address\":\"3009\",\"what\":\"added\",\"fate\":\"dropped\","
+                              "\"why\":\"a reason\"}]");
+    free(text);
+    json_decref(json);
+    plan_destroy(&plan);
+    config_destroy(&file);
 }
 
 static void test_listeners(void **state)
@@ -124,8 +143,9 @@ static void test_needs_start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing),  cmocka_unit_test(test_workers), cmocka_unit_test(test_listeners),
-        cmocka_unit_test(test_settings), cmocka_unit_test(test_ids),     cmocka_unit_test(test_needs_start),
+        cmocka_unit_test(test_nothing),     cmocka_unit_test(test_workers),  cmocka_unit_test(test_differences),
+        cmocka_unit_test(test_listeners),   cmocka_unit_test(test_settings), cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_needs_start),
     };
     return cmocka_run_group_tests_name("admin_plan", tests, NULL, NULL);
 }
