@@ -162,6 +162,12 @@ static void tell_waiting(struct lease *lease, int error)
     }
 }
 
+/* No request of now goes over it. */
+static bool is_outdated(const struct lease *lease)
+{
+    return atomic_load(&lease->worker->removed) || lease->protocol != (uint8_t)worker_protocol(lease->worker);
+}
+
 static void on_ready(struct session_user *user, struct session *session, int error)
 {
     struct lease *lease = of_session(session);
@@ -175,6 +181,8 @@ static void on_ready(struct session_user *user, struct session *session, int err
     if (error || lease->waiting == 0)
         session_close(session);
     tell_waiting(lease, error);
+    if (shared && (lease->personal || lease->book->draining || is_outdated(lease)))
+        session_drain(session); /* for those who have waited alone: nobody gives it back */
 }
 
 /* ---- shelves ---- */
@@ -316,12 +324,6 @@ void lease_book_fini(struct lease_book *book)
     slab_fini(&book->leases);
     slab_fini(&book->sessions);
     table_fini(&book->shelves);
-}
-
-/* No request of now goes over it. */
-static bool is_outdated(const struct lease *lease)
-{
-    return atomic_load(&lease->worker->removed) || lease->protocol != (uint8_t)worker_protocol(lease->worker);
 }
 
 static void close_shelf(struct lease_shelf *shelf, bool all)
@@ -588,11 +590,8 @@ void lease_return(struct lease_book *book, struct session *session, int64_t whol
     struct lease *lease = of_session(session);
     struct lease_shelf *shelf = shelf_of(lease);
 
-    if (session_is_shared(session)) {
-        if (lease->personal || book->draining || is_outdated(lease))
-            session_drain(session);
+    if (session_is_shared(session))
         return;
-    }
     ASSERT(!lease->shelved && session_idle(session));
     if (lease->personal || book->draining || is_outdated(lease) || shelf->count >= book->options.idle_max) {
         close_lease(lease);

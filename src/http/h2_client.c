@@ -181,18 +181,23 @@ static int end_error(const struct h2_stream *h2s, uint32_t h2_code)
     return h2_code == H2_REFUSED_STREAM ? -ERR_STREAM_REFUSED : -ERR_STREAM_RESET;
 }
 
-static bool takes_no_more(const struct h2_client *client)
+static bool is_over(const struct h2_client *client)
 {
     const struct h2_session *h2 = &client->h2;
 
-    return client->spent || client->closing || h2->peer_left || h2->ending || h2->dead;
+    return client->closing || h2->peer_left || h2->ending || h2->dead;
+}
+
+static bool takes_no_more(const struct h2_client *client)
+{
+    return client->spent || is_over(client);
 }
 
 static void set_deadline(struct h2_session *h2)
 {
     struct h2_client *client = of_h2(h2);
     int64_t ms = takes_no_more(client) ? 0 : client->options->idle_ms;
-    bool idles = h2->stream_count == 0 && h2->greeted;
+    bool idles = h2->stream_count == 0 && client->promised == 0 && h2->greeted;
 
     conn_set_deadline(&h2->session.conn, idles ? io_now_ms(h2->session.conn.io) + ms : TIMER_NEVER);
 }
@@ -283,9 +288,14 @@ static const struct conn_events client_events = {
 
 /* ---- what goes out ---- */
 
+static bool can_open(const struct h2_client *client)
+{
+    return !is_over(client) && nghttp2_session_check_request_allowed(client->h2.library);
+}
+
 static bool may_open(const struct h2_client *client)
 {
-    return !takes_no_more(client) && nghttp2_session_check_request_allowed(client->h2.library);
+    return !client->spent && can_open(client);
 }
 
 /* It never leaves. */
@@ -296,17 +306,20 @@ static void refuse(struct h2_stream *h2s, int error)
     h2_stream_fail(h2s, error);
 }
 
+/* A place that was promised is kept, though no other is promised any more. */
 static int client_open(struct session *session, struct stream *stream)
 {
     struct h2_client *client = of_session(session);
+    bool open = client->promised > 0 ? can_open(client) : may_open(client);
     struct h2_stream *h2s = h2_stream_create(&client->h2, 0, stream);
 
+    client->promised -= client->promised > 0;
+    set_deadline(&client->h2);
     if (!h2s)
         return -ERR_FULL;
     stream->reused = client->h2.begun > 1;
     h2s->opened_ms = io_now_ms(session->conn.io);
-    set_deadline(&client->h2);
-    if (!may_open(client))
+    if (!open)
         refuse(h2s, -ERR_STREAM_REFUSED); /* since it was chosen */
     return 0;
 }
@@ -397,6 +410,7 @@ static void client_drain(struct session *session)
     struct h2_client *client = of_session(session);
 
     client->spent = true;
+    client->promised = session->claimed;
     set_deadline(&client->h2);
 }
 

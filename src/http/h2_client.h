@@ -22,11 +22,12 @@ struct h2_client {
     struct h2_session h2; /* first */
     struct session_user *user;
     const struct h2_client_options *options;
-    int64_t heard_ms; /* when the last bytes came */
-    int end_error;    /* with which the connection ended */
-    bool spent;       /* no stream begins any more */
-    bool ready;       /* was told */
-    bool closing;     /* session_close was called */
+    int64_t heard_ms;  /* when the last bytes came */
+    uint32_t promised; /* places, when no stream was to begin any more: these do */
+    int end_error;     /* with which the connection ended */
+    bool spent;        /* no stream begins any more */
+    bool ready;        /* was told */
+    bool closing;      /* session_close was called */
 };
 
 /* Takes over an open conn: session.conn is there. ready is told once the worker has said its SETTINGS: only then it is
