@@ -162,6 +162,9 @@ static bool turns_are_plain(const struct plan *plan)
     static const uint64_t disturbing = FAMILY_BIT(OUTAGE) | FAMILY_BIT(DARK) | FAMILY_BIT(MEMORY) | FAMILY_BIT(HEALTH) |
                                        FAMILY_BIT(CUT_ONCE) | FAMILY_BIT(IDLE_CLOSE) | FAMILY_BIT(KEEP_ALIVE) |
                                        FAMILY_BIT(ANSWERS) | FAMILY_BIT(DRAIN) | FAMILY_BIT(STORM);
+    for (uint32_t i = 0; i < plan->workers; i++)
+        if (plan->worker[i].leave_at > 0)
+            return false;
     return !(plan->families & disturbing);
 }
 
@@ -208,7 +211,8 @@ static void check_bounded(const struct world *world, uint32_t index)
 {
     struct reactor_use use;
     reactor_read_use(world->reactors[index], &use);
-    size_t streams = plan_has(world->plan, FAMILY_H2) ? use.exchanges : 0; /* many on one connection */
+    bool shared = plan_has(world->plan, FAMILY_H2) || plan_has(world->plan, FAMILY_H2_WORKERS);
+    size_t streams = shared ? use.exchanges : 0; /* many on one connection */
     size_t most = CHUNKS_BASE + (use.clients + use.leases + streams) * CHUNKS_PER_CONNECTION;
     if (use.chunks > most)
         check_fail("bounded", TRACE_NOBODY, TRACE_NOBODY, "reactor %u: %zu chunks for %zu clients and %zu leases",
@@ -222,7 +226,9 @@ static void check_bounded(const struct world *world, uint32_t index)
 
 static void check_drained(struct world *world, uint32_t index)
 {
-    static const int64_t ending_ns = 20 * INT64_C(1000000);
+    /* Over HTTP/2 it says goodbye first, and waits for the other side's end: of one that cannot be reached, in vain. */
+    bool lingers = plan_has(world->plan, FAMILY_H2_WORKERS) && plan_has(world->plan, FAMILY_DARK);
+    int64_t ending_ns = (20 + (lingers ? 2 * CONN_LINGER_MS : 0)) * INT64_C(1000000);
     int64_t *since = &world->before[index].alone_ns;
     struct reactor_use use;
     reactor_read_use(world->reactors[index], &use);
@@ -302,7 +308,7 @@ static struct sums sum_logs(const struct world *world)
     for (uint32_t c = 0; c < world->plan->clients; c++)
         for (uint32_t i = 0; world->plan->client[c].there && i < world->plan->client[c].count; i++) {
             const struct request_log *log = &world->logs[c][i];
-            sums.begun += log->begun;
+            sums.begun += log->begun + log->refused;
             if (world->plan->client[c].requests[i].metrics) {
                 sums.metrics += log->sent_any;
                 continue;

@@ -60,8 +60,9 @@ void check_request_head(const struct sim_worker *worker, const struct wire_reade
                    (int)reader->head_n, reader->head);
     if (!plan_method_repeatable(request->method) && log->begun > 1)
         check_fail("post-once", client, id, "w%u gets q%d, which another worker has had", worker->index, id);
-    if (log->begun > world->plan->tries)
-        check_fail("tries", client, id, "q%d is tried %u times, %u are allowed", id, log->begun, world->plan->tries);
+    if (log->begun + log->refused > world->plan->tries)
+        check_fail("tries", client, id, "q%d is tried %u times, %u are allowed", id, log->begun + log->refused,
+                   world->plan->tries);
     if (log->failed_on & 1u << worker->index)
         check_fail("tries", client, id, "w%u gets q%d again, which it has failed", worker->index, id);
 }
@@ -158,7 +159,7 @@ static void check_timed_answer(const struct sim_client *client, struct str reaso
     if (str_ends(reason, STR("\"request_head_timeout\"")) && !plan_has(plan, FAMILY_CROWD))
         check_deadline(client, "request_head_timeout", log->first_sent_ns, plan->timeouts.request_head_ms, 0);
     if (str_ends(reason, STR("\"request_body_timeout\"")) && !plan_has(plan, FAMILY_CROWD) && log->begun == 1 &&
-        !plan_has(plan, FAMILY_OUTAGE) && !plan_has(plan, FAMILY_DARK))
+        !plan_has(plan, FAMILY_OUTAGE) && !plan_has(plan, FAMILY_DARK) && !plan_pool_is_h2(plan, awaited(client)->pool))
         check_body_timeout(client, log);
 }
 

@@ -76,7 +76,8 @@ static void draw_families(struct plan *plan)
     struct rand_gen gen = stream(plan->seed, STREAM_FAMILIES, 0);
     static const uint64_t harmless = FAMILY_BIT(REACTORS) | FAMILY_BIT(LAZY) | FAMILY_BIT(FRAGMENTS) |
                                      FAMILY_BIT(TIGHT) | FAMILY_BIT(DELAY) | FAMILY_BIT(SLOW_WORKER) |
-                                     FAMILY_BIT(WALL) | FAMILY_BIT(INTERIM) | FAMILY_BIT(RELOAD) | FAMILY_BIT(H2);
+                                     FAMILY_BIT(WALL) | FAMILY_BIT(INTERIM) | FAMILY_BIT(RELOAD) | FAMILY_BIT(H2) |
+                                     FAMILY_BIT(H2_WORKERS);
     plan->calm = chance(&gen, 20);
     bool few = chance(&gen, 60); /* one or two faults at a time are easier to blame than ten */
     for (uint32_t f = 0; f < FAMILY_COUNT; f++) {
@@ -385,6 +386,46 @@ static void draw_h2(struct plan *plan, uint32_t index)
     }
 }
 
+/* ---- workers of HTTP/2 ---- */
+
+static void draw_h2_worker(struct plan *plan, uint32_t index, bool leaves)
+{
+    static const uint32_t streams[] = {1, 2, 3, 8, 100}, windows[] = {4000, 16384, 65535, 1 << 20};
+    struct plan_worker *worker = &plan->worker[index];
+    struct rand_gen gen = stream(plan->seed, FAMILY_H2_WORKERS, 10 + index);
+    worker->h2 = true;
+    worker->streams = one_of(&gen, streams, 5);
+    worker->h2_window = one_of(&gen, windows, 4);
+    worker->credit_ms = chance(&gen, 40) ? between(&gen, 1, 8) : 0;
+    worker->rude = chance(&gen, 50);
+    uint32_t leave_at = chance(&gen, 60) ? between(&gen, 1, 8) : 0;
+    worker->leave_at = leaves ? leave_at : 0;
+}
+
+/* An answer's end is told apart from its connection's, and nothing stands behind it. */
+static void fit_answer(struct plan *plan, struct plan_request *request)
+{
+    struct rand_gen gen = stream(plan->seed, FAMILY_H2_WORKERS, request->id);
+    request->answer.old = request->answer.extra = false;
+    request->answer.close_after = chance(&gen, 15);
+}
+
+/* All of a pool; its first worker alone leaves without a notice, and that once: so that none is refused by that twice.
+ * Last of all, as draw_h2. */
+static void draw_h2_pool(struct plan *plan, uint32_t pool)
+{
+    struct rand_gen gen = stream(plan->seed, FAMILY_H2_WORKERS, pool);
+    if (!plan_has(plan, FAMILY_H2_WORKERS) || !chance(&gen, 70))
+        return;
+    for (uint32_t i = 0; i < plan->workers; i++)
+        if (plan->worker[i].pool == pool)
+            draw_h2_worker(plan, i, i == pool && !plan->calm);
+    for (uint32_t c = 0; c < plan->clients; c++)
+        for (uint32_t i = 0; i < plan->client[c].count; i++)
+            if (plan->client[c].requests[i].pool == pool)
+                fit_answer(plan, &plan->client[c].requests[i]);
+}
+
 /* ---- the world ---- */
 
 static void draw_world_faults(struct plan *plan)
@@ -438,6 +479,8 @@ void plan_make(struct plan *plan, uint64_t seed, const struct plan_cuts *cuts)
         draw_client(plan, i);
     for (uint32_t i = 0; i < plan->clients; i++)
         draw_h2(plan, i);
+    for (uint32_t i = 0; i < plan->pools; i++)
+        draw_h2_pool(plan, i);
     draw_world_faults(plan);
     apply_cuts(plan, cuts);
 }

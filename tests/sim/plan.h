@@ -121,6 +121,12 @@ struct plan_worker {
     uint32_t idle_close_ms;        /* 0: never */
     uint32_t close_on_request_per; /* of 100 requests on a used connection */
     bool closes_by_reset;
+    bool h2;            /* speaks HTTP/2 alone */
+    bool rude;          /* HTTP/2: closes without GOAWAY, and with a word that is no frame */
+    uint32_t streams;   /* HTTP/2: wants no more at once on a connection */
+    uint32_t h2_window; /* HTTP/2: of each stream that comes in */
+    uint32_t credit_ms; /* HTTP/2: until it gives it back */
+    uint32_t leave_at;  /* HTTP/2: the n-th request finds it gone, by a GOAWAY without a notice; 0: none */
     uint32_t windows;
     struct plan_window window[PLAN_WINDOWS];
 };
@@ -184,6 +190,7 @@ static inline bool plan_has(const struct plan *plan, enum plan_family family)
 }
 const char *plan_family_name(enum plan_family family);
 const char *plan_family_what(enum plan_family family);
+bool plan_pool_is_h2(const struct plan *plan, uint32_t pool);
 const char *plan_method_name(enum plan_method method);
 bool plan_method_repeatable(enum plan_method method);
 

@@ -19,7 +19,7 @@ static const char *world_excuse(const struct plan *plan, uint32_t client)
         return "workers are away";
     if (plan_has(plan, FAMILY_MEMORY))
         return "no memory";
-    if (plan_has(plan, FAMILY_CROWD) && plan_has(plan, FAMILY_H2))
+    if (plan_has(plan, FAMILY_CROWD) && (plan_has(plan, FAMILY_H2) || plan_has(plan, FAMILY_H2_WORKERS)))
         return "fewer connections to workers than streams";
     if (plan_has(plan, FAMILY_DRAIN))
         return "told to stop";
@@ -27,6 +27,11 @@ static const char *world_excuse(const struct plan *plan, uint32_t client)
         if (plan->breaks[i].at_ms > 0 && plan->breaks[i].client == client)
             return "its connection breaks";
     return NULL;
+}
+
+bool plan_pool_is_h2(const struct plan *plan, uint32_t pool)
+{
+    return plan->worker[pool].h2; /* the first of a pool has its number */
 }
 
 static uint32_t workers_of(const struct plan *plan, uint32_t pool)
@@ -48,13 +53,40 @@ static bool places_are_held(const struct plan *plan)
     return false;
 }
 
+/* A stream that was refused is sent again whatever its method, to the same worker if there is no other. */
+static const char *h2_try_excuse(const struct plan *plan, const struct plan_request *request)
+{
+    bool leaves = plan->worker[request->pool].leave_at > 0, refused = request->answer.cut_first;
+    bool cuts = false;
+    if (!plan_pool_is_h2(plan, request->pool))
+        return NULL;
+    for (uint32_t i = 0; i < plan->workers; i++)
+        cuts |= plan->worker[i].pool == request->pool && plan->worker[i].close_on_request_per > 0;
+    if (cuts)
+        return "its worker cuts connections with all that is on them";
+    if ((leaves || refused) && request->body_bytes >= REPLAY_SAFE_BYTES)
+        return "its body is too long to be sent again";
+    if (plan->tries < 1u + leaves + refused + plan_has(plan, FAMILY_IDLE_CLOSE) + plan_has(plan, FAMILY_KEEP_ALIVE))
+        return "its stream is refused";
+    return NULL;
+}
+
+static bool first_try_is_refused(const struct plan *plan, const struct plan_request *request)
+{
+    return plan_pool_is_h2(plan, request->pool) && !request->answer.cut_resets;
+}
+
 static const char *try_excuse(const struct plan *plan, const struct plan_request *request)
 {
     bool repeatable = plan_method_repeatable(request->method) && request->body_bytes < REPLAY_SAFE_BYTES;
+    const char *excuse = h2_try_excuse(plan, request);
+    if (excuse != NULL)
+        return excuse;
     uint32_t steady = workers_of(plan, request->pool);
     if (plan_has(plan, FAMILY_HEALTH))
         steady = 1;
-    if (request->answer.cut_first && (!repeatable || plan->tries < 3 || steady < 2))
+    if (request->answer.cut_first && !first_try_is_refused(plan, request) &&
+        (!repeatable || plan->tries < 3 || steady < 2))
         return "its first try is cut";
     if (request->answer.cut_first && places_are_held(plan))
         return "it may wait for its turn too long";
@@ -92,7 +124,7 @@ static const char *own_excuse(const struct plan *plan, uint32_t client, uint32_t
         return "hostile";
     if (answer->kind != ANSWER_RIGHT)
         return "its answer is faulty";
-    if (answer->early && answer->close_after)
+    if (answer->early && answer->close_after && !plan_pool_is_h2(plan, request->pool))
         return "its worker closes before it was read";
     return try_excuse(plan, request);
 }
@@ -184,7 +216,7 @@ void plan_cuts_print(const struct plan_cuts *cuts, char *out, size_t n)
 
 static void put_pool(struct text *text, const struct plan *plan, uint32_t pool, const uint16_t *ports)
 {
-    put(text, "  p%u:\n    workers:\n", pool);
+    put(text, "  p%u:\n    protocol: %s\n    workers:\n", pool, plan_pool_is_h2(plan, pool) ? "h2c" : "http1");
     for (uint32_t i = 0; i < plan->workers; i++)
         if (plan->worker[i].pool == pool)
             put(text, "      - { address: \"127.0.0.1:%u\", name: w%u, weight: %u }\n", ports[1 + i], i,
@@ -250,6 +282,11 @@ static void print_worker(const struct plan *plan, uint32_t index)
         "stops as if restarted", "cannot be reached"};
     const struct plan_worker *worker = &plan->worker[index];
     printf("  w%u of p%u, weight %u", index, worker->pool, worker->weight);
+    if (worker->h2)
+        printf(", HTTP/2: %u streams, windows of %u, credit after %u ms%s", worker->streams, worker->h2_window,
+               worker->credit_ms, worker->rude ? ", rude" : "");
+    if (worker->leave_at > 0)
+        printf(", leaves at request %u", worker->leave_at);
     if (worker->idle_close_ms > 0)
         printf(", closes after %u ms", worker->idle_close_ms);
     if (worker->close_on_request_per > 0)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "tests/sim/check.h"
+#include "tests/sim/worker.h"
 
 #define NS_PER_MS INT64_C(1000000)
 
@@ -41,10 +42,15 @@ static int client_of(const struct conn_script *conn)
     return conn->request != NULL ? (int)(conn->request->id - 1000) / 100 : TRACE_NOBODY;
 }
 
+void worker_note(const struct sim_worker *worker, const struct plan_request *request, const char *what)
+{
+    if (request != NULL)
+        trace_line((int)(request->id - 1000) / 100, (int)request->id, "w%u %s q%u", worker->index, what, request->id);
+}
+
 static void note(const struct conn_script *conn, const char *what)
 {
-    if (conn->request != NULL)
-        trace_line(client_of(conn), id_of(conn), "w%u %s q%u", conn->worker->index, what, conn->request->id);
+    worker_note(conn->worker, conn->request, what);
 }
 
 static void drop(struct conn_script *conn, bool reset)
@@ -63,6 +69,12 @@ static const struct plan_window *window_at(const struct sim_worker *worker, int6
             return window;
     }
     return NULL;
+}
+
+const struct plan_window *worker_window(const struct sim_worker *worker, enum plan_window_kind low,
+                                        enum plan_window_kind high)
+{
+    return window_at(worker, now_ms(worker), low, high);
 }
 
 static const struct plan_window *away_at(const struct sim_worker *worker, int64_t ms)
@@ -179,7 +191,7 @@ static void answer_later(struct conn_script *conn)
 static void answer_probe(struct conn_script *conn)
 {
     struct sim_worker *worker = conn->worker;
-    const struct plan_window *window = window_at(worker, now_ms(worker), WINDOW_STATUS, WINDOW_GARBAGE);
+    const struct plan_window *window = worker_window(worker, WINDOW_STATUS, WINDOW_GARBAGE);
     if (window == NULL) {
         worker->good_answers++;
         wire_append(&conn->out.bytes, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
@@ -248,24 +260,20 @@ static void check_idle_age(const struct conn_script *conn)
                    worker->index, worker->plan->idle_close_ms, worker->idle_closings, (long long)idle_ms);
 }
 
-static bool identify(struct conn_script *conn)
+const struct plan_request *worker_identify(const struct sim_worker *worker, const struct wire_reader *reader)
 {
-    struct world *world = conn->worker->world;
+    const struct plan_request *request = NULL;
     unsigned pool = 0, id = 0;
     char target[64];
-    struct str path = conn->reader.target;
-    conn->request = NULL;
-    conn->log = NULL;
-    if (str_eq(path, STR("/health")))
-        return false;
-    snprintf(target, sizeof(target), "%.*s", STR_ARG(path));
+    if (str_eq(reader->target, STR("/health")))
+        return NULL;
+    snprintf(target, sizeof(target), "%.*s", STR_ARG(reader->target));
     if (sscanf(target, "/p%u/q/%u", &pool, &id) == 2)
-        conn->request = plan_find(world->plan, id);
-    if (conn->request == NULL)
-        check_fail("strict", TRACE_NOBODY, TRACE_NOBODY, "w%u gets a request that nobody sent: %.*s",
-                   conn->worker->index, (int)conn->reader.head_n, conn->reader.head);
-    conn->log = world_log(world, id);
-    return true;
+        request = plan_find(worker->world->plan, id);
+    if (request == NULL)
+        check_fail("strict", TRACE_NOBODY, TRACE_NOBODY, "w%u gets a request that nobody sent: %.*s", worker->index,
+                   (int)reader->head_n, reader->head);
+    return request;
 }
 
 static void head_is_whole(struct conn_script *conn)
@@ -276,10 +284,12 @@ static void head_is_whole(struct conn_script *conn)
     conn->answered = false;
     conn->gone = false;
     conn->resting = false;
-    if (!identify(conn)) {
+    conn->request = worker_identify(conn->worker, reader);
+    if (conn->request == NULL) {
         wire_reader_body(reader, false, false);
         return;
     }
+    conn->log = world_log(conn->worker->world, conn->request->id);
     conn->log->begun++;
     note(conn, "gets the head of");
     check_request_head(conn->worker, reader, conn->request);
@@ -436,7 +446,8 @@ static void on_accept(struct io_sim_peer *peer, void *context)
 
 static void open_door(struct sim_worker *worker)
 {
-    worker->listener = io_sim_peer_listen(worker->world->net, &worker->address, on_accept, worker);
+    worker->listener = io_sim_peer_listen(worker->world->net, &worker->address,
+                                          worker->plan->h2 ? worker_h2_accept : on_accept, worker);
 }
 
 static void on_window_begin(void *context)
@@ -449,6 +460,10 @@ static void on_window_begin(void *context)
         worker->listener = -1;
     } else if (window->kind == WINDOW_DARK) {
         io_sim_dark(worker->world->net, &worker->address, true);
+    }
+    if (worker->plan->h2) {
+        worker_h2_leave(worker, window->kind);
+        return;
     }
     LIST_FOREACH (link, &worker->conns) {
         struct conn_script *conn = CONTAINER_OF(link, struct conn_script, link);
@@ -491,6 +506,10 @@ void worker_fini(struct sim_worker *worker)
     struct list *link;
     if (worker->listener >= 0)
         io_sim_peer_unlisten(worker->world->net, worker->listener);
+    if (worker->plan->h2) {
+        worker_h2_fini(worker);
+        return;
+    }
     while ((link = list_pop(&worker->conns)) != NULL) {
         struct conn_script *conn = CONTAINER_OF(link, struct conn_script, link);
         drop(conn, true);
@@ -501,6 +520,10 @@ void worker_fini(struct sim_worker *worker)
 
 void worker_check(const struct sim_worker *worker)
 {
+    if (worker->plan->h2) {
+        worker_h2_check(worker);
+        return;
+    }
     LIST_FOREACH (link, &worker->conns) {
         struct conn_script *conn = CONTAINER_OF(link, struct conn_script, link);
         if (conn->peer != NULL && conn->resting && conn->idle_from_ns == 0 && io_sim_peer_unread(conn->peer) == 0)

@@ -44,6 +44,7 @@ enum outcome { OUTCOME_NONE, OUTCOME_RIGHT, OUTCOME_OURS, OUTCOME_CUT, OUTCOME_N
 /* What became of a request, as its client and the workers saw it. */
 struct request_log {
     uint32_t begun;     /* heads of it that reached a worker */
+    uint32_t refused;   /* and that the worker would not know of: REFUSED_STREAM, or above its GOAWAY's last */
     uint32_t handled;   /* times it was whole there */
     uint32_t failed_on; /* bits: workers that cut it on a fresh connection */
     bool sent_any;      /* its client sent some byte of it */
@@ -96,6 +97,7 @@ struct sim_worker {
     struct rand_gen rand;
     struct list conns;
     uint64_t good_answers;  /* to probes */
+    uint32_t heads;         /* HTTP/2: of clients' requests so far */
     uint32_t idle_closings; /* of clients' connections, apart in time */
     int64_t idle_closed_ns; /* the last of them */
     /* health as checks see it */
@@ -175,7 +177,7 @@ void hostile_write(struct sim_bytes *out, const struct plan_request *request);
 /* Only its body is malformed: a worker may see its head. */
 bool hostile_in_body(uint8_t kind);
 
-/* worker.c */
+/* worker.c; worker.h has what it shares with worker_h2.c */
 void worker_init(struct sim_worker *worker, struct world *world, uint32_t index);
 void worker_fini(struct sim_worker *worker);
 /* After each turn: what the balancer has read of each answer, also for check_taken. */
