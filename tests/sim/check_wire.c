@@ -273,8 +273,8 @@ void check_answer_cut(struct sim_client *client, bool clean)
     if (inside && log->stalled_ns > 0 && request->answer.kind == ANSWER_STALL && times_are_plain(client) &&
         client->plan->stop == STOP_NONE && !client->plan->pipelined && client->world->plan->drain_ms == 0 &&
         !plan_has(client->world->plan, FAMILY_DARK) && !plan_has(client->world->plan, FAMILY_OUTAGE) &&
-        !plan_has(client->world->plan, FAMILY_BREAK) && request->framing == PLAN_NO_BODY &&
-        request->answer.at_byte < client->world->plan->net.buffer_bytes) {
+        !plan_has(client->world->plan, FAMILY_BREAK) && !plan_pool_cuts(client->world->plan, request->pool) &&
+        request->framing == PLAN_NO_BODY && request->answer.at_byte < client->world->plan->net.buffer_bytes) {
         /* The lines around chunks move nothing on: a worker that stalls behind one was silent since its last byte of
          * body. */
         uint32_t limit_ms = client->world->plan->timeouts.response_idle_ms;

@@ -191,6 +191,8 @@ static inline bool plan_has(const struct plan *plan, enum plan_family family)
 const char *plan_family_name(enum plan_family family);
 const char *plan_family_what(enum plan_family family);
 bool plan_pool_is_h2(const struct plan *plan, uint32_t pool);
+/* Its workers cut connections on which others' requests are. */
+bool plan_pool_cuts(const struct plan *plan, uint32_t pool);
 const char *plan_method_name(enum plan_method method);
 bool plan_method_repeatable(enum plan_method method);
 

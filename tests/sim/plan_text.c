@@ -34,6 +34,14 @@ bool plan_pool_is_h2(const struct plan *plan, uint32_t pool)
     return plan->worker[pool].h2; /* the first of a pool has its number */
 }
 
+bool plan_pool_cuts(const struct plan *plan, uint32_t pool)
+{
+    bool cuts = false;
+    for (uint32_t i = 0; i < plan->workers; i++)
+        cuts |= plan->worker[i].pool == pool && plan->worker[i].h2 && plan->worker[i].close_on_request_per > 0;
+    return cuts;
+}
+
 static uint32_t workers_of(const struct plan *plan, uint32_t pool)
 {
     uint32_t count = 0;
@@ -57,12 +65,9 @@ static bool places_are_held(const struct plan *plan)
 static const char *h2_try_excuse(const struct plan *plan, const struct plan_request *request)
 {
     bool leaves = plan->worker[request->pool].leave_at > 0, refused = request->answer.cut_first;
-    bool cuts = false;
     if (!plan_pool_is_h2(plan, request->pool))
         return NULL;
-    for (uint32_t i = 0; i < plan->workers; i++)
-        cuts |= plan->worker[i].pool == request->pool && plan->worker[i].close_on_request_per > 0;
-    if (cuts)
+    if (plan_pool_cuts(plan, request->pool))
         return "its worker cuts connections with all that is on them";
     if ((leaves || refused) && request->body_bytes >= REPLAY_SAFE_BYTES)
         return "its body is too long to be sent again";

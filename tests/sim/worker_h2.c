@@ -25,6 +25,7 @@ struct h2_link {
     int64_t idle_due_ns;
     bool noticed; /* the notice of a GOAWAY is on its way */
     bool leaving; /* ends with its last stream */
+    bool ended;   /* has said its end, and waits for the other side's */
     bool cut;     /* goes away as soon as the library has returned */
     bool credit_waits;
     bool pumping;
@@ -100,7 +101,7 @@ static void pump(struct h2_link *conn)
 {
     const uint8_t *bytes;
     ssize_t n = 1;
-    if (conn->pumping || conn->peer == NULL)
+    if (conn->pumping || conn->peer == NULL || conn->ended)
         return;
     conn->pumping = true;
     while (n > 0 && io_sim_peer_unsent(conn->peer) < AHEAD_BYTES) {
@@ -112,8 +113,9 @@ static void pump(struct h2_link *conn)
     }
     conn->pumping = false;
     bool over = !nghttp2_session_want_read(conn->h2) && !nghttp2_session_want_write(conn->h2);
-    if ((over || (conn->leaving && conn->open == 0)) && n == 0 && io_sim_peer_unsent(conn->peer) == 0)
-        io_sim_peer_shutdown(conn->peer); /* and waits for the other side to end it */
+    conn->ended = (over || (conn->leaving && conn->open == 0)) && n == 0 && io_sim_peer_unsent(conn->peer) == 0;
+    if (conn->ended)
+        io_sim_peer_shutdown(conn->peer);
 }
 
 static void on_idle(void *context)
@@ -602,7 +604,7 @@ static int on_stream_close(nghttp2_session *h2, int32_t id, uint32_t error, void
 
 static void break_off(struct h2_link *conn)
 {
-    if (plan_of(conn)->rude && !plan_of(conn)->closes_by_reset)
+    if (plan_of(conn)->rude && !plan_of(conn)->closes_by_reset && !conn->ended)
         io_sim_peer_send(conn->peer, "this is no frame of HTTP/2", 26);
     close_conn(conn, plan_of(conn)->closes_by_reset);
 }
