@@ -97,6 +97,7 @@ COVERED_ELSEWHERE = {
     "src/main/keeper_reload.c": ("tests/e2e/test_reload.py", "what the keeper does for a reload"),
     "src/main/keeper_upgrade.c": ("tests/e2e/test_upgrade.py", "processes that become others"),
     "src/main/admin_upgrade.c": ("tests/e2e/test_upgrade.py", "`ballast upgrade`, of a running balancer"),
+    "src/main/admin_worker.c": ("tests/e2e/test_workers.py", "the command, on a balancer that runs"),
     "src/control/upgrade.c": ("tests/e2e/test_upgrade.py", "two servers and their keeper"),
     "src/main/keeper_sockets.c": ("tests/e2e/test_reload.py", "listeners that open, stay and close"),
     "src/main/admin_reload.c": ("tests/e2e/test_reload.py", "the command, on a balancer that runs"),

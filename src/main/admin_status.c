@@ -234,7 +234,7 @@ int admin_why_run(const struct options *options)
     size_t n = strlen(target);
     json_t *story = NULL;
 
-    if (!admin_client_escape(str_of(options->id), target + n, TARGET_MAX - n)) {
+    if (!admin_client_escape(str_of(options->words[0]), target + n, TARGET_MAX - n)) {
         fprintf(stderr, "ballast: that is too long for a request id\n");
         return STATUS_EXIT_UNKNOWN;
     }

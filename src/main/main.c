@@ -10,6 +10,7 @@
 #include "main/admin_status.h"
 #include "main/admin_top.h"
 #include "main/admin_upgrade.h"
+#include "main/admin_worker.h"
 #include "main/demo.h"
 #include "main/doctor.h"
 #include "main/keeper_upgrade.h"
@@ -104,6 +105,7 @@ int main(int argc, char **argv)
     case OPTIONS_TOP: return admin_top_run(&options);
     case OPTIONS_EXPLAIN: return admin_explain_run(&options);
     case OPTIONS_WHY: return admin_why_run(&options);
+    case OPTIONS_WORKER: return admin_worker_run(&options);
     case OPTIONS_RELOAD: return admin_reload_run(&options);
     case OPTIONS_UPGRADE: return admin_upgrade_run(&options);
     case OPTIONS_VERSION: printf("ballast %s\n", BALLAST_VERSION); return 0;

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "control/directive.h"
+#include "main/admin_worker.h"
 #include "main/options_table.h"
 
 struct option_parser {
@@ -143,7 +144,9 @@ static int check_combination(const struct option_parser *parser)
     const struct options *options = parser->options;
     if (options->command == OPTIONS_HELP && options->man && options->completion)
         return refuse(parser, "ballast help takes one of --man and --completion");
-    if (options->command == OPTIONS_WHY && !options->id)
+    if (options->command == OPTIONS_WORKER && admin_worker_misuse(options))
+        return refuse(parser, "%s", admin_worker_misuse(options));
+    if (options->command == OPTIONS_WHY && !options->words[0])
         return refuse(parser, "ballast why needs the id of a request: X-Request-ID, or `id` in the access log");
     if (options->command != OPTIONS_CHECK)
         return 0;
@@ -165,14 +168,15 @@ int options_parse(int argc, char *const *argv, struct options *ret_options, char
     if (argc < 2)
         return refuse(&parser, "a command is missing; ballast help lists them");
     int result = parse_command(&parser, argv[1]);
+    unsigned words = 0;
     for (int at = 2; at < argc && result == 0; at++) {
         struct str argument = str_of(argv[at]);
         if (str_eq(argument, STR("--help")) || str_eq(argument, STR("-h"))) {
             ret_options->command = OPTIONS_HELP;
             return 0;
         }
-        if (ret_options->command == OPTIONS_WHY && !ret_options->id && argument.n > 0 && argument.p[0] != '-')
-            ret_options->id = argv[at];
+        if (words < parser.command->words && argument.n > 0 && argument.p[0] != '-')
+            ret_options->words[words++] = argv[at];
         else if (argument.n < 2 || argument.p[0] != '-')
             result = refuse(&parser, "unexpected argument \"%.*s\"", STR_ARG(config_shown(argument)));
         else

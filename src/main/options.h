@@ -8,7 +8,7 @@
 
 #include "control/config.h"
 
-enum { OPTIONS_ADDRESSES_MAX = 256, OPTIONS_WHY_MAX = 256 };
+enum { OPTIONS_ADDRESSES_MAX = 256, OPTIONS_WHY_MAX = 256, OPTIONS_WORDS_MAX = 3 };
 
 enum options_command {
     OPTIONS_RUN,
@@ -19,6 +19,7 @@ enum options_command {
     OPTIONS_TOP,
     OPTIONS_EXPLAIN,
     OPTIONS_WHY,
+    OPTIONS_WORKER,
     OPTIONS_RELOAD,
     OPTIONS_UPGRADE,
     OPTIONS_VERSION,
@@ -37,13 +38,16 @@ struct options {
     bool reference;
     bool defaults;
     bool openapi;
+    const char *words[OPTIONS_WORDS_MAX];               /* without dashes: why's id; worker's order, pool, worker */
     bool json;                                          /* status, explain, why */
     const char *method, *scheme, *host, *path, *client; /* explain */
-    const char *id;                                     /* why */
-    bool plan;                                          /* reload: only say what would change */
-    const char *apply;                                  /* reload: the id of a plan */
-    bool man;                                           /* check, help: a manual page instead */
-    const char *completion;                             /* help: for this shell instead */
+    const char *name;                                   /* worker, as the next */
+    uint32_t weight;                                    /* 0: not given */
+    bool keep, no_keep;
+    bool plan;              /* reload: only say what would change */
+    const char *apply;      /* reload: the id of a plan */
+    bool man;               /* check, help: a manual page instead */
+    const char *completion; /* help: for this shell instead */
     const char *listen[OPTIONS_ADDRESSES_MAX];
     const char *worker[OPTIONS_ADDRESSES_MAX];
 };

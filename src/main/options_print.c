@@ -97,6 +97,10 @@ static void put_options(FILE *out, enum options_command command)
 {
     const char *before = "";
 
+    if (option_commands[command].choices) {
+        (void)fputs(option_commands[command].choices, out);
+        before = " ";
+    }
     for (size_t i = 0; i < option_rule_count; i++) {
         if (!option_rule_applies(&option_rules[i], command))
             continue;
@@ -151,6 +155,8 @@ static void complete_zsh(FILE *out)
                 out);
     for (size_t i = 0; i < option_command_count; i++) {
         (void)fprintf(out, "    %s) _arguments", option_commands[i].name);
+        if (option_commands[i].choices)
+            (void)fprintf(out, " \\\n        '1:ORDER:(%s)'", option_commands[i].choices);
         for (size_t k = 0; k < option_rule_count; k++) {
             const struct option_rule *rule = &option_rules[k];
             if (!option_rule_applies(rule, (enum options_command)i))
@@ -174,6 +180,9 @@ static void complete_fish(FILE *out)
         const char *command = option_commands[i].name;
         (void)fprintf(out, "complete -c ballast -n __fish_use_subcommand -a %s -d '%s'\n", command,
                       option_commands[i].sentence);
+        if (option_commands[i].choices)
+            (void)fprintf(out, "complete -c ballast -n '__fish_seen_subcommand_from %s' -a '%s'\n", command,
+                          option_commands[i].choices);
         for (size_t k = 0; k < option_rule_count; k++) {
             const struct option_rule *rule = &option_rules[k];
             if (!option_rule_applies(rule, (enum options_command)i))

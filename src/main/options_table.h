@@ -26,6 +26,8 @@ struct command_rule {
     const char *name;
     const char *synopsis;
     const char *sentence;
+    unsigned words;      /* so many without dashes, at most */
+    const char *choices; /* of the first of them; NULL: anything */
 };
 
 enum { OPTION_RULES_MAX = 64, OPTION_COMMANDS_MAX = 32 };

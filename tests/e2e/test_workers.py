@@ -252,6 +252,36 @@ def test_a_plan_tells_what_becomes_of_them(run, demo, ballast_path):
     assert "no longer" in entry["sentence"]
 
 
+def test_the_command(run, demo, ballast_path):
+    a, b = demo(), demo()
+    ballast = run(a)
+
+    def command(*words, code=0):
+        done = subprocess.run([ballast_path, "worker", *words, "--admin", f"unix:{ballast.admin.where}"],
+                              capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == code, done
+        return done.stdout if code == 0 else done.stderr
+
+    assert command("changes") == "all workers are as the file says\n"
+    said = command("add", "web", b.address, "--weight", "2", "--name", "blue")
+    assert said.startswith(f"worker blue of pool web at {b.address} is ")
+    assert said.endswith(" and ready, of weight 2: 0 requests are at it\n")
+    assert "The pool has a worker at this address." in command("add", "web", b.address, code=1)
+    ballast.wait_alive(2)
+    assert " is up and drain, of weight 2" in command("drain", "web", b.address)
+    assert " is up and ready, of weight 5" in command("ready", "web", "blue", "--weight", "5", "--keep")
+    assert " is unknown and disabled, of weight 1" in command("disable", "web", str(a.port), "--no-keep")
+    assert [line.partition("; since ")[0] for line in command("changes").splitlines()] == [
+        f"+ worker blue of pool web at {b.address}: added, of weight 5; kept over reloads",
+        f"~ worker {a.port} of pool web at {a.address}: changed, disabled; not kept over reloads"]
+    command("set", "web", str(a.port), "--weight", "3")
+    assert json.loads(command("changes", "--json"))["differences"] == differences(ballast)
+    assert command("remove", "web", "blue") == (
+        f"worker blue of pool web at {b.address} is removed: 0 requests are at it\n")
+    assert "last worker" in command("remove", "web", str(a.port), code=1)
+    assert "no pool of that name" in command("remove", "a/b", str(a.port), code=1)
+
+
 def test_with_the_configuration_before_come_its_changes(run, demo):
     """The watchdog brings back what had been in use: the file's and what was added."""
     a, b = demo(), demo()

@@ -83,6 +83,11 @@ static void options_other_commands(void **state)
     assert_true(options.reference);
     assert_int_equal(parse("check --defaults"), 0);
     assert_true(options.defaults);
+    assert_int_equal(parse("worker add web 3004 --weight 2 --name x --keep"), 0);
+    assert_int_equal(options.command, OPTIONS_WORKER);
+    assert_string_equal(options.words[0], "add");
+    assert_string_equal(options.words[2], "3004");
+    assert_true(options.weight == 2 && options.keep && !options.no_keep);
     static const char *const helps[] = {"help", "--help", "-h", "run --help", "check -h", "run -c a --help"};
     for (size_t i = 0; i < ARRAY_SIZE(helps); i++) {
         assert_int_equal(parse(helps[i]), 0);
@@ -127,6 +132,16 @@ static void options_refusals(void **state)
         {"demo --workers x", "--workers: \"x\" is no whole number from 1 to 64"},
         {"why", "ballast why needs the id of a request: X-Request-ID, or `id` in the access log"},
         {"why a b", "unexpected argument \"b\""},
+        {"worker", "ballast worker needs one of add, remove, set, drain, disable, ready, changes"},
+        {"worker web 3001", "ballast worker needs one of add, remove, set, drain, disable, ready, changes"},
+        {"worker add web", "ballast worker add needs a pool and an address"},
+        {"worker drain --keep", "ballast worker needs a pool, and a worker's name or address"},
+        {"worker add web 1 2", "unexpected argument \"2\""},
+        {"worker changes web", "ballast worker changes takes no pool: it lists all"},
+        {"worker drain web 1 --keep --no-keep", "a change is kept or not: one of --keep and --no-keep"},
+        {"worker set web 1 --name x", "--name is for a worker that is added"},
+        {"worker set web 1", "ballast worker set needs --weight N, --keep or --no-keep"},
+        {"worker remove web 1 --weight 2", "--weight is for a worker that stays"},
         {"check", "ballast check needs a file: -c FILE"},
         {"check -c a --schema", "ballast check takes one of -c, --schema, --reference, --defaults, --openapi, --man"},
     };

@@ -1,0 +1,188 @@
+/* Each word is one call of the API; its answer comes when the order is carried out, so nothing is waited for here. */
+#include "main/admin_worker.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "main/admin_client.h"
+
+enum { TARGET_MAX = 1024 };
+
+enum word { WORD_ADD, WORD_REMOVE, WORD_SET, WORD_DRAIN, WORD_DISABLE, WORD_READY, WORD_CHANGES, WORDS };
+
+static const struct {
+    const char *name;
+    const char *method;
+    const char *mode; /* NULL: none */
+} words[WORDS] = {
+    [WORD_ADD] = {"add", "POST", NULL},
+    [WORD_REMOVE] = {"remove", "DELETE", NULL},
+    [WORD_SET] = {"set", "PATCH", NULL},
+    [WORD_DRAIN] = {"drain", "PATCH", "drain"},
+    [WORD_DISABLE] = {"disable", "PATCH", "disabled"},
+    [WORD_READY] = {"ready", "PATCH", "ready"},
+    [WORD_CHANGES] = {"changes", "GET", NULL},
+};
+
+/* WORDS: it is none of them. */
+static enum word word_of(const struct options *options)
+{
+    enum word word = WORD_ADD;
+
+    while (word < WORDS && (!options->words[0] || strcmp(words[word].name, options->words[0]) != 0))
+        word++;
+    return word;
+}
+
+const char *admin_worker_misuse(const struct options *options)
+{
+    enum word word = word_of(options);
+
+    if (word == WORDS)
+        return "ballast worker needs one of add, remove, set, drain, disable, ready, changes";
+    if (word == WORD_CHANGES)
+        return options->words[1] ? "ballast worker changes takes no pool: it lists all" : NULL;
+    if (!options->words[2])
+        return word == WORD_ADD ? "ballast worker add needs a pool and an address"
+                                : "ballast worker needs a pool, and a worker's name or address";
+    if (options->keep && options->no_keep)
+        return "a change is kept or not: one of --keep and --no-keep";
+    if (options->name && word != WORD_ADD)
+        return "--name is for a worker that is added";
+    if (options->weight && word == WORD_REMOVE)
+        return "--weight is for a worker that stays";
+    if (word == WORD_SET && !options->weight && !options->keep && !options->no_keep)
+        return "ballast worker set needs --weight N, --keep or --no-keep";
+    return NULL;
+}
+
+/* ---- asking ---- */
+
+static json_t *body_of(const struct options *options, enum word word)
+{
+    json_t *body = json_object();
+
+    if (word == WORD_ADD)
+        json_object_set_new(body, "address", json_string(options->words[2]));
+    if (options->name)
+        json_object_set_new(body, "name", json_string(options->name));
+    if (options->weight)
+        json_object_set_new(body, "weight", json_integer(options->weight));
+    if (words[word].mode)
+        json_object_set_new(body, "mode", json_string(words[word].mode));
+    if (options->keep || options->no_keep)
+        json_object_set_new(body, "keep", json_boolean(options->keep));
+    return body;
+}
+
+static bool append(char target[TARGET_MAX], const char *before, const char *text)
+{
+    size_t n = strlen(target);
+    int wrote = snprintf(target + n, TARGET_MAX - n, "%s", before);
+
+    return wrote >= 0 && n + (size_t)wrote < TARGET_MAX &&
+           admin_client_escape(str_of(text), target + n + wrote, TARGET_MAX - n - (size_t)wrote);
+}
+
+/* False: it is too long. */
+static bool target_of(const struct options *options, enum word word, char target[TARGET_MAX])
+{
+    bool whole = true;
+
+    target[0] = '\0';
+    if (word == WORD_CHANGES)
+        return append(target, "/v1/differences", "");
+    whole = append(target, "/v1/pools/", options->words[1]) && append(target, "/workers", "");
+    if (word != WORD_ADD)
+        whole = whole && append(target, "/", options->words[2]);
+    if (word == WORD_REMOVE && options->keep)
+        whole = whole && append(target, "?keep=true", "");
+    return whole;
+}
+
+static int ask(const struct options *options, enum word word, json_t **ret_answer)
+{
+    struct admin_client client;
+    char why[ADMIN_WHY_MAX] = "the pool or the worker is too long a word", target[TARGET_MAX];
+    bool fits = target_of(options, word, target), with_body = strcmp(words[word].method, "GET") != 0;
+    json_t *body = with_body && word != WORD_REMOVE ? body_of(options, word) : NULL;
+    int error = fits ? admin_client_find(&client, options->flags.admin, options->config_path, why) : -ERR_CONFIG;
+
+    if (!error)
+        error = admin_client_ask(&client, words[word].method, target, body, ret_answer, why);
+    json_decref(body);
+    if (error)
+        fprintf(stderr, "ballast: %s\n", why);
+    return error;
+}
+
+/* ---- printing ---- */
+
+static const char *text_of(const json_t *json, const char *name)
+{
+    const char *text = json_string_value(json_object_get(json, name));
+
+    return text ? text : "";
+}
+
+static unsigned long long number_of(const json_t *json, const char *name)
+{
+    return (unsigned long long)json_integer_value(json_object_get(json, name));
+}
+
+static void print_worker(enum word word, const json_t *worker)
+{
+    printf("worker %s of pool %s at %s ", text_of(worker, "name"), text_of(worker, "pool"), text_of(worker, "address"));
+    if (word == WORD_REMOVE)
+        printf("is removed: %llu requests are at it\n", number_of(worker, "active"));
+    else
+        printf("is %s and %s, of weight %llu: %llu requests are at it\n", text_of(worker, "state"),
+               text_of(worker, "mode"), number_of(worker, "weight"), number_of(worker, "active"));
+}
+
+static void print_differences(const json_t *answer)
+{
+    const json_t *list = json_object_get(answer, "differences"), *leaving = json_object_get(answer, "leaving");
+
+    if (json_array_size(list) == 0)
+        printf("all workers are as the file says\n");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *one = json_array_get(list, i);
+        const char *what = text_of(one, "what");
+        printf("%c worker %s of pool %s at %s: %s",
+               what[0] == 'a'   ? '+'
+               : what[0] == 'r' ? '-'
+                                : '~',
+               text_of(one, "worker"), text_of(one, "pool"), text_of(one, "address"), what);
+        if (strcmp(text_of(one, "mode"), "ready") != 0)
+            printf(", %s", text_of(one, "mode"));
+        if (number_of(one, "weight"))
+            printf(", of weight %llu", number_of(one, "weight"));
+        printf("; %s over reloads; since %s by %s\n", json_is_true(json_object_get(one, "keep")) ? "kept" : "not kept",
+               text_of(one, "since"), text_of(one, "by"));
+    }
+    for (size_t i = 0; i < json_array_size(leaving); i++) {
+        const json_t *one = json_array_get(leaving, i);
+        printf("  worker %s of pool %s at %s is gone, with %llu requests under way\n", text_of(one, "worker"),
+               text_of(one, "pool"), text_of(one, "address"), number_of(one, "active"));
+    }
+}
+
+int admin_worker_run(const struct options *options)
+{
+    enum word word = word_of(options);
+    json_t *answer = NULL;
+
+    if (ask(options, word, &answer))
+        return 1;
+    if (options->json) {
+        json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+        putchar('\n');
+    } else if (word == WORD_CHANGES) {
+        print_differences(answer);
+    } else {
+        print_worker(word, answer);
+    }
+    json_decref(answer);
+    return 0;
+}
