@@ -92,6 +92,8 @@ COVERED_ELSEWHERE = {
     "src/net/hand_over.c": ("tests/unit/net/proxied_test.c", "what comes behind a header; telling_test.c too"),
     "src/control/config_proxied.c": ("tests/e2e/test_proxy_protocol.py", "the rules as listeners have them"),
     "src/control/reload.c": ("tests/e2e/test_reload.py", "one configuration after another, on a balancer that runs"),
+    "src/control/reload_ready.c": ("tests/e2e/test_reload.py", "made ready for reactors that run"),
+    "src/control/reload_changes.c": ("tests/e2e/test_workers.py", "workers that come and go on a balancer that runs"),
     "src/control/admin_reload.c": ("tests/e2e/test_reload.py", "asked for and told of by the API"),
     "src/control/config_slot.c": ("tests/e2e/test_reload.py", "filled by one process and read by another"),
     "src/main/keeper_reload.c": ("tests/e2e/test_reload.py", "what the keeper does for a reload"),

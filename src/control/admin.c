@@ -181,6 +181,8 @@ static void on_call(void *context, struct admin_call *call)
     } else if (route->access == ADMIN_WRITE && !admin->options.config->admin.write) {
         admin_answer_error(call, 403, "read_only",
                            "The API may only tell: admin.write is not set in the configuration.");
+    } else if (route->access == ADMIN_WRITE && admin->retired) {
+        admin_answer_error(call, 503, "retired", "Another server has taken over; ask again, and it answers.");
     } else {
         admin->route = route;
         route->run(admin, call);
@@ -218,6 +220,7 @@ void admin_note_stopping(struct admin *admin)
 
 void admin_retire(struct admin *admin)
 {
+    admin->retired = true;
     admin_http_retire(admin->http);
 }
 

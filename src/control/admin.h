@@ -60,7 +60,7 @@ struct admin {
     uint64_t events_sent;  /* journal lines that streams have seen */
     int64_t status_due_ns; /* steady: the next status for the streams not before */
     struct timer tick;
-    bool stopping;
+    bool stopping, retired;
 };
 
 MUST_CHECK int admin_create(const struct admin_options *options, struct admin **ret_admin);

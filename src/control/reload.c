@@ -15,8 +15,8 @@
 
 #include "base/clock.h"
 #include "control/admin_plan.h"
-#include "control/doors.h"
-#include "control/reload_watch.h"
+#include "control/reload_changes.h"
+#include "control/reload_ready.h"
 
 enum {
     PROVE_LOOK_MS = 10,
@@ -24,39 +24,6 @@ enum {
     PROVE_CHANGE_MS = 2000, /* for a change of workers: the keeper has less patience, and so has who asked */
     SWEEP_MS = 1000,
     WATCH_LOOK_MS = 250,
-};
-
-enum reload_step { RELOAD_IDLE, RELOAD_ASKED, RELOAD_PROVING, RELOAD_PUBLISHED };
-
-struct reload {
-    struct reload_options options;
-    enum reload_step step;
-    struct doors doors;
-    uint32_t next_door;
-    /* the one under way */
-    struct reload_entry *entry; /* NULL: no reload, but a change of workers */
-    enum link_purpose purpose;
-    char expected[PLAN_ID_MAX];
-    const struct config *config; /* the file's that it brings */
-    struct carried carried;      /* what was changed before, and what becomes of it */
-    struct overlay next;         /* what is made of both */
-    void (*done)(void *context); /* of a change of workers */
-    void *done_context;
-    struct snapshot *snapshot;
-    struct doors next_doors;
-    struct reactor_change **changes;
-    struct door_sockets sockets; /* of new listeners */
-    int64_t prove_end_ms;
-    _Atomic uint32_t applied; /* reactors that go by it */
-    struct timer step_timer;
-    struct overlay in_use;
-    /* after it */
-    struct changes changes_before; /* of the configuration before, for when that comes back */
-    int64_t brought_ns;            /* wall clock; the one in use was */
-    struct timer sweep_timer, watch_timer;
-    int64_t watch_end_ms;
-    struct reload_totals at_change, before; /* counted at the last change, and during the configuration before it */
-    struct reload_history history;
 };
 
 /* ---- what became of it ---- */
@@ -86,7 +53,7 @@ static int tell_keeper(const struct reload *reload, enum link_kind kind, const c
 
 /* ---- giving back what one brought ---- */
 
-static void forget(struct reload *reload)
+void reload_forget(struct reload *reload)
 {
     for (uint32_t i = 0; reload->changes && i < reload->options.reactor_count; i++)
         if (reload->changes[i])
@@ -110,105 +77,8 @@ static void refuse(struct reload *reload, const char *sentence)
     log_error("the configuration is not put into use: the one before goes on", LOG_Z("why", sentence),
               LOG_N("reload", reload->entry->number));
     door_sockets_close(&reload->sockets);
-    forget(reload);
+    reload_forget(reload);
     (void)tell_keeper(reload, LINK_REFUSED, sentence); /* a gone keeper takes this process with it */
-}
-
-/* ---- making ready ---- */
-
-static void on_applied(void *context)
-{
-    struct reload *reload = context;
-
-    atomic_fetch_add(&reload->applied, 1);
-    io_wake(reload->options.io);
-}
-
-void reload_rules_released(void *context)
-{
-    snapshot_let_go(context); /* the control thread sweeps it up */
-}
-
-/* Doors of one reactor, sorted into those that are new, go on and are closed. */
-struct sorted {
-    struct reactor_door *opened, *kept;
-    uint32_t *closed;
-    uint32_t opened_count, kept_count, closed_count;
-};
-
-/* not per request: once a reload. */
-static bool sort_doors(const struct reload *reload, uint32_t reactor, struct sorted *sorted)
-{
-    const struct doors *next = &reload->next_doors;
-
-    sorted->opened = calloc(next->count, sizeof(*sorted->opened));
-    sorted->kept = calloc(next->count, sizeof(*sorted->kept));
-    sorted->closed = calloc(reload->doors.count, sizeof(*sorted->closed));
-    if (!sorted->opened || !sorted->kept || !sorted->closed)
-        return false;
-    for (uint32_t i = 0; i < next->count; i++) {
-        struct reactor_door door = {
-            .id = next->items[i].id, .fd = -1, .transport = snapshot_transport(reload->snapshot, i)};
-        if (doors_find(&reload->doors, &next->items[i].addr)) {
-            sorted->kept[sorted->kept_count++] = door;
-        } else {
-            door.fd = door_sockets_fd(&reload->sockets, i, reactor);
-            sorted->opened[sorted->opened_count++] = door;
-        }
-    }
-    for (uint32_t i = 0; i < reload->doors.count; i++)
-        if (!doors_find(next, &reload->doors.items[i].addr))
-            sorted->closed[sorted->closed_count++] = reload->doors.items[i].id;
-    return true;
-}
-
-/* not per request: once a reload. */
-static int prepare_reactor(struct reload *reload, uint32_t index)
-{
-    struct sorted sorted = {.opened_count = 0};
-    struct reactor_options options = snapshot_reactor_options(reload->snapshot);
-    struct reactor_change_options change = {.options = &options, .on_applied = on_applied, .context = reload};
-    int error = sort_doors(reload, index, &sorted) ? 0 : -ERR_NO_MEMORY;
-
-    options.access_sink = reload->options.access_sink;
-    options.on_released = reload_rules_released;
-    options.rules_context = reload->snapshot;
-    change.opened = sorted.opened;
-    change.opened_count = sorted.opened_count;
-    change.kept = sorted.kept;
-    change.kept_count = sorted.kept_count;
-    change.closed = sorted.closed;
-    change.closed_count = sorted.closed_count;
-    if (!error)
-        error = reactor_prepare(reload->options.reactors[index], &change, &reload->changes[index]);
-    free(sorted.opened); /* not per request: once a reload */
-    free(sorted.kept);   /* not per request: once a reload */
-    free(sorted.closed); /* not per request: once a reload */
-    return error;
-}
-
-/* Everything that may fail. not per request: once a reload. */
-static int make_ready(struct reload *reload)
-{
-    struct reload_options *options = &reload->options;
-    int error = doors_list(&reload->doors, &reload->config->listeners, &reload->next_door, &reload->next_doors);
-
-    reload->changes = calloc(options->reactor_count, sizeof(struct reactor_change *));
-    if (!error && !reload->changes)
-        error = -ERR_NO_MEMORY;
-    if (!error)
-        error = snapshot_create(reload->next.config, options->roster, *options->newest, &reload->snapshot);
-    if (error)
-        return error;
-    options->prepare(options->context, reload->snapshot);
-    error = account_grow(options->inherited, reload->snapshot->index_end);
-    if (!error)
-        error = prober_grow(options->prober, reload->snapshot->index_end, reload->snapshot->pool_count);
-    if (!error && *options->admin)
-        error = admin_grow(*options->admin, reload->snapshot->index_end);
-    for (uint32_t i = 0; i < options->reactor_count && !error; i++)
-        error = prepare_reactor(reload, i);
-    return error;
 }
 
 /* ---- publishing ---- */
@@ -266,17 +136,8 @@ static void on_step(struct timer *timer)
         io_timer_set(reload->options.io, timer, now_ms + PROVE_LOOK_MS);
 }
 
-static void remember_changes(struct reload *reload)
-{
-    carried_log(&reload->carried);
-    changes_fini(&reload->changes_before);
-    reload->changes_before = reload->in_use.changes;
-    reload->in_use.changes = (struct changes){.items = NULL};
-    reload->brought_ns = clock_wall_ns();
-}
-
 /* Made ready, it cannot fail any more. */
-static void bring(struct reload *reload)
+void reload_bring(struct reload *reload)
 {
     struct reload_options *options = &reload->options;
     struct snapshot *snapshot = reload->snapshot;
@@ -284,7 +145,7 @@ static void bring(struct reload *reload)
     snapshot_enter(snapshot, options->roster, options->newest);
     snapshot->older->config = NULL;
     if (reload->entry)
-        remember_changes(reload);
+        reload_remember_changes(reload);
     overlay_fini(&reload->in_use);
     reload->in_use = reload->next;
     reload->next = (struct overlay){.config = NULL};
@@ -378,7 +239,7 @@ static void finish(struct reload *reload)
     reload->next_doors = (struct doors){NULL, 0};
     reload->options.config = reload->config;
     reload->snapshot = NULL;
-    forget(reload);
+    reload_forget(reload);
     snapshot_let_go(before);
     on_sweep(&reload->sweep_timer);
     if (reload->entry)
@@ -407,30 +268,17 @@ static void consider(struct reload *reload)
     if (reload->purpose == LINK_TO_PLAN) {
         say(reload, "planned", "This is what a reload would change now.");
         door_sockets_close(&reload->sockets);
-        forget(reload);
+        reload_forget(reload);
         (void)tell_keeper(reload, LINK_REFUSED, "");
     } else if (reload->expected[0] && strcmp(reload->expected, id) != 0) {
         refuse(reload, "The configuration in use, or the files, are no longer those that the plan was made of.");
     } else {
-        int error = make_ready(reload);
+        int error = reload_make_ready(reload);
         if (error)
             refuse(reload, err_sentence(error));
         else
-            bring(reload);
+            reload_bring(reload);
     }
-}
-
-/* What was changed at run time: with the configuration before come the changes that it had, and those that were made
- * since. */
-static int list_changes(struct reload *reload, bool back, struct changes *ret_changes)
-{
-    const struct changes *now = &reload->in_use.changes;
-    int error = changes_copy(back ? &reload->changes_before : now, ret_changes);
-
-    for (size_t i = 0; back && i < now->count && !error; i++)
-        if (now->items[i].at_ns > reload->brought_ns)
-            error = changes_put(ret_changes, &now->items[i]);
-    return error;
 }
 
 /* The file's and what goes on of the changes, compared with what is in use. */
@@ -438,7 +286,7 @@ static int compare(struct reload *reload)
 {
     struct plan_world world = {reload->options.roster, reload->options.accounts, reload->options.reactor_count};
     bool back = reload->purpose == LINK_TO_ROLL_BACK;
-    int error = list_changes(reload, back, &reload->carried.changes);
+    int error = reload_list_changes(reload, back, &reload->carried.changes);
 
     if (!error)
         error = overlay_carry(reload->config, &reload->carried, back, &reload->next);
@@ -466,7 +314,7 @@ static void on_failed(struct reload *reload, const struct link_message *message)
     note_result(reload, RELOADS_FAILED);
     log_error("the configuration does not load: the one in use goes on", LOG_Z("why", message->text),
               LOG_N("reload", reload->entry->number));
-    forget(reload);
+    reload_forget(reload);
 }
 
 bool reload_hear(struct reload *reload, const struct link_message *message)
@@ -503,59 +351,6 @@ int reload_ask(struct reload *reload, enum link_purpose purpose, const char *exp
     (void)snprintf(reload->expected, sizeof(reload->expected), "%s", expected);
     reload->step = RELOAD_ASKED;
     *ret_number = reload->entry->number;
-    return 0;
-}
-
-struct changes *reload_changes(struct reload *reload)
-{
-    return &reload->in_use.changes;
-}
-
-bool reload_is_idle(const struct reload *reload)
-{
-    return reload->step == RELOAD_IDLE;
-}
-
-bool reload_listens(const struct reload *reload)
-{
-    return reload->step == RELOAD_IDLE || reload->entry;
-}
-
-int reload_change(struct reload *reload, struct changes *changes, void (*done)(void *context), void *context,
-                  char why[OVERLAY_WHY_MAX])
-{
-    ASSERT(reload_is_idle(reload));
-    reload->entry = NULL;
-    reload->done = done;
-    reload->done_context = context;
-    reload->config = reload->options.config;
-    int error = overlay_make(reload->config, changes, &reload->next, why);
-    if (!error)
-        error = make_ready(reload);
-    if (error)
-        forget(reload);
-    else
-        bring(reload);
-    return error;
-}
-
-int reload_adopt(struct reload *reload, struct changes *changes)
-{
-    struct carried carried = {.changes = *changes};
-    struct overlay next;
-    char why[OVERLAY_WHY_MAX];
-    int error = overlay_carry(reload->options.config, &carried, false, &next);
-
-    carried_fini(&carried);
-    if (error)
-        return error;
-    bool known = changes_equal(&next.changes, &reload->in_use.changes);
-    struct changes taken = next.changes;
-    next.changes = (struct changes){.items = NULL};
-    overlay_fini(&next);
-    if (!known)
-        return reload_change(reload, &taken, NULL, NULL, why);
-    changes_fini(&taken);
     return 0;
 }
 
@@ -610,7 +405,7 @@ void reload_destroy(struct reload **destroyed)
         snapshot_let_go(reload->snapshot->older); /* both are on the server's list */
     if (reload->step == RELOAD_PROVING || reload->step == RELOAD_PUBLISHED)
         reload->snapshot = NULL;
-    forget(reload);
+    reload_forget(reload);
     overlay_fini(&reload->in_use);
     changes_fini(&reload->changes_before);
     doors_fini(&reload->doors);
