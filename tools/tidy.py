@@ -105,6 +105,7 @@ COVERED_ELSEWHERE = {
     "src/main/admin_reload.c": ("tests/e2e/test_reload.py", "the command, on a balancer that runs"),
     "src/control/config_file.c": ("tests/unit/control/config_source_test.c", "files read, too large, not there"),
     "src/net/tls_none.c": ("tests/unit/net/tls_room_test.c", "nothing but refusals, of a build without the library"),
+    "src/net/tls_staple_bare.c": ("tests/e2e/test_tls_clients.py", "an answer's outside, where OCSP is unknown"),
     "src/main/admin_socket.c": ("tests/e2e/test_admin_http.py", "a socket with its mode, in a file system"),
     "src/proxy/exchange_view.c": ("tests/unit/proxy/reactor_test.c", "seen by an order to a reactor"),
     "src/proxy/reactor_change.c": ("tests/unit/proxy/reactor_test.c", "a reactor that turns to other rules"),

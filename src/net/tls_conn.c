@@ -266,8 +266,9 @@ static void receive_cipher(struct tls_conn *tls)
     io_recv(&conn->seat->sock, &conn->seat->rx, NULL);
 }
 
-/* Fills one chunk, or what is left of the queue's last. Bytes, 0 when there is nothing to be had now, or a code. */
-static int decrypt_chunk(struct tls_conn *tls)
+/* Fills one chunk, or what is left of the queue's last. Bytes, 0 when there is nothing to be had now, or a code; and
+ * what the library said. */
+static int decrypt_chunk(struct tls_conn *tls, int *ret_read)
 {
     struct bufq *in = &tls->conn->in;
     struct buf *tail = bufq_tail_buf(in);
@@ -275,7 +276,7 @@ static int decrypt_chunk(struct tls_conn *tls)
 
     if (!buf)
         return -ERR_NO_MEMORY;
-    int n = SSL_read(tls->ssl, buf->data + buf->used, (int)buf_room(buf));
+    int n = *ret_read = SSL_read(tls->ssl, buf->data + buf->used, (int)buf_room(buf));
     int error = 0;
     if (n > 0) {
         buf->used += (uint32_t)n;
@@ -286,9 +287,9 @@ static int decrypt_chunk(struct tls_conn *tls)
 }
 
 /* Why nothing more was read: 0 the peer's orderly end, a code, or 1 when the socket has more to give. */
-static int why_no_more(struct tls_conn *tls)
+static int why_no_more(struct tls_conn *tls, int read)
 {
-    switch (SSL_get_error(tls->ssl, 0)) {
+    switch (SSL_get_error(tls->ssl, read)) {
     case SSL_ERROR_ZERO_RETURN: return tls->cut ? -ERR_TLS_TRUNCATED : 0;
     case SSL_ERROR_WANT_READ: return 1;
     default: return tls->cut ? -ERR_TLS_TRUNCATED : -ERR_TLS_RECORD;
@@ -304,16 +305,16 @@ static bool has_all(const struct tls_conn *tls)
 static void deliver(struct tls_conn *tls)
 {
     struct conn *conn = tls->conn;
-    int got = 0, n = 1;
+    int got = 0, n = 1, read = 0;
 
     forget_errors();
     for (int i = 0; i < DECRYPT_ROUNDS && n > 0; i++) {
-        n = decrypt_chunk(tls);
+        n = decrypt_chunk(tls, &read);
         got += n > 0 ? n : 0;
         if (n > 0 && has_all(tls))
             break;
     }
-    int end = n == 0 ? why_no_more(tls) : n < 0 ? n : 1;
+    int end = n == 0 ? why_no_more(tls, read) : n < 0 ? n : 1;
     send_cipher(tls); /* what the library answers by itself */
     if (got > 0) {
         tls->ended_by = end; /* told when the owner asks again */
@@ -390,7 +391,7 @@ static void fail(struct tls_conn *tls, int error)
 
 static int failure_of(const struct tls_conn *tls)
 {
-    if (SSL_get_verify_result(tls->ssl) != X509_V_OK)
+    if (ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_CERTIFICATE_VERIFY_FAILED)
         return -ERR_TLS_CERTIFICATE;
     return tls->eof ? -ERR_CONN_CLOSED : -ERR_TLS_HANDSHAKE;
 }
@@ -398,7 +399,7 @@ static int failure_of(const struct tls_conn *tls)
 /* A server's peer that has shown none has none; one that was shown was believed, or there is no connection. */
 static int keep_subject(struct tls_conn *tls)
 {
-    X509 *shown = tls_ctx_is_server(tls->ctx) ? SSL_get0_peer_certificate(tls->ssl) : NULL;
+    X509 *shown = tls_ctx_is_server(tls->ctx) ? SSL_SESSION_get0_peer(SSL_get_session(tls->ssl)) : NULL;
 
     if (shown)
         tls->subject = tls_names_subject(shown);

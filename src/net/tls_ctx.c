@@ -1,10 +1,9 @@
-/* Certificates and rules as OpenSSL takes them. One SSL_CTX for each certificate of a listener; connections begin with
- * the first, whose ticket keys are then everybody's, and change over by the name that the client asks for. Written on
- * the thread that loads a configuration; afterwards only the references and a worker's last session change. */
+/* Certificates and rules as the library takes them. One SSL_CTX for each certificate of a listener; connections begin
+ * with the first, whose ticket keys are then everybody's, and change over by the name that the client asks for. Written
+ * on the thread that loads a configuration; afterwards only the references and a worker's last session change. */
 #include "net/tls_ctx.h"
 
 #include <errno.h>
-#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -17,6 +16,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "net/tls_lib.h"
 #include "net/tls_names.h"
 #include "net/tls_staple.h"
 
@@ -26,7 +26,7 @@
 #define CIPHERS_13 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 #define GROUPS     "X25519:P-256:P-384"
 
-enum { OCSP_BYTES_MAX = 65536, KEY_NAME = 16, KEY_HMAC = 32, KEY_CIPHER = 32 };
+enum { OCSP_BYTES_MAX = 65536, KEY_NAME = 16, KEY_HMAC = TLS_LIB_MAC_KEY, KEY_CIPHER = 32, TICKET_IV = 16 };
 _Static_assert(KEY_NAME + KEY_HMAC + KEY_CIPHER == TLS_TICKET_KEY_BYTES, "a ticket key's parts");
 
 struct tls_ctx {
@@ -56,7 +56,8 @@ struct tls_ctx {
 static int refuse(char why[TLS_WHY_MAX], const char *what, const char *file)
 {
     unsigned long code = ERR_peek_error(); /* the first is the cause of the others */
-    const char *reason = ERR_SYSTEM_ERROR(code) ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
+    const char *reason =
+        ERR_GET_LIB(code) == ERR_LIB_SYS ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
 
     (void)snprintf(why, TLS_WHY_MAX, "%s %s: %s", what, file, reason ? reason : "it is not what it should be");
     ERR_clear_error();
@@ -73,12 +74,11 @@ static SSL_CTX *make_context(const SSL_METHOD *method, bool only_tls13)
     if (!context)
         return NULL;
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-                                     SSL_OP_IGNORE_UNEXPECTED_EOF); /* tls_conn sees it, and the session stays good */
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_read_ahead(context, 0);
     if (SSL_CTX_set_min_proto_version(context, only_tls13 ? TLS1_3_VERSION : TLS1_2_VERSION) == 1 &&
-        SSL_CTX_set_cipher_list(context, CIPHERS_12) == 1 && SSL_CTX_set_ciphersuites(context, CIPHERS_13) == 1 &&
-        SSL_CTX_set1_groups_list(context, groups) == 1)
+        SSL_CTX_set_cipher_list(context, CIPHERS_12) == 1 && tls_lib_prepare(context, CIPHERS_13) &&
+        SSL_CTX_set1_curves_list(context, groups) == 1)
         return context;
     SSL_CTX_free(context);
     return NULL;
@@ -284,30 +284,22 @@ static int on_status(SSL *ssl, void *argument)
     return SSL_TLSEXT_ERR_OK;
 }
 
-static int use_ticket_key(const unsigned char *key, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, const unsigned char *iv,
+static int use_ticket_key(const unsigned char *key, EVP_CIPHER_CTX *cipher, tls_lib_mac *mac, const unsigned char *iv,
                           int encrypt)
 {
-    OSSL_PARAM parameters[] = {OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, NULL, 0),
-                               OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, NULL, 0), OSSL_PARAM_END};
-    unsigned char hmac[KEY_HMAC];
-    char digest[] = "SHA256";
-
-    memcpy(hmac, key + KEY_NAME, KEY_HMAC);
-    parameters[0] = OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, hmac, KEY_HMAC);
-    parameters[1] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0);
     return EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key + KEY_NAME + KEY_HMAC, iv, encrypt) == 1 &&
-           EVP_MAC_CTX_set_params(mac, parameters) == 1;
+           tls_lib_mac_init(mac, key + KEY_NAME);
 }
 
 /* The first key makes tickets, all of them open them: 2 asks for a fresh ticket. */
-static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
+static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, tls_lib_mac *mac,
                      int encrypt)
 {
     const struct tls_ctx *ctx = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
     size_t i = 0;
 
     if (encrypt) {
-        if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
+        if (RAND_bytes(iv, TICKET_IV) != 1)
             return -1;
         memcpy(name, ctx->ticket_keys[0], KEY_NAME);
         return use_ticket_key(ctx->ticket_keys[0], cipher, mac, iv, 1) ? 1 : -1;
@@ -405,7 +397,7 @@ static int add_certificate(struct tls_ctx *ctx, const struct tls_server_options 
     SSL_CTX_set_alpn_select_cb(context, on_protocols, ctx);
     SSL_CTX_set_tlsext_status_cb(context, on_status);
     SSL_CTX_set_tlsext_status_arg(context, ctx);
-    SSL_CTX_set_tlsext_ticket_key_evp_cb(context, on_ticket);
+    tls_lib_set_ticket_callback(context, on_ticket);
     int error = name_sessions(context, options);
     if (!error)
         error = use_certificate(context, &from->chain, &from->key, why);
@@ -593,11 +585,14 @@ size_t tls_ctx_certificates(const struct tls_ctx *ctx)
 
 int64_t tls_ctx_not_after_s(const struct tls_ctx *ctx, size_t index)
 {
-    struct tm tm;
+    ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+    int days, seconds;
 
-    if (ASN1_TIME_to_tm(X509_get0_notAfter(SSL_CTX_get0_certificate(ctx->contexts[index])), &tm) != 1)
-        return 0;
-    return (int64_t)timegm(&tm);
+    if (!epoch ||
+        ASN1_TIME_diff(&days, &seconds, epoch, X509_get0_notAfter(SSL_CTX_get0_certificate(ctx->contexts[index]))) != 1)
+        days = seconds = 0;
+    ASN1_TIME_free(epoch);
+    return (int64_t)days * 86400 + seconds;
 }
 
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx)

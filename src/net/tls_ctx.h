@@ -1,7 +1,7 @@
 /* What TLS connections go by: certificates, keys, whom to believe. Made of a configuration, immutable afterwards,
  * shared by all threads and kept by reference: a connection holds the one that it began under.
  *
- * OpenSSL 3.0; its types stay in net/tls_*. Built with -Dtls=none, both ways to make one fail and say so.
+ * OpenSSL 3.0 or BoringSSL; its types stay in net/tls_*. Built with -Dtls=none, both ways to make one fail and say so.
  */
 #ifndef NET_TLS_CTX_H
 #define NET_TLS_CTX_H

@@ -87,7 +87,7 @@ int tls_names_add(struct tls_names *names, const X509 *certificate, size_t index
 
     if (!all)
         return add_common_name(names, certificate, index);
-    for (int i = 0; i < sk_GENERAL_NAME_num(all) && !error; i++) {
+    for (int i = 0; i < (int)sk_GENERAL_NAME_num(all) && !error; i++) {
         const GENERAL_NAME *name = sk_GENERAL_NAME_value(all, i);
         if (name->type == GEN_DNS)
             error = add_name(names, name->d.dNSName, index);

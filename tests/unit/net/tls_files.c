@@ -1,12 +1,29 @@
 /* Made with the library itself: unit tests start no programs. */
 #include "tests/unit/net/tls_files.h"
 
+#include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 
 #include "base/assert.h"
+
+static GENERAL_NAMES *read_names(const char *names)
+{
+    GENERAL_NAMES *all = sk_GENERAL_NAME_new_null();
+    struct str rest = str_of(names), name;
+    char value[64];
+
+    while (str_cut(&rest, ',', &name)) {
+        bool dns = str_starts(name, STR("DNS:"));
+        size_t skip = dns ? 4 : sizeof("IP:") - 1;
+        (void)snprintf(value, sizeof(value), "%.*s", (int)(name.n - skip), name.p + skip);
+        GENERAL_NAME *one = a2i_GENERAL_NAME(NULL, NULL, NULL, dns ? GEN_DNS : GEN_IPADD, value, 0);
+        ASSERT(all && one && sk_GENERAL_NAME_push(all, one) > 0);
+    }
+    return all;
+}
 
 static X509 *sign(EVP_PKEY *key, const char *names, int days)
 {
@@ -21,17 +38,29 @@ static X509 *sign(EVP_PKEY *key, const char *names, int days)
     X509_set_issuer_name(certificate, subject);
     X509_set_pubkey(certificate, key);
     if (names) {
-        X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, names);
-        ASSERT(extension && X509_add_ext(certificate, extension, -1) == 1);
-        X509_EXTENSION_free(extension);
+        GENERAL_NAMES *all = read_names(names);
+        ASSERT(X509_add1_ext_i2d(certificate, NID_subject_alt_name, all, 0, 0) == 1);
+        GENERAL_NAMES_free(all);
     }
     ASSERT(X509_sign(certificate, key, EVP_sha256()) > 0);
     return certificate;
 }
 
+static EVP_PKEY *make_key(void)
+{
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_id(EVP_PKEY_EC, NULL);
+    EVP_PKEY *key = NULL;
+
+    ASSERT(context && EVP_PKEY_keygen_init(context) == 1 &&
+           EVP_PKEY_CTX_set_ec_paramgen_curve_nid(context, NID_X9_62_prime256v1) == 1 &&
+           EVP_PKEY_keygen(context, &key) == 1);
+    EVP_PKEY_CTX_free(context);
+    return key;
+}
+
 void tls_files_create(struct tls_files *files, const char *names, int days)
 {
-    EVP_PKEY *key = EVP_EC_gen("P-256");
+    EVP_PKEY *key = make_key();
     X509 *certificate = sign(key, names, days);
 
     FILE *out = fmemopen(files->chain_text, sizeof(files->chain_text), "w");

@@ -1,0 +1,62 @@
+/* What OpenSSL 3.0 and BoringSSL name differently, in one place: everything else in net/tls_* is written in what both
+ * have. -Dtls= chooses the library, and its headers say which it is. For net/tls_ctx.
+ */
+#ifndef NET_TLS_LIB_H
+#define NET_TLS_LIB_H
+
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+enum { TLS_LIB_MAC_KEY = 32 };
+
+#ifdef OPENSSL_IS_BORINGSSL
+#include <openssl/hmac.h>
+
+typedef HMAC_CTX tls_lib_mac;
+
+/* The ciphers of TLS 1.3 are the library's, AES-128 first where the processor has AES; the missing close_notify is
+ * net/tls_conn's to see already. */
+static inline bool tls_lib_prepare(SSL_CTX *context, const char *ciphers_13)
+{
+    return true;
+}
+
+/* HMAC with SHA-256 over a ticket. */
+static inline bool tls_lib_mac_init(tls_lib_mac *mac, const unsigned char key[TLS_LIB_MAC_KEY])
+{
+    return HMAC_Init_ex(mac, key, TLS_LIB_MAC_KEY, EVP_sha256(), NULL) == 1;
+}
+
+#define tls_lib_set_ticket_callback SSL_CTX_set_tlsext_ticket_key_cb
+
+#else
+#include <openssl/core_names.h>
+#include <string.h>
+
+typedef EVP_MAC_CTX tls_lib_mac;
+
+/* Without the option the library spoils the session of a connection that ends without close_notify. */
+static inline bool tls_lib_prepare(SSL_CTX *context, const char *ciphers_13)
+{
+    SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF);
+    return SSL_CTX_set_ciphersuites(context, ciphers_13) == 1;
+}
+
+static inline bool tls_lib_mac_init(tls_lib_mac *mac, const unsigned char key[TLS_LIB_MAC_KEY])
+{
+    unsigned char own[TLS_LIB_MAC_KEY]; /* the parameters take no constants */
+    char digest[] = "SHA256";
+    OSSL_PARAM parameters[] = {OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, own, sizeof(own)),
+                               OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_END};
+
+    memcpy(own, key, sizeof(own));
+    bool done = EVP_MAC_CTX_set_params(mac, parameters) == 1;
+    OPENSSL_cleanse(own, sizeof(own));
+    return done;
+}
+
+#define tls_lib_set_ticket_callback SSL_CTX_set_tlsext_ticket_key_evp_cb
+
+#endif
+#endif
