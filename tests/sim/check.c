@@ -79,21 +79,20 @@ static uint64_t dispatched(const struct account *account, uint32_t index)
     return ((const struct account_worker *)table_at(&account->workers, index))->dispatches;
 }
 
-static void add_up(const struct world *world, struct account_totals *totals, uint64_t *dispatches)
+static void add_up(const struct sim_server *server, struct account_totals *totals, uint64_t *dispatches)
 {
-    memset(totals, 0, sizeof(*totals));
-    for (uint32_t r = 0; r < world->plan->reactors; r++) {
-        const struct account_totals *one = &world->accounts[r]->totals;
+    for (uint32_t r = 0; r < server->metrics.account_count; r++) {
+        const struct account_totals *one = &server->accounts[r]->totals;
         if (one->total != one->ok + one->failed + one->aborted + one->active)
             check_fail("accounted", TRACE_NOBODY, TRACE_NOBODY,
                        "reactor %u: total %llu is not ok %llu + failed %llu + aborted %llu + active %llu", r,
                        (unsigned long long)one->total, (unsigned long long)one->ok, (unsigned long long)one->failed,
                        (unsigned long long)one->aborted, (unsigned long long)one->active);
         uint64_t sum = 0;
-        for (uint32_t w = 0; w < world->plan->workers; w++) {
-            uint32_t index = world->snapshot->workers[w]->index;
-            dispatches[index] += dispatched(world->accounts[r], index);
-            sum += dispatched(world->accounts[r], index);
+        for (uint32_t w = 0; w < server->world->plan->workers; w++) {
+            uint32_t index = server->snapshot->workers[w]->index;
+            dispatches[index] += dispatched(server->accounts[r], index);
+            sum += dispatched(server->accounts[r], index);
         }
         if (sum != one->dispatches)
             check_fail("accounted", TRACE_NOBODY, TRACE_NOBODY, "reactor %u: dispatches %llu, its workers' %llu", r,
@@ -110,20 +109,22 @@ static void add_up(const struct world *world, struct account_totals *totals, uin
 /* ---- health-by-probes ---- */
 
 /* The rule, once more: the first good probe brings in, then so many against the state in a row turn it. */
-static void enter_probe(const struct world *world, struct sim_worker *worker, bool good)
+static void enter_probe(struct sim_server *server, uint32_t index, bool good)
 {
-    const struct plan_health *rules = &world->plan->health;
-    if (worker->state == HEALTH_UNKNOWN) {
+    const struct plan_health *rules = &server->world->plan->health;
+    enum health_state *state = &server->seen[index].state;
+    uint32_t *streak = &server->seen[index].streak;
+    if (*state == HEALTH_UNKNOWN) {
         if (good)
-            worker->state = HEALTH_UP;
+            *state = HEALTH_UP;
         return;
     }
-    bool against = good != (worker->state == HEALTH_UP);
-    worker->streak = against ? worker->streak + 1 : 0;
-    if (worker->streak < (good ? rules->rise : rules->fall))
+    bool against = good != (*state == HEALTH_UP);
+    *streak = against ? *streak + 1 : 0;
+    if (*streak < (good ? rules->rise : rules->fall))
         return;
-    worker->streak = 0;
-    worker->state = good ? HEALTH_UP : HEALTH_DOWN;
+    *streak = 0;
+    *state = good ? HEALTH_UP : HEALTH_DOWN;
 }
 
 static bool probes_may_fail(const struct plan *plan)
@@ -132,17 +133,19 @@ static bool probes_may_fail(const struct plan *plan)
            plan_has(plan, FAMILY_MEMORY);
 }
 
-static void check_health(struct world *world, uint32_t index)
+static void check_health(struct sim_server *server, uint32_t index)
 {
-    const struct worker *real = world->snapshot->workers[index];
+    struct world *world = server->world;
+    const struct worker *real = server->snapshot->workers[index];
     struct sim_worker *worker = world_worker_of(world, real);
     struct health health;
     struct probe_stats stats;
-    prober_read(world->prober, real, &health, &stats);
-    for (; worker->probes < stats.probes; worker->probes++) {
-        bool good = stats.history[worker->probes % PROBE_HISTORY].good;
+    prober_read(server->prober, real, &health, &stats);
+    uint64_t *probes = &server->seen[worker->index].probes;
+    for (; *probes < stats.probes; ++*probes) {
+        bool good = stats.history[*probes % PROBE_HISTORY].good;
         worker->good += good;
-        enter_probe(world, worker, good);
+        enter_probe(server, worker->index, good);
         if (!good && !probes_may_fail(world->plan))
             check_fail("health-by-probes", TRACE_NOBODY, TRACE_NOBODY, "w%u is right and was judged bad",
                        worker->index);
@@ -150,7 +153,7 @@ static void check_health(struct world *world, uint32_t index)
     if (worker->good > worker->good_answers)
         check_fail("health-by-probes", TRACE_NOBODY, TRACE_NOBODY, "w%u: %llu good probes, %llu good answers",
                    worker->index, (unsigned long long)worker->good, (unsigned long long)worker->good_answers);
-    if (atomic_load(&real->alive) != (worker->state == HEALTH_UP))
+    if (atomic_load(&real->alive) != (server->seen[worker->index].state == HEALTH_UP))
         check_fail("health-by-probes", TRACE_NOBODY, TRACE_NOBODY, "w%u is %s; its probes say otherwise", worker->index,
                    atomic_load(&real->alive) ? "alive" : "not alive");
 }
@@ -161,7 +164,8 @@ static bool turns_are_plain(const struct plan *plan)
 {
     static const uint64_t disturbing = FAMILY_BIT(OUTAGE) | FAMILY_BIT(DARK) | FAMILY_BIT(MEMORY) | FAMILY_BIT(HEALTH) |
                                        FAMILY_BIT(CUT_ONCE) | FAMILY_BIT(IDLE_CLOSE) | FAMILY_BIT(KEEP_ALIVE) |
-                                       FAMILY_BIT(ANSWERS) | FAMILY_BIT(DRAIN) | FAMILY_BIT(STORM);
+                                       FAMILY_BIT(ANSWERS) | FAMILY_BIT(DRAIN) | FAMILY_BIT(STORM) |
+                                       FAMILY_BIT(UPGRADE);
     for (uint32_t i = 0; i < plan->workers; i++)
         if (plan->worker[i].leave_at > 0)
             return false;
@@ -178,7 +182,7 @@ static uint32_t divisor_of(uint32_t a, uint32_t b)
  * than 1. */
 static void check_fair(struct world *world, uint32_t pool, const uint64_t *dispatches)
 {
-    const struct pool *real = world->snapshot->pools[pool];
+    const struct pool *real = world->server->snapshot->pools[pool];
     uint64_t served[PLAN_WORKERS], all = 0;
     uint32_t round = 0, divisor = 0;
     if (pool_alive(real) != real->count)
@@ -207,10 +211,11 @@ static void check_fair(struct world *world, uint32_t pool, const uint64_t *dispa
 
 /* ---- bounded ---- */
 
-static void check_bounded(const struct world *world, uint32_t index)
+static void check_bounded(const struct sim_server *server, uint32_t index)
 {
+    const struct world *world = server->world;
     struct reactor_use use;
-    reactor_read_use(world->reactors[index], &use);
+    reactor_read_use(server->reactors[index], &use);
     bool shared = plan_has(world->plan, FAMILY_H2) || plan_has(world->plan, FAMILY_H2_WORKERS);
     size_t streams = shared ? use.exchanges : 0; /* many on one connection */
     size_t most = CHUNKS_BASE + (use.clients + use.leases + streams) * CHUNKS_PER_CONNECTION;
@@ -224,18 +229,19 @@ static void check_bounded(const struct world *world, uint32_t index)
 
 /* ---- deadlines: told to stop, connections to workers end with the last client ---- */
 
-static void check_drained(struct world *world, uint32_t index)
+static void check_drained(struct sim_server *server, uint32_t index)
 {
+    const struct world *world = server->world;
     /* Over HTTP/2 it says goodbye first, and waits for the other side's end: of one that cannot be reached, in vain. */
     bool lingers = plan_has(world->plan, FAMILY_H2_WORKERS) && plan_has(world->plan, FAMILY_DARK);
     int64_t ending_ns = (20 + (lingers ? 2 * CONN_LINGER_MS : 0)) * INT64_C(1000000);
-    int64_t *since = &world->before[index].alone_ns;
+    int64_t *since = &server->before[index].alone_ns;
     struct reactor_use use;
-    reactor_read_use(world->reactors[index], &use);
+    reactor_read_use(server->reactors[index], &use);
     if (*since != 0 && world_now_ns(world) - *since > ending_ns) /* nothing turns in between: it may be over by now */
         check_fail("deadlines", TRACE_NOBODY, TRACE_NOBODY, "reactor %u is to stop and kept connections to workers",
                    index);
-    if (!world->draining || use.clients > 0 || use.leases == 0)
+    if (!server->draining || use.clients > 0 || use.leases == 0)
         *since = 0;
     else if (*since == 0)
         *since = world_now_ns(world);
@@ -244,50 +250,58 @@ static void check_drained(struct world *world, uint32_t index)
 /* ---- budget ---- */
 
 /* A turn may end requests and begin others: more than were live before it and came in it there never were. */
-static void check_budget(struct world *world, uint32_t index)
+static void check_budget(struct sim_server *server, uint32_t index)
 {
-    const struct account_totals *now = &world->accounts[index]->totals;
+    const struct account_totals *now = &server->accounts[index]->totals;
     struct reactor_use use;
-    reactor_read_use(world->reactors[index], &use);
-    uint64_t live = world->before[index].active + now->total - world->before[index].total;
+    reactor_read_use(server->reactors[index], &use);
+    uint64_t live = server->before[index].active + now->total - server->before[index].total;
     uint64_t most = live / 5 > 3 ? live / 5 : 3;
-    if (use.retries > world->before[index].retries && use.retries > most)
+    if (use.retries > server->before[index].retries && use.retries > most)
         check_fail("budget", TRACE_NOBODY, TRACE_NOBODY, "reactor %u: %u costly retries of %llu live requests", index,
                    use.retries, (unsigned long long)live);
     if (use.retries_waiting > 0 && use.retries < 3)
         check_fail("budget", TRACE_NOBODY, TRACE_NOBODY, "reactor %u: %u retries wait, and only %u are under way",
                    index, use.retries_waiting, use.retries);
-    world->before[index].total = now->total;
-    world->before[index].active = now->active;
-    world->before[index].retries = use.retries;
+    server->before[index].total = now->total;
+    server->before[index].active = now->active;
+    server->before[index].retries = use.retries;
+}
+
+static void check_server(struct sim_server *server)
+{
+    const struct plan *plan = server->world->plan;
+    struct account_totals totals = {0};
+    uint64_t dispatches[PLAN_WORKERS] = {0};
+    add_up(server, &totals, dispatches);
+    for (uint32_t w = 0; w < plan->workers; w++)
+        check_health(server, w);
+    if (turns_are_plain(plan))
+        for (uint32_t p = 0; p < plan->pools; p++)
+            check_fair(server->world, p, dispatches);
+    for (uint32_t r = 0; r < plan->reactors; r++)
+        check_bounded(server, r);
+    for (uint32_t r = 0; r < plan->reactors; r++)
+        check_budget(server, r);
+    for (uint32_t r = 0; r < plan->reactors; r++)
+        check_drained(server, r);
 }
 
 void check_step(struct world *world)
 {
-    struct account_totals totals;
-    uint64_t dispatches[PLAN_WORKERS] = {0};
-    add_up(world, &totals, dispatches);
-    for (uint32_t w = 0; w < world->plan->workers; w++)
-        check_health(world, w);
     for (uint32_t w = 0; w < world->plan->workers; w++)
         worker_check(&world->workers[w]);
-    if (turns_are_plain(world->plan))
-        for (uint32_t p = 0; p < world->plan->pools; p++)
-            check_fair(world, p, dispatches);
-    for (uint32_t r = 0; r < world->plan->reactors; r++)
-        check_bounded(world, r);
-    for (uint32_t r = 0; r < world->plan->reactors; r++)
-        check_budget(world, r);
-    for (uint32_t r = 0; r < world->plan->reactors; r++)
-        check_drained(world, r);
+    for (uint32_t i = 0; i < WORLD_SERVERS; i++)
+        if (world->servers[i].there)
+            check_server(&world->servers[i]);
 }
 
 /* ---- at the end ---- */
 
-static void check_returned(const struct world *world, uint32_t index)
+static void check_returned(const struct sim_server *server, uint32_t index)
 {
     struct reactor_use use;
-    reactor_read_use(world->reactors[index], &use);
+    reactor_read_use(server->reactors[index], &use);
     if (use.clients + use.exchanges + use.leases + use.idle + use.chunks + use.slices + use.retries + use.pipes > 0 ||
         use.timers > 1)
         check_fail("returned", TRACE_NOBODY, TRACE_NOBODY,
@@ -340,12 +354,34 @@ static void check_sums(const struct world *world, const struct account_totals *t
                    (unsigned long long)totals->aborted);
 }
 
+void check_stopped(struct sim_server *server)
+{
+    for (uint32_t r = 0; r < server->world->plan->reactors; r++)
+        check_returned(server, r);
+}
+
+/* What a server has counted, with what it was told of, is what the next one goes on from. */
+void check_handed_on(const struct sim_server *before, const struct sim_server *next)
+{
+    struct account_totals totals = {0};
+    const struct account_totals *told = &next->inherited->totals;
+    uint64_t dispatches[PLAN_WORKERS] = {0};
+    add_up(before, &totals, dispatches);
+    if (told->total != totals.total || told->ok != totals.ok || told->failed != totals.failed ||
+        told->aborted != totals.aborted || told->active != 0 || told->dispatches != totals.dispatches)
+        check_fail("accounted", TRACE_NOBODY, TRACE_NOBODY,
+                   "the server before ends with total %llu, ok %llu, dispatches %llu; the next one goes on from total "
+                   "%llu, ok %llu, active %llu, dispatches %llu",
+                   (unsigned long long)totals.total, (unsigned long long)totals.ok,
+                   (unsigned long long)totals.dispatches, (unsigned long long)told->total, (unsigned long long)told->ok,
+                   (unsigned long long)told->active, (unsigned long long)told->dispatches);
+}
+
 void check_end(struct world *world)
 {
-    struct account_totals totals;
+    struct account_totals totals = {0};
     uint64_t dispatches[PLAN_WORKERS] = {0};
-    add_up(world, &totals, dispatches);
+    add_up(world->server, &totals, dispatches);
     check_sums(world, &totals);
-    for (uint32_t r = 0; r < world->plan->reactors; r++)
-        check_returned(world, r);
+    check_stopped(world->server);
 }

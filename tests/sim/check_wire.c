@@ -289,7 +289,7 @@ void check_idle_end(struct sim_client *client)
 {
     const struct plan *plan = client->world->plan;
     if (client->told_close || client->answered_ns == 0 || !times_are_plain(client) || client->plan->stop != STOP_NONE ||
-        plan_has(plan, FAMILY_BREAK) || client->next < client->plan->count)
+        plan_has(plan, FAMILY_BREAK) || client->next < client->plan->count || client->world->upgraded_ns > 0)
         return;
     if (client->world->drain_ns > 0) {
         int64_t since_ns =

@@ -158,11 +158,13 @@ static void accept_try(struct sim_listener *listener, struct io_op *op)
 
 void sim_accept_poke(struct sim_listener *listener)
 {
-    struct io_op *op = listener->sock->rx;
-    if (!op_waits(op) || list_linked(&op->link))
-        return;
-    listener->sock->burst = 0;
-    accept_try(listener, op);
+    for (int i = 0; i < SIM_SHARERS; i++) {
+        struct io_sock *sock = listener->socks[i];
+        if (sock == NULL || !op_waits(sock->rx) || list_linked(&sock->rx->link))
+            continue;
+        sock->burst = 0;
+        accept_try(listener, sock->rx);
+    }
 }
 
 static void sim_submit(struct io *io, struct io_op *op)
@@ -203,8 +205,9 @@ static int sim_adopt(struct io *io, struct io_sock *sock, int fd)
     struct sim_loop *loop = io->state;
     if (sim_fd_kind(loop->net, fd) == SIM_FD_LISTENER) {
         struct sim_listener *listener = sim_fd_find(loop->net, fd, SIM_FD_LISTENER);
-        ASSERT(listener->sock == NULL && !listener->scripted);
-        listener->sock = sock;
+        int place = listener->socks[0] == NULL ? 0 : 1;
+        ASSERT(listener->socks[place] == NULL && !listener->scripted);
+        listener->socks[place] = sock;
         return 0;
     }
     struct sim_end *end = sim_fd_find(loop->net, fd, SIM_FD_END);
@@ -224,7 +227,7 @@ static void sim_close(struct io *io, struct io_sock *sock, bool reset)
 {
     struct sim_loop *loop = io->state;
     if (sim_fd_kind(loop->net, sock->fd) == SIM_FD_LISTENER)
-        sim_listener_close(sim_fd_find(loop->net, sock->fd, SIM_FD_LISTENER));
+        sim_listener_close(sim_fd_find(loop->net, sock->fd, SIM_FD_LISTENER), sock->fd, sock);
     else
         sim_end_close(sock_end(sock), reset);
     io_complete(sock->closing, 0);

@@ -63,6 +63,11 @@ void io_sim_dark(struct io_sim_net *net, const struct sockaddr_storage *address,
 
 /* A listening descriptor for io_adopt. Several may share an address: connections go to them in turn. */
 int io_sim_listen(struct io_sim_net *net, const struct sockaddr_storage *address);
+/* Another descriptor of the same listening socket, as another process gets it: those who wait there wait for whoever
+ * accepts first, and it stays until the last one is closed. */
+int io_sim_listen_again(struct io_sim_net *net, int fd);
+/* Of a descriptor that no loop has adopted. */
+void io_sim_unlisten(struct io_sim_net *net, int fd);
 /* An address that no other part of the net uses: 127.0.0.1 and a port. */
 struct sockaddr_storage io_sim_address(struct io_sim_net *net);
 /* Connections between open ends, and descriptors, for the check that nothing leaked. */

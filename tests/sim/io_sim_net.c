@@ -337,7 +337,7 @@ static void on_syn(struct sim_event *event)
     event_post(end->peer, SIM_SYN_ACK, 0);
     if (listener->scripted)
         sim_peer_accept_poke(listener);
-    else if (listener->sock != NULL)
+    else
         sim_accept_poke(listener);
 }
 
@@ -529,6 +529,7 @@ struct sim_listener *sim_listener_create(struct io_sim_net *net, const struct so
     listener->net = net;
     listener->address = *address;
     listener->fd = sim_fd_take(net, SIM_FD_LISTENER, listener);
+    listener->refs = 1;
     list_init(&listener->link);
     list_init(&listener->backlog);
     list_append(&net->listeners, &listener->link);
@@ -540,6 +541,18 @@ int io_sim_listen(struct io_sim_net *net, const struct sockaddr_storage *address
     return sim_listener_create(net, address)->fd;
 }
 
+int io_sim_listen_again(struct io_sim_net *net, int fd)
+{
+    struct sim_listener *listener = sim_fd_find(net, fd, SIM_FD_LISTENER);
+    listener->refs++;
+    return sim_fd_take(net, SIM_FD_LISTENER, listener);
+}
+
+void io_sim_unlisten(struct io_sim_net *net, int fd)
+{
+    sim_listener_close(sim_fd_find(net, fd, SIM_FD_LISTENER), fd, NULL);
+}
+
 struct sim_end *sim_listener_pop(struct sim_listener *listener)
 {
     struct list *link = list_pop(&listener->backlog);
@@ -549,13 +562,18 @@ struct sim_end *sim_listener_pop(struct sim_listener *listener)
     return CONTAINER_OF(link, struct sim_end, link);
 }
 
-void sim_listener_close(struct sim_listener *listener)
+void sim_listener_close(struct sim_listener *listener, int fd, const struct io_sock *sock)
 {
     struct sim_end *end;
+    for (int i = 0; i < SIM_SHARERS; i++)
+        if (sock != NULL && listener->socks[i] == sock)
+            listener->socks[i] = NULL;
+    sim_fd_give(listener->net, fd);
+    if (--listener->refs > 0)
+        return;
     while ((end = sim_listener_pop(listener)) != NULL)
         sim_end_close(end, true);
     list_remove(&listener->link);
-    sim_fd_give(listener->net, listener->fd);
     free(listener);
 }
 

@@ -57,14 +57,18 @@ struct sim_link {
     struct sim_end ends[2];
 };
 
+/* How many loops may have a listening socket at the same time: as processes do after a descriptor was handed on. */
+enum { SIM_SHARERS = 2 };
+
 struct sim_listener {
     struct list link;
     struct io_sim_net *net;
-    struct io_sock *sock;
+    struct io_sock *socks[SIM_SHARERS]; /* of loops that adopted one of its descriptors; NULL: none */
     struct sockaddr_storage address;
     struct list backlog;
     int waiting;
-    int fd;
+    int refs; /* descriptors */
+    int fd;   /* the first of them */
     bool scripted;
     io_sim_accept_fn on_accept;
     void *context;
@@ -138,7 +142,9 @@ void sim_end_break(struct sim_end *end);
 struct sim_listener *sim_listener_create(struct io_sim_net *net, const struct sockaddr_storage *address);
 /* The next waiting end, or NULL. */
 struct sim_end *sim_listener_pop(struct sim_listener *listener);
-void sim_listener_close(struct sim_listener *listener);
+/* One of its descriptors; with the last of them goes the socket, and who waits there is reset. sock: the loop's, or
+ * NULL. */
+void sim_listener_close(struct sim_listener *listener, int fd, const struct io_sock *sock);
 
 /* Something happened to an end or a listener of a loop (io_sim.c) or of a script (io_sim_peer.c). */
 void sim_sock_poke(struct sim_end *end);

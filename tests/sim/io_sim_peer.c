@@ -62,7 +62,7 @@ struct io_sim_peer *io_sim_peer_accept(struct io_sim_net *net, int listener)
 
 void io_sim_peer_unlisten(struct io_sim_net *net, int listener)
 {
-    sim_listener_close(sim_fd_find(net, listener, SIM_FD_LISTENER));
+    io_sim_unlisten(net, listener);
 }
 
 void sim_peer_accept_poke(struct sim_listener *listener)

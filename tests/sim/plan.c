@@ -77,7 +77,7 @@ static void draw_families(struct plan *plan)
     static const uint64_t harmless = FAMILY_BIT(REACTORS) | FAMILY_BIT(LAZY) | FAMILY_BIT(FRAGMENTS) |
                                      FAMILY_BIT(TIGHT) | FAMILY_BIT(DELAY) | FAMILY_BIT(SLOW_WORKER) |
                                      FAMILY_BIT(WALL) | FAMILY_BIT(INTERIM) | FAMILY_BIT(RELOAD) | FAMILY_BIT(H2) |
-                                     FAMILY_BIT(H2_WORKERS);
+                                     FAMILY_BIT(H2_WORKERS) | FAMILY_BIT(UPGRADE);
     plan->calm = chance(&gen, 20);
     bool few = chance(&gen, 60); /* one or two faults at a time are easier to blame than ten */
     for (uint32_t f = 0; f < FAMILY_COUNT; f++) {
@@ -89,6 +89,9 @@ static void draw_families(struct plan *plan)
     /* Bytes behind an answer must come with its end: later ones would be an answer to the next request. */
     if (plan_has(plan, FAMILY_EXTRA))
         plan->families &= ~(FAMILY_BIT(FRAGMENTS) | FAMILY_BIT(TIGHT));
+    /* A server that memory fails while it is made ends as a process, which cannot be had here. */
+    if (plan_has(plan, FAMILY_MEMORY))
+        plan->families &= ~FAMILY_BIT(UPGRADE);
 }
 
 /* ---- shape ---- */
@@ -453,6 +456,13 @@ static void draw_world_faults(struct plan *plan)
     gen = stream(plan->seed, FAMILY_RELOAD, 0);
     for (int i = 0; i < PLAN_RELOADS && plan_has(plan, FAMILY_RELOAD); i++)
         plan->reload_ms[i] = between(&gen, 30, 1200);
+    gen = stream(plan->seed, FAMILY_UPGRADE, 0);
+    if (plan_has(plan, FAMILY_UPGRADE)) {
+        plan->upgrade.at_ms = between(&gen, 20, 1200);
+        plan->upgrade.ready_ms = between(&gen, 1, 60);
+        plan->upgrade.open_ms = between(&gen, 0, 40);
+        plan->upgrade.fails = chance(&gen, 25);
+    }
 }
 
 static void apply_cuts(struct plan *plan, const struct plan_cuts *cuts)

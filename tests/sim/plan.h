@@ -167,7 +167,12 @@ struct plan {
         uint32_t client;
     } breaks[PLAN_BREAKS];
     int64_t reload_ms[PLAN_RELOADS]; /* 0: none */
-    int64_t drain_ms;                /* 0: when all is over */
+    struct {
+        int64_t at_ms;              /* another server is made; 0: none */
+        uint32_t ready_ms, open_ms; /* until it is ready; until it accepts, from when the one before does no more */
+        bool fails;                 /* before it is ready */
+    } upgrade;
+    int64_t drain_ms; /* 0: when all is over */
 };
 
 #define FAMILY_BIT(id) (UINT64_C(1) << FAMILY_##id)

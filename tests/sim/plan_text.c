@@ -140,6 +140,9 @@ const char *plan_excuse(const struct plan *plan, uint32_t client, uint32_t reque
     for (uint32_t i = 0; from->pipelined && !from->h2 && i < request; i++)
         if (from->requests[i].answer.early || own_excuse(plan, client, i) != NULL)
             return "behind another on its connection";
+    /* RFC 9112 section 9.6: what stands behind the answer that says so is to be sent again. */
+    if (from->pipelined && !from->h2 && request > 0 && plan_has(plan, FAMILY_UPGRADE))
+        return "its connection may end with the answer before";
     return own_excuse(plan, client, request);
 }
 
@@ -318,6 +321,9 @@ void plan_print(const struct plan *plan)
             print_client(plan, i);
     for (int i = 0; i < PLAN_RELOADS && plan->reload_ms[i] > 0; i++)
         printf("  another configuration at %lld ms\n", (long long)plan->reload_ms[i]);
+    if (plan->upgrade.at_ms > 0)
+        printf("  another server at %lld ms%s\n", (long long)plan->upgrade.at_ms,
+               plan->upgrade.fails ? ", which does not come up" : "");
     if (plan->drain_ms > 0)
         printf("  told to stop at %lld ms\n", (long long)plan->drain_ms);
 }

@@ -243,15 +243,20 @@ static bool goes_away(const struct plan_worker *plan)
     return false;
 }
 
+bool worker_closings_are_seen(const struct sim_worker *worker)
+{
+    static const int64_t seen_ns = 100 * NS_PER_MS;
+    return worker->idle_closings >= 3 && world_now_ns(worker->world) - worker->idle_closed_ns >= seen_ns;
+}
+
 /* When it has been seen often enough how long this worker keeps idle connections, none comes that is about to be
  * closed. */
 static void check_idle_age(const struct conn_script *conn)
 {
-    static const int64_t seen_ns = 100 * NS_PER_MS;
     const struct sim_worker *worker = conn->worker;
     int64_t now = world_now_ns(worker->world);
     if (!plan_has(worker->world->plan, FAMILY_KEEP_ALIVE) || goes_away(worker->plan) || conn->served == 0 ||
-        worker->idle_closings < 3 || now - worker->idle_closed_ns < seen_ns || conn->idle_from_ns == 0)
+        worker->idle_untold || !worker_closings_are_seen(worker) || conn->idle_from_ns == 0)
         return;
     int64_t idle_ms = (now - conn->idle_from_ns) / NS_PER_MS;
     if (idle_ms * 100 >= (int64_t)worker->plan->idle_close_ms * 97)

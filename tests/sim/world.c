@@ -1,5 +1,5 @@
 /* Builds the balancer and the scripts of a plan, runs them on virtual time until every client has what it came for,
- * drains, and takes everything apart. It does what src/control/server.c does with threads and signals. */
+ * drains, and takes everything apart. */
 #include "tests/sim/world.h"
 
 #include <arpa/inet.h>
@@ -9,9 +9,10 @@
 #include "base/clock.h"
 #include "tests/sim/check.h"
 #include "tests/sim/memory.h"
-#include "tests/sim/plan_text.h"
+#include "tests/sim/server.h"
+#include "tests/sim/upgrade.h"
 
-enum { CONTROL_BUFFER_BYTES = 4 << 20, LIFE_MS = 120000, DRAIN_MS = 20000, STEPS_MAX = 20000000 };
+enum { LIFE_MS = 120000, DRAIN_MS = 20000, STEPS_MAX = 20000000 };
 
 #define NS_PER_MS INT64_C(1000000)
 
@@ -43,183 +44,6 @@ struct sim_worker *world_worker_of(struct world *world, const struct worker *wor
     check_fail("world", TRACE_NOBODY, TRACE_NOBODY, "no script for worker %u", worker->index);
 }
 
-/* ---- building ---- */
-
-static void must(int error, const char *what)
-{
-    if (error != 0)
-        check_fail("world", TRACE_NOBODY, TRACE_NOBODY, "%s: %s", what, err_reason(error));
-}
-
-static int write_metrics(void *context, struct metric_page **page, struct bufq *out)
-{
-    const struct snapshot *snapshot = context;
-    const struct world *world = snapshot->owner;
-    return metric_page_write(&world->metrics, snapshot, page, out);
-}
-
-static void prepare_rules(struct world *world, struct snapshot *snapshot)
-{
-    snapshot->rules.metrics = write_metrics;
-    snapshot->rules.metrics_drop = metric_page_drop;
-    snapshot->rules.metrics_context = snapshot;
-    snapshot->owner = world;
-}
-
-static void load(struct world *world)
-{
-    char text[4096];
-    uint16_t ports[1 + PLAN_WORKERS];
-    struct config_flags flags = {.sealed = true};
-    struct config_errors errors;
-    struct snapshot *first;
-    ports[0] = port_of(&world->address);
-    for (uint32_t i = 0; i < world->plan->workers; i++)
-        ports[1 + i] = port_of(&world->workers[i].address);
-    plan_yaml(world->plan, ports, text, sizeof(text));
-    config_errors_init(&errors);
-    int error = config_load_text("simulation", str_of(text), &flags, &errors, &world->config);
-    if (error != 0)
-        check_fail("world", TRACE_NOBODY, TRACE_NOBODY, "the configuration does not load: %.*s",
-                   STR_ARG(errors.items[0].text));
-    config_errors_fini(&errors);
-    must(roster_init(&world->roster), "roster");
-    must(snapshot_create(world->config, &world->roster, NULL, &first), "snapshot");
-    prepare_rules(world, first);
-    snapshot_enter(first, &world->roster, &world->snapshot);
-}
-
-static void on_change(void *context, struct worker *worker, enum health_change change,
-                      const struct probe_result *result)
-{
-    trace_line(TRACE_NOBODY, TRACE_NOBODY, "the balancer holds %.*s for %s", STR_ARG(worker_name(worker)),
-               change == HEALTH_WENT_UP ? "up" : "down");
-}
-
-static void start_control(struct world *world)
-{
-    struct io_options io = {.backend = &io_sim_backend, .buffers = &world->buffers, .max_sockets = 64};
-    struct prober_options prober = {
-        .pools = world->snapshot->pools,
-        .pool_count = world->snapshot->pool_count,
-        .worker_count = world->snapshot->index_end,
-        .seed = world->plan->seed + 1,
-        .on_change = on_change,
-        .context = world,
-    };
-    buf_pool_init(&world->buffers, CONTROL_BUFFER_BYTES);
-    must(io_create(&io, &world->control), "control");
-    prober.io = world->control;
-    must(prober_create(&prober, &world->prober), "prober");
-}
-
-static void on_stopped(void *context)
-{
-}
-
-static void on_rules_released(void *context)
-{
-    snapshot_let_go(context);
-}
-
-static void start_reactors(struct world *world)
-{
-    struct reactor_options options = snapshot_reactor_options(world->snapshot);
-    uint32_t count = world->plan->reactors;
-    options.backend = &io_sim_backend;
-    options.connections = (world->plan->connections + count - 1) / count;
-    options.streams = PLAN_REQUESTS * options.connections;
-    options.pipes = (uint32_t)(world->plan->seed % 4); /* none, and too few, must be as good */
-    options.door_count = 1;
-    options.on_stopped = on_stopped;
-    options.on_released = on_rules_released;
-    options.rules_context = world->snapshot;
-    if (count > 1)
-        must(team_create(count, 1 + (uint32_t)(world->plan->seed % 2), &world->team),
-             "team"); /* clients are few here */
-    options.team = world->team;
-    for (uint32_t i = 0; i < count; i++) {
-        struct reactor_door door = {.fd = io_sim_listen(world->net, &world->address)};
-        options.index = i;
-        options.seed = world->plan->seed * 8 + i + 1;
-        options.doors = &door;
-        snapshot_hold(world->snapshot);
-        must(reactor_create(&options, &world->reactors[i]), "reactor");
-        world->accounts[i] = reactor_account(world->reactors[i]);
-    }
-    world->metrics = (struct metric_sources){
-        .roster = &world->roster,
-        .snapshot = world->snapshot,
-        .accounts = world->accounts,
-        .account_count = count,
-        .prober = world->prober,
-    };
-    world->applied = count;
-}
-
-/* ---- another configuration ---- */
-
-static void on_applied(void *context)
-{
-    struct world *world = context;
-    world->applied++;
-}
-
-/* Those that one was made for: all, or none with what it was. */
-static int prepare_all(struct world *world, struct snapshot *next, struct reactor_change **changes)
-{
-    struct reactor_options options = snapshot_reactor_options(next);
-    struct reactor_door door = {.fd = -1}; /* the only one goes on */
-    struct reactor_change_options change = {
-        .options = &options, .kept = &door, .kept_count = 1, .on_applied = on_applied, .context = world};
-    uint32_t count = world->plan->reactors;
-    int error = prober_grow(world->prober, next->index_end, next->pool_count);
-    options.on_released = on_rules_released;
-    options.rules_context = next;
-    for (uint32_t i = 0; i < count && !error; i++)
-        error = reactor_prepare(world->reactors[i], &change, &changes[i]);
-    for (uint32_t i = 0; i < count && error; i++)
-        if (changes[i])
-            reactor_change_destroy(&changes[i]);
-    return error;
-}
-
-static void publish_all(struct world *world, struct snapshot *next, struct reactor_change **changes)
-{
-    struct snapshot *before = world->snapshot;
-    snapshot_enter(next, &world->roster, &world->snapshot);
-    world->metrics.snapshot = next;
-    prober_adopt(world->prober, next->pools, next->pool_count, next->index_end);
-    world->applied = 0;
-    for (uint32_t i = 0; i < world->plan->reactors; i++) {
-        snapshot_hold(next);
-        reactor_publish(world->reactors[i], changes[i]);
-    }
-    snapshot_let_go(before);
-    snapshot_sweep(&world->snapshot);
-}
-
-/* The same in words, another in memory: what each exchange goes by, and what is known of workers, must be seen to last.
- * As in the server, one at a time. */
-static void on_reload(void *context)
-{
-    struct world *world = context;
-    struct reactor_change *changes[WORLD_REACTORS] = {NULL};
-    struct snapshot *next = NULL;
-    if (world->draining || world->applied < world->plan->reactors)
-        return;
-    int error = snapshot_create(world->config, &world->roster, world->snapshot, &next);
-    if (!error) {
-        prepare_rules(world, next);
-        error = prepare_all(world, next, changes);
-    }
-    trace_line(TRACE_NOBODY, TRACE_NOBODY, "another configuration: %s", error ? err_reason(error) : "published");
-    if (!error)
-        publish_all(world, next, changes);
-    else if (next)
-        snapshot_destroy(&next);
-}
-
 /* ---- what the plan does to the world ---- */
 
 void world_drain(struct world *world)
@@ -229,8 +53,14 @@ void world_drain(struct world *world)
     trace_line(TRACE_NOBODY, TRACE_NOBODY, "the balancer is told to stop");
     world->draining = true;
     world->drain_ns = world_now_ns(world);
-    for (uint32_t i = 0; i < world->plan->reactors; i++)
-        reactor_drain(world->reactors[i]);
+    for (uint32_t i = 0; i < WORLD_SERVERS; i++)
+        server_drain(&world->servers[i]);
+}
+
+static void on_reload(void *context)
+{
+    struct world *world = context;
+    server_reload(world->server);
 }
 
 static void on_drain_time(void *context)
@@ -241,6 +71,8 @@ static void on_drain_time(void *context)
 static void on_memory_gone(void *context)
 {
     const struct world *world = context;
+    if (world->clients_done == world->clients_there)
+        return; /* nobody is there any more whom memory could fail */
     trace_line(TRACE_NOBODY, TRACE_NOBODY, "each %u. piece of memory cannot be had", world->plan->memory.every);
     memory_fail_each(world->plan->memory.every, world->plan->memory.chunks_only ? BUF_CHUNK_BYTES : 0);
 }
@@ -285,6 +117,7 @@ static void start_faults(struct world *world)
     schedule(world, plan->drain_ms, on_drain_time);
     for (int i = 0; i < PLAN_RELOADS; i++)
         schedule(world, plan->reload_ms[i], on_reload);
+    schedule(world, plan->upgrade.at_ms, upgrade_begin);
     schedule(world, plan->memory.from_ms, on_memory_gone);
     schedule(world, plan->memory.to_ms, on_memory_back);
     for (int i = 0; i < 2; i++)
@@ -295,10 +128,21 @@ static void start_faults(struct world *world)
 
 /* ---- running ---- */
 
+static void start_server(struct world *world)
+{
+    int doors[WORLD_REACTORS];
+    world->server = &world->servers[0];
+    server_make(world->server, world, 0, NULL);
+    for (uint32_t i = 0; i < world->plan->reactors; i++)
+        world->doors[i] = doors[i] = io_sim_listen(world->net, &world->address);
+    server_open(world->server, doors);
+}
+
 static void step(struct world *world)
 {
     if (++world->steps > STEPS_MAX)
         check_fail("livelock", TRACE_NOBODY, TRACE_NOBODY, "the loops turn for ever");
+    upgrade_step(world);
     check_step(world);
 }
 
@@ -313,16 +157,13 @@ static bool all_stopped(void *context)
 {
     struct world *world = context;
     step(world);
-    for (uint32_t i = 0; i < world->plan->reactors; i++)
-        if (!reactor_has_stopped(world->reactors[i]))
-            return false;
-    return true;
+    return !upgrade_is_under_way(world) && server_has_stopped(world->server);
 }
 
 static bool prober_is_done(void *context)
 {
     struct world *world = context;
-    return prober_stopped(world->prober);
+    return prober_stopped(world->server->prober);
 }
 
 static void fail_waiting(const struct world *world)
@@ -341,7 +182,6 @@ static void fail_waiting(const struct world *world)
 
 static void live(struct world *world)
 {
-    prober_start(world->prober);
     start_faults(world);
     for (uint32_t i = 0; i < world->plan->clients; i++)
         client_init(&world->clients[i], world, i);
@@ -352,25 +192,15 @@ static void live(struct world *world)
     if (!io_sim_run(world->net, all_stopped, world, DRAIN_MS))
         check_fail("hang", TRACE_NOBODY, TRACE_NOBODY, "a reactor does not stop");
     check_end(world);
-    prober_stop(world->prober);
+    prober_stop(world->server->prober);
     if (!io_sim_run(world->net, prober_is_done, world, DRAIN_MS))
         check_fail("hang", TRACE_NOBODY, TRACE_NOBODY, "the prober does not stop");
 }
 
 static void take_apart(struct world *world)
 {
-    for (uint32_t i = 0; i < world->plan->reactors; i++)
-        reactor_destroy(&world->reactors[i]);
-    if (world->team)
-        team_destroy(&world->team);
-    prober_destroy(&world->prober);
-    io_destroy(&world->control);
-    buf_pool_fini(&world->buffers);
-    snapshot_let_go(world->snapshot);
-    if (snapshot_sweep(&world->snapshot) > 0)
-        check_fail("returned", TRACE_NOBODY, TRACE_NOBODY, "configurations are still held");
-    roster_fini(&world->roster);
-    config_destroy(&world->config);
+    server_take_apart(world->server);
+    upgrade_free(world);
     for (uint32_t i = 0; i < world->plan->clients; i++)
         client_fini(&world->clients[i]);
     for (uint32_t i = 0; i < world->plan->workers; i++)
@@ -408,9 +238,7 @@ void world_run(const struct plan *plan, enum trace_mode trace, struct world_resu
         world->workers[i].address = io_sim_address(world->net);
     for (uint32_t i = 0; i < plan->workers; i++)
         worker_init(&world->workers[i], world, i);
-    load(world);
-    start_control(world);
-    start_reactors(world);
+    start_server(world);
     live(world);
     fill_result(world, ret_result);
     trace_line(TRACE_NOBODY, TRACE_NOBODY, "all that was sent and how it arrived: %016llx",

@@ -14,7 +14,7 @@
 #include "tests/sim/trace.h"
 #include "tests/sim/wire.h"
 
-enum { WORLD_REACTORS = 4 };
+enum { WORLD_REACTORS = 4, WORLD_SERVERS = 2 };
 
 struct world;
 
@@ -100,17 +100,14 @@ struct sim_worker {
     uint32_t heads;         /* HTTP/2: of clients' requests so far */
     uint32_t idle_closings; /* of clients' connections, apart in time */
     int64_t idle_closed_ns; /* the last of them */
-    /* health as checks see it */
-    uint64_t probes, good;
-    enum health_state state;
-    uint32_t streak;
+    bool idle_untold;       /* another server took over before they were seen: it may know of some alone */
+    uint64_t good;          /* probes that the balancer called good */
 };
 
-struct world {
-    const struct plan *plan;
-    struct io_sim_net *net;
-    int64_t start_ns;
-    struct sockaddr_storage address;
+/* A balancer: the only one, or the one before and after an upgrade. */
+struct sim_server {
+    struct world *world;
+    uint32_t index;
     struct config *config;
     struct roster roster;
     struct snapshot *snapshot; /* the newest */
@@ -119,20 +116,41 @@ struct world {
     struct prober *prober;
     struct team *team;
     struct reactor *reactors[WORLD_REACTORS];
-    const struct account *accounts[WORLD_REACTORS];
+    struct account *inherited; /* what was counted by the one before */
+    const struct account *accounts[WORLD_REACTORS + 1];
     struct metric_sources metrics;
     uint32_t applied; /* reactors that go by the newest configuration */
+    bool there;       /* it is open, and not taken apart */
     bool draining;
-    int64_t drain_ns; /* when it was told to; 0: not yet */
-    uint64_t steps;
-    uint64_t baseline[PLAN_WORKERS]; /* dispatches when all workers had come up */
-    bool baseline_known[PLAN_POOLS];
     /* of each reactor, as of the step before */
     struct {
         uint64_t total, active;
         uint32_t retries;
         int64_t alone_ns; /* told to stop, since when it has worker connections and no clients; 0: it is not so */
     } before[WORLD_REACTORS];
+    /* health of each script's worker, as checks see it */
+    struct {
+        uint64_t probes;
+        enum health_state state;
+        uint32_t streak;
+    } seen[PLAN_WORKERS];
+};
+
+struct world {
+    const struct plan *plan;
+    struct io_sim_net *net;
+    int64_t start_ns;
+    struct sockaddr_storage address;
+    struct sim_server servers[WORLD_SERVERS];
+    struct sim_server *server;   /* the one that takes clients in */
+    int doors[WORLD_REACTORS];   /* its listening descriptors, or the keeper's, which an upgrade hands on */
+    struct sim_upgrade *upgrade; /* NULL: there was none yet (upgrade.c) */
+    int64_t upgraded_ns;         /* another took over; 0: none has */
+    bool draining;
+    int64_t drain_ns; /* when it was told to; 0: not yet */
+    uint64_t steps;
+    uint64_t baseline[PLAN_WORKERS]; /* dispatches when all workers had come up */
+    bool baseline_known[PLAN_POOLS];
     uint32_t clients_done, clients_there;
     struct sim_client clients[PLAN_CLIENTS];
     struct sim_worker workers[PLAN_WORKERS];
@@ -180,6 +198,8 @@ bool hostile_in_body(uint8_t kind);
 /* worker.c; worker.h has what it shares with worker_h2.c */
 void worker_init(struct sim_worker *worker, struct world *world, uint32_t index);
 void worker_fini(struct sim_worker *worker);
+/* Its closings have been seen often enough for its idle age to be known. */
+bool worker_closings_are_seen(const struct sim_worker *worker);
 /* After each turn: what the balancer has read of each answer, also for check_taken. */
 void worker_check(const struct sim_worker *worker);
 
