@@ -88,7 +88,7 @@ static void change_list(struct admin *admin, struct admin_call *call, const stru
 {
     const struct changes *now = reload_changes(admin->options.reload);
     char why[OVERLAY_WHY_MAX] = "";
-    struct changes next;
+    struct changes next = {.items = NULL};
     int error = changes_copy(now, &next);
 
     if (!error && with)
@@ -97,6 +97,7 @@ static void change_list(struct admin *admin, struct admin_call *call, const stru
         changes_drop(&next, changes_find(&next, str_of(change->pool), str_of(change->address), &change->addr));
     if (!error)
         error = reload_change(admin->options.reload, &next, on_done, admin, why);
+    changes_fini(&next); /* empty where they were put into use */
     if (error) {
         answer_failure(call, error, why);
         return;

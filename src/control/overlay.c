@@ -271,7 +271,6 @@ static int choose(const struct config *file, struct carried *carried, bool all, 
 static int choose_again(const struct config *file, struct carried *carried, struct overlay *ret_overlay)
 {
     struct overlay taken = {.config = file}, trial;
-    struct changes more;
 
     for (int added = 1; added >= 0; added--)
         for (size_t i = 0; i < carried->changes.count; i++) {
@@ -279,6 +278,7 @@ static int choose_again(const struct config *file, struct carried *carried, stru
             if (end->fate != CHANGE_GOES_ON || (carried->changes.items[i].kind == CHANGE_ADDED) != added)
                 continue;
             struct change change = renamed(file, &carried->changes.items[i]);
+            struct changes more = {.items = NULL};
             int error = changes_copy(&taken.changes, &more);
             if (!error)
                 error = changes_put(&more, &change);
@@ -289,6 +289,7 @@ static int choose_again(const struct config *file, struct carried *carried, stru
                 continue;
             }
             overlay_fini(&taken);
+            changes_fini(&more); /* empty where they were laid over it */
             if (error)
                 return error;
             taken = trial;
