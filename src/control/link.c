@@ -74,13 +74,18 @@ int link_receive(int end, struct link_message *ret_message)
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
-    if (n < (ssize_t)sizeof(head))
-        return n < 0 ? err_from_errno(errno) : -ERR_CONN_CLOSED;
+    if (n < 0)
+        return err_from_errno(errno);
+    ret_message->fd_count = 0;
+    take_fds(&packet, ret_message);
+    if (n < (ssize_t)sizeof(head)) {
+        for (uint32_t i = 0; i < ret_message->fd_count; i++)
+            close(ret_message->fds[i]);
+        return -ERR_CONN_CLOSED;
+    }
     ret_message->kind = (enum link_kind)head.kind;
     ret_message->purpose = (enum link_purpose)head.purpose;
     ret_message->number = head.number;
     ret_message->text[(size_t)n - sizeof(head)] = '\0';
-    ret_message->fd_count = 0;
-    take_fds(&packet, ret_message);
     return 1;
 }

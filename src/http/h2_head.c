@@ -70,7 +70,8 @@ static void take_fields(struct msg *msg, struct str text, struct found *found)
     }
 }
 
-/* RFC 9113 section 8.2.3: the pieces of a cookie are one field again for whoever speaks another version. */
+/* RFC 9113 section 8.2.3: the pieces of a cookie are one field again for whoever speaks another version. Empty ones are
+ * left out: the field would end with a space, which section 8.2.1 forbids. */
 static int join_cookies(struct msg *msg, struct arena *arena)
 {
     struct field *first = NULL;
@@ -86,7 +87,7 @@ static int join_cookies(struct msg *msg, struct arena *arena)
         struct field *field = &msg->fields[i];
         if (!is_cookie(field))
             continue;
-        at = str_put(first ? str_put(at, STR("; ")) : at, field->value);
+        at = str_put(at > text && field->value.n > 0 ? str_put(at, STR("; ")) : at, field->value);
         field->dropped = first != NULL;
         first = first ? first : field;
     }
@@ -202,12 +203,12 @@ int h2_head_request(struct stream *stream, struct h2_block *block, const struct 
     return 0;
 }
 
-/* RFC 9113 section 8.3.2, and 8.6: nothing is switched in HTTP/2. */
+/* RFC 9113 section 8.3.2, and 8.6: nothing is switched in HTTP/2. RFC 9110 section 15: 599 is the last one. */
 static int judge_status(struct msg *msg, struct str status)
 {
     uint64_t value;
 
-    if (status.n != 3 || str_parse_u64(status, 999, &value) != 0 || value < 100 || value == 101)
+    if (status.n != 3 || str_parse_u64(status, 599, &value) != 0 || value < 100 || value == 101)
         return -ERR_ANSWER_MALFORMED;
     msg->status = (uint16_t)value;
     return 0;

@@ -11,6 +11,8 @@
 
 #include "base/err.h"
 
+enum { WIDTH_MAX = 4096 }; /* more threads than any version has */
+
 #define FIRST_LINE "ballast-succession 1\n"
 
 /* ---- keys of tickets ---- */
@@ -190,6 +192,16 @@ static void next_addr(char **at, struct sock_addr *ret_addr)
     ret_addr->dual_stack = next_number(at) > 0;
 }
 
+static int read_room(char **at, struct succession *succession, uint32_t *ret_room)
+{
+    uint64_t count = next_number(at), width = next_number(at);
+
+    if (succession->sockets.fds || count > CONFIG_LISTENERS_MAX || width > WIDTH_MAX)
+        return -ERR_CONFIG;
+    *ret_room = (uint32_t)count;
+    return keeper_sockets_create((uint32_t)count, (uint32_t)width, &succession->sockets);
+}
+
 static int read_listener(char **at, struct succession *succession, uint32_t room)
 {
     struct keeper_sockets *sockets = &succession->sockets;
@@ -235,10 +247,8 @@ static int read_line(char *line, struct succession *succession, uint32_t *room)
     } else if (strcmp(word, "admin") == 0) {
         succession->admin_fd = next_fd(&line);
         next_addr(&line, &succession->admin_addr);
-    } else if (strcmp(word, "listeners") == 0 && *room == 0) {
-        uint64_t count = next_number(&line), width = next_number(&line);
-        *room = count < CONFIG_LISTENERS_MAX ? (uint32_t)count : CONFIG_LISTENERS_MAX;
-        return keeper_sockets_create(*room, (uint32_t)width, &succession->sockets);
+    } else if (strcmp(word, "listeners") == 0) {
+        return read_room(&line, succession, room);
     } else if (strcmp(word, "listener") == 0) {
         return read_listener(&line, succession, *room);
     } else if (strcmp(word, "keys") == 0) {

@@ -9,13 +9,11 @@
 
 #include "http/h1_parse.h"
 #include "http/h1_write.h"
+#include "written.h"
 
-enum { FIELDS = 24 };
+enum { FIELDS = WRITTEN_FIELDS_MAX - 4 };
 
 static const struct h1_limits limits = {.head_bytes = 2048, .fields = FIELDS, .target_bytes = 256};
-/* A head is a little longer when it is written: spaces behind colons, framing. */
-static const struct h1_limits limits_again = {.head_bytes = 8192, .fields = FIELDS + 4, .target_bytes = 256};
-
 struct scanned {
     struct h1_scan scan;
     int result;
@@ -69,22 +67,6 @@ static void check_msg_inside(const struct msg *msg, struct str head)
     check_fields_inside(msg->fields, msg->count, head);
 }
 
-static void check_same_fields(const struct field *a, uint32_t a_count, const struct field *b, uint32_t b_count)
-{
-    uint32_t k = 0;
-    for (uint32_t i = 0; i < a_count; i++) {
-        if (a[i].dropped)
-            continue;
-        while (k < b_count && b[k].dropped)
-            k++;
-        ASSERT(k < b_count && str_eq(a[i].name, b[k].name) && str_eq(a[i].value, b[k].value));
-        k++;
-    }
-    while (k < b_count && b[k].dropped)
-        k++;
-    ASSERT(k == b_count);
-}
-
 static void check_same(const struct h1_head *a, const struct h1_head *b)
 {
     ASSERT(str_eq(a->msg.method_text, b->msg.method_text) && a->msg.method == b->msg.method);
@@ -93,37 +75,14 @@ static void check_same(const struct h1_head *a, const struct h1_head *b)
     ASSERT(a->msg.status == b->msg.status && str_eq(a->msg.reason, b->msg.reason));
     ASSERT(a->msg.body == b->msg.body && a->msg.length == b->msg.length && a->chunked == b->chunked);
     ASSERT(a->keep_alive == b->keep_alive && a->msg.trailers_wanted == b->msg.trailers_wanted);
-    check_same_fields(a->msg.fields, a->msg.count, b->msg.fields, b->msg.count);
-}
-
-/* The queue's bytes in memory of their own, exactly as long; the queue and its pool are given up. */
-static struct str take_all(struct bufq *queue)
-{
-    size_t n = bufq_bytes(queue), at = 0;
-    char *bytes = malloc(n);
-    ASSERT(bytes);
-    while (bufq_bytes(queue) > 0) {
-        struct str front = bufq_front(queue);
-        memcpy(bytes + at, front.p, front.n);
-        at += front.n;
-        bufq_consume(queue, front.n);
-    }
-    buf_pool_fini(queue->pool);
-    return str_slice(bytes, n);
-}
-
-static void check_scans(struct str bytes, bool trailers)
-{
-    struct h1_scan scan = {.trailers = trailers};
-    size_t head = 0;
-    ASSERT(h1_scan(&scan, bytes.p, bytes.n, &limits_again, &head) == 1 && head == bytes.n);
+    written_check_fields(a->msg.fields, a->msg.count, b->msg.fields, b->msg.count);
 }
 
 static void check_written(const struct h1_head *first, bool answer, struct h1_asked asked)
 {
     struct buf_pool pool;
     struct bufq queue;
-    struct field fields[FIELDS + 4];
+    struct field fields[WRITTEN_FIELDS_MAX];
     struct h1_head second;
     struct h1_framing framing = {first->chunked, first->msg.length,
                                  first->keep_alive ? H1_CONNECTION_SILENT : H1_CONNECTION_CLOSE};
@@ -132,10 +91,10 @@ static void check_written(const struct h1_head *first, bool answer, struct h1_as
     int code =
         answer ? h1_write_answer(&queue, &first->msg, &framing) : h1_write_request(&queue, &first->msg, &framing);
     ASSERT(code == 0);
-    struct str bytes = take_all(&queue);
-    check_scans(bytes, false);
-    code = answer ? h1_parse_answer(bytes, asked, &limits_again, fields, FIELDS + 4, &second)
-                  : h1_parse_request(bytes, &limits_again, fields, FIELDS + 4, &second);
+    struct str bytes = written_take(&queue);
+    written_check_scans(bytes, false);
+    code = answer ? h1_parse_answer(bytes, asked, &written_limits, fields, WRITTEN_FIELDS_MAX, &second)
+                  : h1_parse_request(bytes, &written_limits, fields, WRITTEN_FIELDS_MAX, &second);
     ASSERT(code == 0);
     check_same(first, &second);
     free((void *)(uintptr_t)bytes.p);
@@ -167,12 +126,12 @@ static void check_trailers(struct str section)
     buf_pool_init(&pool, 1 << 20);
     bufq_init(&queue, &pool);
     ASSERT(h1_write_last_chunk(&queue, fields, count) == 0);
-    struct str bytes = take_all(&queue);
+    struct str bytes = written_take(&queue);
     ASSERT(str_starts(bytes, STR("0\r\n")));
     struct str written = str_slice(bytes.p + 3, bytes.n - 3);
-    check_scans(written, true);
+    written_check_scans(written, true);
     ASSERT(h1_parse_trailers(written, again, FIELDS, &count_again) == 0);
-    check_same_fields(fields, count, again, count_again);
+    written_check_fields(fields, count, again, count_again);
     free((void *)(uintptr_t)bytes.p);
 }
 

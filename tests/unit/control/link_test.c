@@ -2,6 +2,7 @@
 #include "control/link.h"
 
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <setjmp.h>
@@ -61,11 +62,36 @@ static void test_many_descriptors(void **state)
     close(ends[1]);
 }
 
+static void test_descriptors_of_what_is_no_message(void **state)
+{
+    static struct link_message in;
+    union {
+        struct cmsghdr head;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {.head = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+    struct iovec part = {(char[]){"short"}, 5};
+    struct msghdr packet = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control.bytes)};
+    int ends[2], pipe_ends[2];
+    char byte;
+    assert_int_equal(link_create(ends), 0);
+    assert_int_equal(pipe(pipe_ends), 0);
+    memcpy(CMSG_DATA(&control.head), &pipe_ends[1], sizeof(int));
+    assert_int_equal(sendmsg(ends[0], &packet, 0), 5);
+    close(pipe_ends[1]);
+    assert_true(link_receive(ends[1], &in) < 0);
+    assert_int_equal(read(pipe_ends[0], &byte, 1), 0); /* nobody has its other end */
+    close(pipe_ends[0]);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_messages_stay_apart),
         cmocka_unit_test(test_many_descriptors),
+        cmocka_unit_test(test_descriptors_of_what_is_no_message),
     };
     return cmocka_run_group_tests_name("link", tests, NULL, NULL);
 }

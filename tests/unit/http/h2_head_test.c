@@ -139,6 +139,10 @@ static void test_cookies(void **state)
     assert_false(stream.head.fields[0].dropped);
     assert_true(stream.head.fields[2].dropped);
     assert_true(stream.head.fields[3].dropped);
+    h2_block_end(&block);
+    fill(GET "cookie: \ncookie: a\ncookie: \n");
+    assert_int_equal(h2_head_request(&stream, &block, &limits, true), 0);
+    assert_str(stream.head.fields[0].value, STR("a"));
 }
 
 static void test_trailers(void **state)
@@ -193,6 +197,7 @@ static void test_answers(void **state)
         {":status: 101\n", -ERR_ANSWER_MALFORMED, 0, 0, false},
         {":status: 099\n", -ERR_ANSWER_MALFORMED, 0, 0, false},
         {":status: 2000\n", -ERR_ANSWER_MALFORMED, 0, 0, false},
+        {":status: 600\n", -ERR_ANSWER_MALFORMED, 0, 0, false},
         {"x: y\n", -ERR_ANSWER_MALFORMED, 0, 0, false},
         {":status: 200\ncontent-length: 1, 2\n", -ERR_ANSWER_FRAMING, 0, 0, false},
     };

@@ -104,6 +104,8 @@ static void what_is_not_whole_is_not_taken(void **state)
         "ballast-succession 1\nserver 1 -1\n",
         "ballast-succession 1\nserver 1 1\nlistener 00 0 - 0 0 1\n",
         "ballast-succession 1\nserver 1 1\nlisteners 1 1\nlistener 00 0 - 0 0 1\nlistener 00 0 - 0 0 1\n",
+        "ballast-succession 1\nserver 1 1\nlisteners 0 1\nlisteners 0 1\n",
+        "ballast-succession 1\nserver 1 1\nlisteners 64 4294967295\n",
     };
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
