@@ -247,7 +247,7 @@ static void server_drain(struct session *session)
 
 static void server_retire(struct session *session)
 {
-    h2_session_drain(CONTAINER_OF(session, struct h2_session, session));
+    h2_session_retire(CONTAINER_OF(session, struct h2_session, session));
 }
 
 static bool server_idle(struct session *session)

@@ -201,6 +201,10 @@ static int on_frame_send(nghttp2_session *library, const nghttp2_frame *frame, v
 {
     struct h2_session *h2 = user;
 
+    /* Only now: the library sends PING before all that waits, and its answer is to mean that the notice was seen. */
+    if (frame->hd.type == NGHTTP2_GOAWAY && h2->draining && !h2->drained &&
+        nghttp2_submit_ping(library, NGHTTP2_FLAG_NONE, NULL) != 0)
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
     if (frame->hd.type == NGHTTP2_DATA)
         h2_bucket_credit(&h2->floods[H2_FLOOD_CONTROL], 2); /* one update for the stream, one for the connection */
     if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS)
@@ -390,19 +394,22 @@ void h2_session_goodbye(struct h2_session *h2)
     h2_session_flush(h2);
 }
 
-void h2_session_drain(struct h2_session *h2)
+void h2_session_retire(struct h2_session *h2)
 {
     if (h2->draining || h2->ending)
         return;
-    if (h2->stream_count == 0) {
-        h2_session_goodbye(h2);
-        return;
-    }
     h2->draining = true;
-    if (nghttp2_submit_shutdown_notice(h2->library) != 0 ||
-        nghttp2_submit_ping(h2->library, NGHTTP2_FLAG_NONE, NULL) != 0)
+    if (nghttp2_submit_shutdown_notice(h2->library) != 0)
         h2_session_die(h2);
     h2_session_flush(h2);
+}
+
+void h2_session_drain(struct h2_session *h2)
+{
+    if (h2->stream_count == 0 && !h2->ending)
+        h2_session_goodbye(h2);
+    else
+        h2_session_retire(h2);
 }
 
 /* A client whose uploads nobody reads holds itself up; a worker's connection carries answers for many clients. */

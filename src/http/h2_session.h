@@ -117,7 +117,10 @@ void h2_session_note_sent(struct h2_session *h2);
 void h2_session_die(struct h2_session *h2);
 /* GOAWAY with an error: every stream fails. */
 void h2_session_punish(struct h2_session *h2, uint32_t h2_code);
-/* No new streams; those there go on. First a notice, then, when the peer has seen it, the last stream's number. */
+/* No new streams; those there go on. First a notice, then, when the peer has seen it, the last stream's number: what is
+ * on its way by then is served too. */
+void h2_session_retire(struct h2_session *h2);
+/* The same, but at once where nothing is in flight, though something may be on its way. */
 void h2_session_drain(struct h2_session *h2);
 /* At once: nothing is in flight, or its time is up. */
 void h2_session_goodbye(struct h2_session *h2);

@@ -513,6 +513,30 @@ static void test_drain(void **state)
     assert_ended();
 }
 
+/* Another process goes on: what was on its way when the notice left is served, on a connection that idled too. */
+static void test_retire_while_idle(void **state)
+{
+    struct msg msg = {.status = 200, .length = 0, .body = MSG_BODY_LENGTH};
+    open_h2();
+    echo.by_hand = true;
+    session_retire(&echo.door.session);
+    world_settle(&world);
+    assert_int_equal(count(H2_GOAWAY, 0), 1);
+    assert_int_equal(h2_wire_at(find(H2_GOAWAY, 0)->payload, 0), 0x7fffffff);
+    const struct h2_wire_frame *ping = find(H2_PING, 0);
+    assert_non_null(ping);
+    assert_true(ping > find(H2_GOAWAY, 0));
+    request(1, GET_H2);
+    h2_wire_frame(&wire, H2_PING, H2_ACK, 0, ping->payload.p, 8);
+    flush();
+    assert_int_equal(count(H2_GOAWAY, 0), 2);
+    assert_int_equal(h2_wire_at(frames[frame_count - 1].payload, 0), 1);
+    assert_int_equal(answer(&msg, ""), 0);
+    echo_finish(echo.current);
+    world_settle(&world);
+    assert_ended();
+}
+
 /* The library serves one after the other what is equally urgent: who waits behind a long answer to a client that reads
  * slowly is not held up by a silent one. */
 static void test_windows_out_of_neighbours(void **state)
@@ -701,6 +725,7 @@ int main(void)
         TEST(test_client_goes),
         TEST(test_abort_is_a_reset),
         TEST(test_drain),
+        TEST(test_retire_while_idle),
         TEST(test_windows_out_of_neighbours),
         TEST(test_drain_under_a_last_answer),
         TEST(test_idle),
