@@ -101,13 +101,13 @@ static void publish(struct reload *reload)
 }
 
 /* A pool that depends on new workers waits for their first probe; one that has somebody alive, or whose workers have
- * all been asked, is as good as it will be. */
+ * all been asked, is as good as it will be; and one that has nobody alive in the configuration in use loses nothing. */
 static bool is_proved(const struct reload *reload, const struct pool *pool)
 {
     struct health health;
     struct probe_stats stats;
 
-    if (pool_alive(pool) > 0)
+    if (pool_alive(pool) > 0 || (pool->older && pool_alive(pool->older) == 0))
         return true;
     for (uint32_t i = 0; i < pool->count; i++) {
         prober_read(reload->options.prober, pool->workers[i], &health, &stats);
