@@ -101,19 +101,6 @@ static void refuse(struct keeper *keeper, const char *why)
         let_go(keeper); /* the server before has died meanwhile: another try is all there is */
 }
 
-/* A name without a slash was looked up along PATH, and the place where it was found is what counts. */
-static void find_program(struct keeper *keeper)
-{
-    ssize_t n = -1;
-
-    if (strchr(keeper->arguments[0], '/'))
-        (void)snprintf(keeper->program, sizeof(keeper->program), "%s", keeper->arguments[0]);
-    else
-        n = readlink("/proc/self/exe", keeper->program, sizeof(keeper->program) - 1);
-    if (n >= 0)
-        keeper->program[n] = '\0';
-}
-
 static void fill_succession(const struct keeper *keeper, struct succession *ret_succession)
 {
     const struct config *config = keeper->loaded ? config_slot_config(&keeper->slots[keeper->current]) : NULL;
@@ -219,7 +206,6 @@ void keeper_upgrade(struct keeper *keeper)
         refuse(keeper, "the demo is not upgraded: stop it and start it again");
         return;
     }
-    find_program(keeper);
     log_info("the new program is tried", LOG_Z("program", keeper->program));
     start_rehearsal(keeper);
 }
@@ -295,6 +281,20 @@ static void on_rehearsed(struct keeper *keeper, int status)
 
 /* ---- the new program ---- */
 
+/* A name without a slash was looked up along PATH, and the place where it was found is what counts. Asked for at the
+ * start: once another file has taken the program's place the system calls it deleted. */
+static void find_program(struct keeper *keeper)
+{
+    ssize_t n = -1;
+
+    if (strchr(keeper->arguments[0], '/'))
+        (void)snprintf(keeper->program, sizeof(keeper->program), "%s", keeper->arguments[0]);
+    else
+        n = readlink("/proc/self/exe", keeper->program, sizeof(keeper->program) - 1);
+    if (n >= 0)
+        keeper->program[n] = '\0';
+}
+
 int keeper_upgrade_inherit(struct keeper *keeper)
 {
     struct keeper_upgrade *upgrade = &keeper->upgrade;
@@ -303,6 +303,8 @@ int keeper_upgrade_inherit(struct keeper *keeper)
 
     *upgrade = (struct keeper_upgrade){
         .said = -1, .complained = -1, .told = -1, .next = {0, -1}, .old = {0, -1}, .inherited = {.admin_fd = -1}};
+    if (keeper->arguments)
+        find_program(keeper);
     if (!value)
         return 0;
     keeper->rehearses = strncmp(value, REHEARSE, strlen(REHEARSE)) == 0;

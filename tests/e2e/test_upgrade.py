@@ -30,13 +30,14 @@ SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnectio
 
 @pytest.fixture
 def run(stack, ballast_path, tmp_path):
-    """run(*workers, **settings) -> a balancer that is a copy of the program, which a test may replace."""
-    def start(*workers, **extra):
+    """run(*workers, **settings) -> a balancer that is a copy of the program, which a test may replace; wrapper: what
+    starts it, by this name."""
+    def start(*workers, wrapper=(), name=None, **extra):
         program = tmp_path / "ballast"
         shutil.copy(ballast_path, program)
         config = settings(workers, **{"admin": {"address": f"unix:{tmp_path}/admin", "write": True},
                                       "timeouts": {"retire": "2s", "drain": "2s"}, **extra})
-        ballast = stack.enter_context(Ballast(program, config))
+        ballast = stack.enter_context(Ballast(name or program, config, wrapper=wrapper))
         ballast.admin, ballast.program = Admin(tmp_path / "admin"), program
         return ballast
     return start
@@ -102,6 +103,16 @@ def test_by_a_signal(run, demo):
     ballast.wait_log("the server before has ended")
     assert ballast.ask(GET).status == 200
     assert state(ballast)["number"] == 1
+
+
+def test_a_program_that_was_found_by_path(run, demo, tmp_path):
+    """Its place is known though the file there is another by the time of each upgrade."""
+    ballast = run(demo(), wrapper=("env", f"PATH={tmp_path}:{os.environ['PATH']}"), name="ballast").wait_alive(1)
+    for _ in range(2):
+        after = another_version(ballast)[1]
+        assert f"Version {after} took over from " in upgrade(ballast)
+        settle(ballast)
+    assert ballast.ask(GET).status == 200
 
 
 def hold(ballast):
@@ -294,7 +305,7 @@ def test_settings_of_the_start_change(run, demo, tmp_path):
         ballast.write_config(config)
         ballast.send_signal(signal.SIGUSR2)
         ballast.admin = Admin(tmp_path / f"admin-{number}")
-        wait_for((tmp_path / f"admin-{number}").exists, 20, "the new administration API")
+        wait_for(ballast.admin.listens, 20, "the new administration API")
         assert ballast.admin.get("/v1/version")["threads"] == threads
         settle(ballast)
         loads[0].more()

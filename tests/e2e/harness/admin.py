@@ -53,6 +53,14 @@ class Admin:
         finally:
             connection.close()
 
+    def listens(self):
+        """A Unix socket's file is there before it can be connected to."""
+        try:
+            self.ask("GET", "/v1/version")
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        return True
+
     def get(self, path):
         answer = self.ask("GET", path)
         assert answer.status == 200, (answer.status, answer.body)
