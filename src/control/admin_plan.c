@@ -24,6 +24,10 @@ static const char *const needs_start[] = {
     "http2.total_streams",
     "access_log.path",
     "log.path",
+    "syslog.facility",
+    "syslog.app_name",
+    "syslog.hostname",
+    "syslog.enterprise",
     "tracing.collector",
     "tracing.path",
     "tracing.service",
@@ -39,10 +43,11 @@ bool plan_needs_start(const char *setting)
     for (size_t i = 0; i < ARRAY_SIZE(needs_start); i++)
         if (strcmp(setting, needs_start[i]) == 0)
             return true;
-    /* Of a Unix socket's file: it stays as it is while it is listened on. */
+    /* A socket, and a Unix socket's file, stay as they are while they are listened on. */
     const char *last = strrchr(setting, '.');
     return strncmp(setting, "listeners[", 10) == 0 && last &&
-           (strcmp(last, ".mode") == 0 || strcmp(last, ".owner") == 0 || strcmp(last, ".group") == 0);
+           (strcmp(last, ".mode") == 0 || strcmp(last, ".owner") == 0 || strcmp(last, ".group") == 0 ||
+            strcmp(last, ".dual_stack") == 0);
 }
 
 /* ---- settings, flat ---- */
