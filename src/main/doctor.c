@@ -44,6 +44,23 @@ static size_t read_numbers(const char *path, uint64_t *ret_numbers, size_t most)
     return count;
 }
 
+/* A list that a module may not be in before it is loaded. */
+static bool offers_tls(void)
+{
+    char text[256];
+    FILE *file = fopen("/proc/sys/net/ipv4/tcp_available_ulp", "re");
+    struct str rest, word;
+    bool found = false;
+
+    if (!file)
+        return false;
+    rest = str_trim(str_slice(text, fread(text, 1, sizeof(text), file)));
+    (void)fclose(file);
+    while (!found && str_cut(&rest, ' ', &word))
+        found = str_eq(word, STR("tls"));
+    return found;
+}
+
 static uint32_t lowest_port(const struct config *config)
 {
     uint32_t lowest = UINT32_MAX;
@@ -85,6 +102,7 @@ static void look_at_kernel(struct doctor_facts *facts)
     if (ring >= 0)
         (void)close((int)ring);
     facts->io_uring = ring >= 0;
+    facts->kernel_tls = offers_tls();
     facts->landlock = landlock > 0 ? (int)landlock : 0;
     facts->seccomp = syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &kill) == 0;
     facts->clock_synchronised = adjtimex(&clock) != -1 && !(clock.status & STA_UNSYNC);
@@ -224,11 +242,17 @@ static void judge_io_uring(struct report *report, const struct doctor_facts *fac
         facts->io_uring ? "the kernel allows it" : "the kernel has none, or forbids it");
 }
 
+static void judge_kernel_tls(struct report *report, const struct doctor_facts *facts)
+{
+    say(report, NOTE, "kernel_tls", "%s; Ballast encrypts by itself",
+        facts->kernel_tls ? "the kernel offers it" : "the kernel has none, or its module is not loaded");
+}
+
 unsigned doctor_print(const struct doctor_facts *facts, FILE *out)
 {
     static void (*const judges[])(struct report * report, const struct doctor_facts *facts) = {
-        judge_descriptors, judge_backlog, judge_ports,   judge_threads,
-        judge_listening,   judge_clock,   judge_sandbox, judge_io_uring,
+        judge_descriptors, judge_backlog, judge_ports,    judge_threads,    judge_listening,
+        judge_clock,       judge_sandbox, judge_io_uring, judge_kernel_tls,
     };
     struct report report = {.out = out};
 

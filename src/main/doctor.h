@@ -24,6 +24,7 @@ struct doctor_facts {
     int landlock;    /* its version; 0: there is none */
     bool seccomp;    /* filters can be set */
     bool io_uring;   /* a ring can be made */
+    bool kernel_tls; /* the kernel offers TLS for sockets */
     bool sandbox_on; /* the configuration wants it */
 };
 

@@ -47,7 +47,7 @@ def test_the_doctor_says_what_to_do(ballast_path, tmp_path):
     assert findings["threads"].startswith("warn") and findings["threads"].endswith("threads: auto")
     assert findings["sandbox"].startswith("warn") and findings["sandbox"].endswith("sandbox: auto")
     assert findings["privileges"].startswith("ok")
-    assert {"descriptors", "somaxconn", "ports", "clock", "io_uring"} <= set(findings)
+    assert {"descriptors", "somaxconn", "ports", "clock", "io_uring", "kernel_tls"} <= set(findings)
 
 
 def test_the_doctor_reads_the_configuration_first(ballast_path, tmp_path):

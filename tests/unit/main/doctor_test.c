@@ -87,6 +87,8 @@ static void each_finding_has_its_remedy(void **state)
     EXPECT("warn sandbox      the kernel has no Landlock,", 0, machine->landlock = 0);
     EXPECT("warn sandbox      the kernel has no seccomp,", 0, machine->seccomp = false);
     EXPECT("note io_uring     the kernel has none", 0, machine->io_uring = false);
+    EXPECT("note kernel_tls   the kernel has none", 0, machine->kernel_tls = false);
+    EXPECT("note kernel_tls   the kernel offers it; Ballast encrypts by itself", 0, machine->kernel_tls = true);
 }
 
 static void this_machine_can_be_looked_at(void **state)
