@@ -41,7 +41,8 @@ SETTINGS = {
     "routes[].redirect.to": ("http://other.example", APPLIES), "routes[].redirect.status": (307, APPLIES),
     "routes[].redirect.port": (8443, APPLIES),
     "metrics.enabled": (False, APPLIES), "metrics.path": ("/other", APPLIES),
-    "access_log.path": ("/dev/null", WAITS), "access_log.format": ("text", APPLIES), "access_log.sample": ("5%", APPLIES),
+    "access_log.path": ("/dev/null", WAITS), "access_log.format": ("text", APPLIES),
+    "access_log.sample": ("5%", APPLIES),
     "log.path": ("/dev/null", WAITS), "log.level": ("debug", APPLIES), "log.format": ("json", APPLIES),
     "syslog.facility": ("daemon", WAITS), "syslog.app_name": ("other", WAITS), "syslog.hostname": ("other", WAITS),
     "syslog.enterprise": (1, WAITS),
@@ -64,7 +65,8 @@ SETTINGS = {
     "http2.enabled": (False, APPLIES), "http2.streams": (10, APPLIES), "http2.total_streams": (1000, WAITS),
     "http2.worker_streams": (10, APPLIES), "http2.resets": (50, APPLIES), "http2.control_frames": (50, APPLIES),
     "http2.empty_frames": (50, APPLIES),
-    "forwarded.via": (False, APPLIES), "forwarded.x_forwarded": (False, APPLIES), "forwarded.forwarded": (False, APPLIES),
+    "forwarded.via": (False, APPLIES), "forwarded.x_forwarded": (False, APPLIES),
+    "forwarded.forwarded": (False, APPLIES),
     "forwarded.request_id": (False, APPLIES), "forwarded.client_subject": ("X-Other", APPLIES),
     "forwarded.upgrade": ("off", APPLIES), "forwarded.trusted": (["10.0.0.0/8"], APPLIES),
 }
@@ -74,7 +76,7 @@ WHOLE = ("listeners[].tls.",)
 
 @pytest.fixture(scope="module")
 def planned(ballast_path, tmp_path_factory):
-    """planned(config) -> the settings that a plan for it tells, name -> does it wait for a start. One server answers."""
+    """planned(config) -> the settings that a plan for it tells, name -> does it wait for a start."""
     directory = tmp_path_factory.mktemp("settings")
     worker = {"name": "one", "address": f"127.0.0.1:{free_port()}"}
     config = settings([worker], **{
