@@ -36,6 +36,19 @@ export type Explanation = {
   worker: string; workers: { name: string; chosen: boolean; why: string }[];
 };
 
+export type PlanWorker = { pool: string; worker: string; address: string };
+export type Plan = {
+  id: string; workers_added: PlanWorker[]; workers_removed: PlanWorker[]; workers_kept: number;
+  listeners_opened: { address: string }[]; listeners_closed: { address: string }[]; listeners_kept: number;
+  settings: { name: string; from: string; to: string; start: boolean }[];
+  differences: { pool: string; address: string; what: string; fate: "kept" | "ends" | "dropped"; why: string }[];
+  requests_at_removed: number; requests_active: number; clients: number;
+};
+export type Reload = {
+  number: number; time: string; cause: "api" | "signal" | "watchdog";
+  state: "waiting" | "planned" | "applied" | "failed" | "refused" | "rolled_back"; sentence: string; plan?: Plan;
+};
+
 const KEY = "ballast-token";
 
 export class Refused extends Error {
@@ -73,6 +86,17 @@ export async function get<T>(path: string): Promise<T> {
 export async function orderWorker(worker: Worker, order: { mode?: Mode; weight?: number }): Promise<Worker> {
   const path = `/v1/pools/${encodeURIComponent(worker.pool)}/workers/${encodeURIComponent(worker.name)}`;
   return (await judged(await fetch(path, { method: "PATCH", headers: headers(), body: JSON.stringify(order) }))).json();
+}
+
+// Resolves when it is over.
+export async function orderReload(order: { plan?: boolean; apply?: string }): Promise<Reload> {
+  const begun = await judged(await fetch("/v1/reload", { method: "POST", headers: headers(), body: JSON.stringify(order) }));
+  let reload: Reload = await begun.json();
+  while (reload.state === "waiting") {
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    reload = await get<Reload>(`/v1/reloads/${reload.number}`);
+  }
+  return reload;
 }
 
 // Server-sent events by fetch, because EventSource cannot carry a token. Resolves when the stream ends.

@@ -5,6 +5,7 @@ import { signal } from "@preact/signals";
 import { Chart, themeChanged } from "./chart";
 import { setToken } from "./api";
 import { Config, Events, Explain, InFlight, Reasons } from "./panels";
+import { Reloads, Standing } from "./reloads";
 import { Link, link, run, said, status, unlock } from "./state";
 import { Pill, PoolCard, decimal, number, span } from "./workers";
 
@@ -79,6 +80,7 @@ function Page() {
     <>
       <Head />
       <main class={link.value === "lost" ? "stale" : ""}>
+        <Standing />
         <Figures />
         <div class="two">
           <Chart title="Requests a second" unit="/s" lines={[
@@ -93,7 +95,7 @@ function Page() {
         {status.value.pools.map((pool) => <PoolCard key={pool.name} pool={pool} />)}
         <div class="two"><InFlight /><Reasons /></div>
         <div class="two"><Events /><Explain /></div>
-        <Config />
+        <div class="two"><Reloads /><Config /></div>
       </main>
       <p class="said" role="status">{said.value}</p>
     </>

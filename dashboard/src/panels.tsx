@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import { Explanation, get } from "./api";
 import { config, events, exchanges, status } from "./state";
-import { number, span } from "./workers";
+import { clock, number, span } from "./workers";
 
 export function InFlight() {
   const { exchanges: list, total } = exchanges.value;
@@ -55,7 +55,7 @@ export function Events() {
       <ol class="events scroll" tabIndex={0}>
         {events.value.map((event) => (
           <li key={`${event.time} ${event.number}`} class={event.level}>
-            <time dateTime={event.time}>{new Date(event.time).toLocaleTimeString([], { hourCycle: "h23" })}</time>
+            <time dateTime={event.time}>{clock(event.time)}</time>
             <span><b>{event.message}</b> <small>{event.facts}</small></span>
           </li>
         ))}
@@ -101,9 +101,9 @@ export function Explain() {
 
 export function Config() {
   return (
-    <details class="card">
-      <summary><h2>Configuration as loaded</h2></summary>
+    <section class="card" aria-label="configuration">
+      <h2>Configuration as loaded</h2>
       <pre class="scroll" tabIndex={0}>{JSON.stringify(config.value, null, 2)}</pre>
-    </details>
+    </section>
   );
 }

@@ -1,7 +1,7 @@
 // What the page knows, as signals; and who keeps it up to date.
 
 import { computed, signal } from "@preact/signals";
-import { Event, Exchange, Refused, Sample, Status, follow, get, takeTokenFromAddress } from "./api";
+import { Event, Exchange, Refused, Reload, Sample, Status, follow, get, takeTokenFromAddress } from "./api";
 
 const SAMPLES = 300;
 const EVENTS = 200;
@@ -16,6 +16,7 @@ export const samples = signal<Sample[]>([]);
 export const events = signal<Event[]>([]);
 export const exchanges = signal<{ exchanges: Exchange[]; total: number }>({ exchanges: [], total: 0 });
 export const config = signal<unknown>(null);
+export const reloads = signal<Reload[]>([]);
 export const said = signal("");
 export const sparks = signal<Record<string, number[]>>({});
 export const canWrite = computed(() => status.value?.version.write === true && link.value === "live");
@@ -40,16 +41,27 @@ function noteStatus(now: Status): void {
   sparks.value = drawn;
 }
 
+// What is loaded, and how it came to that.
+export async function loadReloads(): Promise<void> {
+  const [loaded, list] = await Promise.all([get<unknown>("/v1/config"), get<{ reloads: Reload[] }>("/v1/reloads")]);
+  config.value = loaded;
+  reloads.value = list.reloads;
+}
+
 async function loadOnce(): Promise<void> {
-  const [history, log, loaded] = await Promise.all([
+  const [history, log] = await Promise.all([
     get<{ samples: Sample[] }>("/v1/history"),
     get<{ events: Event[] }>("/v1/events"),
-    get<unknown>("/v1/config"),
+    loadReloads(),
   ]);
   const first = history.samples[0]?.time_s ?? Infinity;
   samples.value = [...samples.value.filter((sample) => sample.time_s < first), ...history.samples].slice(-SAMPLES);
   events.value = log.events.reverse();
-  config.value = loaded;
+}
+
+function noteEvent(event: Event): void {
+  events.value = [event, ...events.value].slice(0, EVENTS);
+  if (event.message.includes("configuration")) void loadReloads().catch(() => {});
 }
 
 async function pollExchanges(): Promise<void> {
@@ -73,7 +85,7 @@ export async function run(): Promise<void> {
       await loadOnce();
       await follow((kind, value) => {
         if (kind === "status") noteStatus(value as Status);
-        else events.value = [value as Event, ...events.value].slice(0, EVENTS);
+        else noteEvent(value as Event);
       }, abort.signal);
     } catch (error) {
       if (error instanceof Refused && error.status === 401) {

@@ -17,6 +17,7 @@ export function span(seconds: number): string {
   return `${Math.floor(seconds / units[from][0])} ${units[from][1]}${rest ? ` ${rest} ${units[from + 1][1]}` : ""}`;
 }
 
+export const clock = (time: string | number) => new Date(time).toLocaleTimeString([], { hourCycle: "h23" });
 const ago = (time: string) => (time ? `${span(Math.max(0, (Date.now() - Date.parse(time)) / 1000))} ago` : "");
 
 async function order(worker: Worker, what: { mode?: Mode; weight?: number }): Promise<void> {
@@ -55,7 +56,7 @@ function Probes({ probes }: { probes: Probe[] }) {
       {[...probes].reverse().map((probe) => (
         <i
           class={probe.good ? "good" : "bad"}
-          title={`${new Date(probe.time).toLocaleTimeString([], { hourCycle: "h23" })}: ${probe.good ? `${probe.status} in ${decimal(probe.took_ms)} ms` : probe.cause}`}
+          title={`${clock(probe.time)}: ${probe.good ? `${probe.status} in ${decimal(probe.took_ms)} ms` : probe.cause}`}
         />
       ))}
     </span>
@@ -88,7 +89,7 @@ function Timeline({ worker }: { worker: Worker }) {
       {list.map((s) => (
         <rect class={s.state} x={600 - ((now - s.from) * 600) / TIMELINE_MS} y="0" height="10"
           width={Math.max(2, ((s.to - s.from) * 600) / TIMELINE_MS)}>
-          <title>{`${s.state} since ${new Date(s.from).toLocaleTimeString([], { hourCycle: "h23" })}: ${s.cause}`}</title>
+          <title>{`${s.state} since ${clock(s.from)}: ${s.cause}`}</title>
         </rect>
       ))}
     </svg>

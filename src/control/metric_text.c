@@ -435,6 +435,11 @@ static void put_reloads(struct metric_page *page)
     for (int i = 0; i < RELOADS_RESULTS; i++)
         put(page, "%s{result=\"%s\"} %llu\n", metrics[METRIC_RELOADS].name, results[i],
             (ull)atomic_load_explicit(&page->sources->reloads[i], memory_order_relaxed));
+    put_head(page, METRIC_ROLLBACK_REQUESTS);
+    put(page, "%s{result=\"ended\"} %llu\n", metrics[METRIC_ROLLBACK_REQUESTS].name,
+        (ull)atomic_load_explicit(&page->sources->rollback_ended, memory_order_relaxed));
+    put(page, "%s{result=\"failed\"} %llu\n", metrics[METRIC_ROLLBACK_REQUESTS].name,
+        (ull)atomic_load_explicit(&page->sources->rollback_failed, memory_order_relaxed));
 }
 
 static void put_traffic(struct metric_page *page)

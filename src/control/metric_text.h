@@ -25,7 +25,8 @@ struct metric_sources {
     const struct span_queue *spans; /* NULL, as the next: none are exported */
     const struct span_export *export;
     int64_t started_s;
-    _Atomic uint64_t reloads[RELOADS_RESULTS]; /* the control thread counts */
+    _Atomic uint64_t reloads[RELOADS_RESULTS]; /* the control thread counts, as the next */
+    _Atomic uint64_t rollback_ended, rollback_failed;
 };
 
 enum { METRIC_PIECE_BYTES = 64 << 10 };

@@ -175,6 +175,8 @@ static void roll_back(struct reload *reload, struct reload_totals since)
                    (unsigned long long)since.failed, (unsigned long long)since.ended,
                    reload->options.config->reload.max_failed_percent);
     log_error("the configuration before comes back", LOG_Z("why", sentence));
+    atomic_store_explicit(&reload->options.sources->rollback_ended, since.ended, memory_order_relaxed);
+    atomic_store_explicit(&reload->options.sources->rollback_failed, since.failed, memory_order_relaxed);
     struct reload_entry *entry = reload_history_add(&reload->history, "watchdog");
     reload->entry = entry;
     reload->purpose = LINK_TO_ROLL_BACK;

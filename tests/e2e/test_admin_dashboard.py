@@ -126,3 +126,64 @@ def test_it_asks_for_the_token(balance, scripted, stack):
     browser("wait", selector=".link.live")
     browser("wait", selector=".facts", text="read only")
     assert browser("evaluate", code="document.querySelectorAll('.pool button').length") == 0
+
+
+def with_address(balancer, address, **pool):
+    config = json.loads(json.dumps(balancer.config))
+    config["pools"]["web"].update(workers=[address], **pool)
+    return config
+
+
+def test_a_plan_is_shown_and_applied_by_keyboard(page):
+    balancer, (a, b), admin, browser = page
+    balancer.write_config(with_address(balancer, a.address))
+    browser("focus", selector="section[aria-label=reloads] button")
+    browser("press", key="Enter")
+    browser("wait", selector='.plan li[data-sign="−"]', text=str(b.port))
+    browser("wait", selector=".plan", text="Kept: 1 workers, 1 listeners.")
+    assert len(admin.get("/v1/pools/web")["workers"]) == 2
+    browser("focus", selector=".plan button")
+    browser("press", key="Enter")
+    wait_for(lambda: len(admin.get("/v1/pools/web")["workers"]) == 1, what="the worker to go")
+    browser("wait", selector=".reloads .pill.ok", text="applied")
+    assert browser("evaluate", code="document.querySelector('pre').textContent.includes('%d')" % b.port) is False
+    assert browser("faults") == []
+
+
+def test_a_plan_that_no_longer_holds_is_not_applied(page):
+    balancer, (a, b), admin, browser = page
+    balancer.write_config(with_address(balancer, a.address))
+    browser("click", selector="section[aria-label=reloads] button")
+    browser("wait", selector=".plan li")
+    balancer.write_config(with_address(balancer, b.address))
+    browser("click", selector=".plan button", text="Apply")
+    browser("wait", selector=".standing", text="The file is not what is in use")
+    assert len(admin.get("/v1/pools/web")["workers"]) == 2
+
+
+def test_the_watchdogs_reason_is_shown(page):
+    balancer, (a, b), admin, browser = page
+    balancer.config["reload"] = {"watch": "30s", "max_failed": "5%"}
+    balancer.write_config(balancer.config)
+    balancer.send_signal(signal.SIGHUP)
+    browser("wait", selector=".reloads .pill.ok", text="applied")
+    balancer.write_config(with_address(balancer, f"127.0.0.1:{free_port()}"))
+    balancer.send_signal(signal.SIGHUP)
+
+    def is_back():
+        balancer.get()
+        return admin.get("/v1/reloads")["reloads"][0]["state"] == "rolled_back"
+    wait_for(is_back, 20, "the configuration before")
+    browser("wait", selector=".standing", text="requests failed since the reload, more than 5 %")
+    browser("wait", selector=".reloads .pill.down", text="rolled back")
+    browser("wait", selector=".reloads", text="by watchdog:")
+    assert browser("faults") == []
+
+
+def test_nothing_is_wider_than_a_phone(page):
+    balancer, (a, b), admin, browser = page
+    balancer.write_config(with_address(balancer, a.address))
+    browser("click", selector="section[aria-label=reloads] button")
+    browser("wait", selector=".plan li")
+    browser("size", width=390, height=844)
+    assert browser("evaluate", code="document.documentElement.scrollWidth") <= 390

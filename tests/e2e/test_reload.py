@@ -267,6 +267,8 @@ def test_the_watchdog_rolls_back(run, demo):
     assert 20 <= failed < 60
     assert [numbers[f'ballast_reloads_total{{result="{result}"}}'] for result in (
         "applied", "failed", "refused", "rolled_back")] == [1, 0, 0, 1]
+    why = [int(numbers[f'ballast_rollback_requests{{result="{result}"}}']) for result in ("failed", "ended")]
+    assert entry["sentence"].startswith("%d of %d requests failed" % tuple(why))
     # There is no second step back, and the next reload is as good as ever.
     reload(ballast, ballast.config)
     assert ballast.get().status == 200 and ballast.settled_metrics()["requests_failed"] == failed

@@ -18,6 +18,8 @@ const verbs = {
   },
   click: ({ selector, text }) => at.page.locator(selector, text ? { hasText: text } : {}).first().click({ timeout: 15000 }),
   fill: ({ selector, text }) => at.page.locator(selector).first().fill(text, { timeout: 15000 }),
+  focus: ({ selector }) => at.page.locator(selector).first().focus({ timeout: 15000 }),
+  size: (size) => at.page.setViewportSize(size),
   press: ({ key }) => at.page.keyboard.press(key),
   evaluate: ({ code }) => at.page.evaluate(code),
   faults: () => at.faults,
