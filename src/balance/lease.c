@@ -123,12 +123,19 @@ static bool may_be_shared(const struct worker *worker)
            (protocol == WORKER_AUTO && atomic_load_explicit(&worker->speaks_h2, memory_order_relaxed));
 }
 
+static bool is_personal(const struct transport_use *use)
+{
+    return use->transport && use->transport->personal;
+}
+
 static int join_or_start(struct lease_book *book, struct worker *worker, void *whom, struct lease_wait *wait);
 
-/* There was no place left for it. */
+/* There was no place left for it. A connection that would have to tell of its client, since a reload, is not made here,
+ * where nobody knows of whom: who waited tries again. */
 static void connect_again(struct lease *lease, struct lease_wait *wait)
 {
-    int error = join_or_start(lease->book, lease->worker, NULL, wait);
+    int error = is_personal(worker_transport(lease->worker)) ? -ERR_STREAM_REFUSED
+                                                             : join_or_start(lease->book, lease->worker, NULL, wait);
 
     if (error)
         wait->ready(wait->context, NULL, error);
@@ -417,11 +424,6 @@ static struct session *take_lease(struct lease_book *book, struct lease *lease)
     return &fresh->door.session;
 }
 
-static bool is_personal(const struct transport_use *use)
-{
-    return use->transport && use->transport->personal;
-}
-
 /* The first with room, which then is the first to be asked. */
 static struct session *take_shared(struct lease_shelf *shelf)
 {
@@ -543,7 +545,8 @@ static int start(struct lease_book *book, struct worker *worker, void *whom, str
 
 static int join_or_start(struct lease_book *book, struct worker *worker, void *whom, struct lease_wait *wait)
 {
-    bool alone = protocol_for(worker, wait->switches) == WORKER_HTTP1;
+    /* Those that connect were begun before a personal transport was there, if one is: they tell of nobody. */
+    bool alone = protocol_for(worker, wait->switches) == WORKER_HTTP1 || is_personal(worker_transport(worker));
 
     LIST_FOREACH (link, &shelf_at(book, worker)->connecting) {
         struct lease *lease = CONTAINER_OF(link, struct lease, link);
