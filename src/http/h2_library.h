@@ -14,8 +14,8 @@ struct h2_library {
 
 /* The room's, made when first asked for; NULL without memory. */
 struct h2_library *h2_library_of(struct h2_room *room);
-/* For the session's library; and its end, with all of it. A library that was refused some is not asked to take itself
- * apart: version 1.52 gives back twice what it could not put in its queue. */
+/* For the session's library; and its end, with all of it. A library that was refused some has lost its state: the
+ * session ends in this turn, and the library is not asked to take itself apart. */
 nghttp2_mem h2_library_memory(struct h2_session *h2);
 void h2_library_end(struct h2_session *h2);
 /* What the library calls back (h2_session.c). */

@@ -29,15 +29,21 @@ static void *take(size_t n, void *user)
     return piece + 1;
 }
 
-static void give(void *p, void *user)
+static void free_piece(struct h2_session *h2, struct piece *piece)
 {
-    struct h2_session *h2 = user;
-    if (!p)
-        return;
-    struct piece *piece = (struct piece *)p - 1;
     h2->room->library_bytes -= piece->bytes;
     list_remove(&piece->link);
     free(piece); /* not per request: see take */
+}
+
+/* Version 1.52 gives back twice what it could not put in its queue: once it was refused some, all of it waits for the
+ * session's end, which is near. */
+static void give(void *p, void *user)
+{
+    struct h2_session *h2 = user;
+
+    if (p && !h2->starved)
+        free_piece(h2, (struct piece *)p - 1);
 }
 
 static void *take_zeroed(size_t count, size_t n, void *user)
@@ -72,7 +78,7 @@ void h2_library_end(struct h2_session *h2)
     if (!h2->starved)
         nghttp2_session_del(h2->library);
     while (!list_empty(&h2->pieces))
-        give(CONTAINER_OF(h2->pieces.next, struct piece, link) + 1, h2);
+        free_piece(h2, CONTAINER_OF(h2->pieces.next, struct piece, link));
     h2->library = NULL;
 }
 

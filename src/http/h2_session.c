@@ -262,6 +262,10 @@ void h2_library_set_callbacks(nghttp2_session_callbacks *callbacks)
 /* The library gave up, without a word to the peer: say it for it. */
 static void note_broken(struct h2_session *h2, ssize_t result)
 {
+    if (h2->starved) {
+        h2_session_die(h2);
+        return;
+    }
     if (result == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS)
         h2->room->counts.floods[H2_FLOOD_HEADS]++;
     else if (result == NGHTTP2_ERR_FLOODED)
@@ -305,21 +309,24 @@ static void note_left(struct h2_session *h2)
     }
 }
 
+/* 0, or -ERR_NO_MEMORY: the library's state is lost. */
 static int fill_out(struct h2_session *h2)
 {
     struct bufq *out = &h2->session.conn.out;
 
-    while (bufq_bytes(out) < SESSION_OUT_HIGH) {
+    while (!h2->starved && bufq_bytes(out) < SESSION_OUT_HIGH) {
         const uint8_t *bytes;
         ssize_t n = nghttp2_session_mem_send(h2->library, &bytes);
-        if (n <= 0)
-            return n < 0 ? -ERR_NO_MEMORY : 0;
+        if (n < 0)
+            return -ERR_NO_MEMORY;
+        if (n == 0)
+            break;
         int error = bufq_append(out, bytes, (size_t)n);
         if (error)
             return error;
         h2->queued += (uint64_t)n;
     }
-    return 0;
+    return h2->starved ? -ERR_NO_MEMORY : 0;
 }
 
 /* The library has said goodbye by itself: one of the sides had, and its last stream is closed, or the peer broke a

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "balance/pool.h"
+#include "net/transport.h"
 
 enum { HELPER_WORKERS = 32 };
 
@@ -25,5 +26,9 @@ struct helper_pool {
 void helper_pool_init(struct helper_pool *helper, uint32_t count, const uint32_t *weights);
 /* Bit i of alive: worker i lives. Publishes. */
 void helper_set_alive(struct helper_pool *helper, uint32_t alive);
+
+/* Plain, but each connection tells of one client: whom the last that began was told of. */
+const struct transport_use *helper_personal(void);
+extern void *helper_told_of;
 
 #endif

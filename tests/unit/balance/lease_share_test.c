@@ -344,29 +344,17 @@ static void lease_share_not_with_upgrades(void **state)
     teardown(&f);
 }
 
-static void *told_of;
-
-static int personal_init(struct conn *conn, const void *settings, void *room)
-{
-    told_of = room;
-    return transport_plain.init(conn, settings, NULL);
-}
-
 /* After a reload that has connections tell of their client, nobody joins one that was begun without. */
 static void lease_share_not_what_tells_of_nobody(void **state)
 {
-    struct transport personal = transport_plain;
-    struct transport_use use_it = {.transport = &personal};
     struct fixture f;
-    personal.personal = true;
-    personal.init = personal_init;
     setup(&f, WORKER_H2C);
     connect_for(&f, 0);
-    atomic_store(&f.worker.transport, &use_it);
-    told_of = NULL;
+    atomic_store(&f.worker.transport, helper_personal());
+    helper_told_of = NULL;
     struct asker *asker = &f.askers[1];
     assert_int_equal(lease_connect(&f.book, &f.worker, asker, on_ready, asker, &asker->wait), 0);
-    assert_ptr_equal(told_of, asker);
+    assert_ptr_equal(helper_told_of, asker);
     assert_int_equal(f.book.open, 2);
     atomic_store(&f.worker.transport, NULL);
     connect_for(&f, 2); /* joins the first again: it tells of nobody */
@@ -381,21 +369,17 @@ static void lease_share_not_what_tells_of_nobody(void **state)
 /* Nor is one made that would tell of nobody, for those who find no place on the one that they have waited for. */
 static void lease_share_does_not_connect_again_for_nobody(void **state)
 {
-    struct transport personal = transport_plain;
-    struct transport_use use_it = {.transport = &personal};
     struct fixture f;
-    personal.personal = true;
-    personal.init = personal_init;
     setup(&f, WORKER_H2C);
     connect_for(&f, 0);
     connect_for(&f, 1);
-    atomic_store(&f.worker.transport, &use_it);
-    told_of = &f;
+    atomic_store(&f.worker.transport, helper_personal());
+    helper_told_of = &f;
     greet(&f, 1);
     assert_non_null(f.askers[0].session);
     assert_true(f.askers[1].told);
     assert_int_equal(f.askers[1].error, -ERR_STREAM_REFUSED); /* to be tried again, with its client */
-    assert_ptr_equal(told_of, &f);
+    assert_ptr_equal(helper_told_of, &f);
     teardown(&f);
 }
 

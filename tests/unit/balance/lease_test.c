@@ -379,32 +379,20 @@ static void lease_has_a_limit(void **state)
     teardown(&f);
 }
 
-static void *told_of;
-
-static int personal_init(struct conn *conn, const void *settings, void *room)
-{
-    told_of = room;
-    return transport_plain.init(conn, settings, NULL);
-}
-
 /* What goes for one client is closed when it is returned, and what idles from before is nobody's. */
 static void lease_of_one_client_is_not_shared(void **state)
 {
-    struct transport personal = transport_plain;
-    struct transport_use use_it = {.transport = &personal};
     struct fixture f;
     struct lease_wait wait = {0};
-    personal.personal = true;
-    personal.init = personal_init;
     setup(&f);
     give_back(&f, connect_to(&f, 0));
     assert_int_equal(f.book.idle, 1);
-    atomic_store(&f.workers[0].transport, &use_it);
+    atomic_store(&f.workers[0].transport, helper_personal());
     assert_null(lease_take(&f.book, &f.workers[0], false));
     f.told = 0;
-    told_of = NULL;
+    helper_told_of = NULL;
     assert_int_equal(lease_connect(&f.book, &f.workers[0], &f, on_ready, &f, &wait), 0);
-    assert_ptr_equal(told_of, &f);
+    assert_ptr_equal(helper_told_of, &f);
     assert_true(io_sim_run(f.net, is_told, &f, 1000));
     use(&f, f.session);
     atomic_store(&f.workers[0].transport, NULL); /* a reload: it stays what it was */

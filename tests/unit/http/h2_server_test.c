@@ -489,9 +489,22 @@ static void test_abort_is_a_reset(void **state)
     assert_open();
 }
 
-static void test_drain(void **state)
+/* The client has seen the notice: the last stream is named, and the session over with its answer. */
+static void see_off(const struct h2_wire_frame *ping)
 {
     struct msg msg = {.status = 200, .length = 0, .body = MSG_BODY_LENGTH};
+    h2_wire_frame(&wire, H2_PING, H2_ACK, 0, ping->payload.p, 8);
+    flush();
+    assert_int_equal(count(H2_GOAWAY, 0), 2);
+    assert_int_equal(h2_wire_at(frames[frame_count - 1].payload, 0), 1);
+    assert_int_equal(answer(&msg, ""), 0);
+    echo_finish(echo.current);
+    world_settle(&world);
+    assert_ended();
+}
+
+static void test_drain(void **state)
+{
     open_h2();
     echo.by_hand = true;
     request(1, GET_H2);
@@ -503,20 +516,12 @@ static void test_drain(void **state)
     assert_int_equal(h2_wire_at(frame->payload, 0), 0x7fffffff);
     frame = find(H2_PING, 0);
     assert_non_null(frame);
-    h2_wire_frame(&wire, H2_PING, H2_ACK, 0, frame->payload.p, 8);
-    flush();
-    assert_int_equal(count(H2_GOAWAY, 0), 2);
-    assert_int_equal(h2_wire_at(frames[frame_count - 1].payload, 0), 1);
-    assert_int_equal(answer(&msg, ""), 0);
-    echo_finish(echo.current);
-    world_settle(&world);
-    assert_ended();
+    see_off(frame);
 }
 
 /* Another process goes on: what was on its way when the notice left is served, on a connection that idled too. */
 static void test_retire_while_idle(void **state)
 {
-    struct msg msg = {.status = 200, .length = 0, .body = MSG_BODY_LENGTH};
     open_h2();
     echo.by_hand = true;
     session_retire(&echo.door.session);
@@ -527,14 +532,7 @@ static void test_retire_while_idle(void **state)
     assert_non_null(ping);
     assert_true(ping > find(H2_GOAWAY, 0));
     request(1, GET_H2);
-    h2_wire_frame(&wire, H2_PING, H2_ACK, 0, ping->payload.p, 8);
-    flush();
-    assert_int_equal(count(H2_GOAWAY, 0), 2);
-    assert_int_equal(h2_wire_at(frames[frame_count - 1].payload, 0), 1);
-    assert_int_equal(answer(&msg, ""), 0);
-    echo_finish(echo.current);
-    world_settle(&world);
-    assert_ended();
+    see_off(ping);
 }
 
 /* The library serves one after the other what is equally urgent: who waits behind a long answer to a client that reads
@@ -695,6 +693,26 @@ static void test_no_memory(void **state)
     open_h2();
 }
 
+/* One refusal, whatever it was for, ends the session, and is no fault of the peer. */
+static void test_memory_refused_once(void **state)
+{
+    size_t most = room.library_bytes_max;
+    open_h2();
+    h2_wire_headers(&wire, H2_END_HEADERS, 1, POST_H2); /* its body has yet to come */
+    flush();
+    assert_int_equal(echo.opened, 1);
+    room.library_bytes_max = room.library_bytes;
+    request(3, GET_H2);
+    flush();
+    assert_ended();
+    assert_int_equal(echo.aborted, echo.opened);
+    assert_int_equal(room.counts.errors, 0);
+    assert_int_equal(room.library_bytes, 0);
+    room.library_bytes_max = most;
+    leave();
+    open_h2();
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -737,6 +755,7 @@ int main(void)
         TEST(test_empty_flood),
         TEST(test_continuation_flood),
         TEST(test_no_memory),
+        TEST(test_memory_refused_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
