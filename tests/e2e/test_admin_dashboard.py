@@ -12,6 +12,7 @@ import pytest
 
 from harness.admin import Admin
 from harness.programs import children
+from harness.reloads import newest, with_workers
 from harness.waiting import free_port, wait_for
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -128,15 +129,15 @@ def test_it_asks_for_the_token(balance, scripted, stack):
     assert browser("evaluate", code="document.querySelectorAll('.pool button').length") == 0
 
 
-def with_address(balancer, address, **pool):
-    config = json.loads(json.dumps(balancer.config))
-    config["pools"]["web"].update(workers=[address], **pool)
-    return config
+def ask_for_a_plan(balancer, browser, *workers):
+    balancer.write_config(with_workers(balancer, *workers))
+    browser("click", selector="section[aria-label=reloads] button")
+    browser("wait", selector=".plan li")
 
 
 def test_a_plan_is_shown_and_applied_by_keyboard(page):
     balancer, (a, b), admin, browser = page
-    balancer.write_config(with_address(balancer, a.address))
+    balancer.write_config(with_workers(balancer, a))
     browser("focus", selector="section[aria-label=reloads] button")
     browser("press", key="Enter")
     browser("wait", selector='.plan li[data-sign="−"]', text=str(b.port))
@@ -152,10 +153,8 @@ def test_a_plan_is_shown_and_applied_by_keyboard(page):
 
 def test_a_plan_that_no_longer_holds_is_not_applied(page):
     balancer, (a, b), admin, browser = page
-    balancer.write_config(with_address(balancer, a.address))
-    browser("click", selector="section[aria-label=reloads] button")
-    browser("wait", selector=".plan li")
-    balancer.write_config(with_address(balancer, b.address))
+    ask_for_a_plan(balancer, browser, a)
+    balancer.write_config(with_workers(balancer, b))
     browser("click", selector=".plan button", text="Apply")
     browser("wait", selector=".standing", text="The file is not what is in use")
     assert len(admin.get("/v1/pools/web")["workers"]) == 2
@@ -167,12 +166,12 @@ def test_the_watchdogs_reason_is_shown(page):
     balancer.write_config(balancer.config)
     balancer.send_signal(signal.SIGHUP)
     browser("wait", selector=".reloads .pill.ok", text="applied")
-    balancer.write_config(with_address(balancer, f"127.0.0.1:{free_port()}"))
+    balancer.write_config(with_workers(balancer, f"127.0.0.1:{free_port()}"))
     balancer.send_signal(signal.SIGHUP)
 
     def is_back():
         balancer.get()
-        return admin.get("/v1/reloads")["reloads"][0]["state"] == "rolled_back"
+        return newest(admin)["state"] == "rolled_back"
     wait_for(is_back, 20, "the configuration before")
     browser("wait", selector=".standing", text="requests failed since the reload, more than 5 %")
     browser("wait", selector=".reloads .pill.down", text="rolled back")
@@ -182,8 +181,6 @@ def test_the_watchdogs_reason_is_shown(page):
 
 def test_nothing_is_wider_than_a_phone(page):
     balancer, (a, b), admin, browser = page
-    balancer.write_config(with_address(balancer, a.address))
-    browser("click", selector="section[aria-label=reloads] button")
-    browser("wait", selector=".plan li")
+    ask_for_a_plan(balancer, browser, a)
     browser("size", width=390, height=844)
     assert browser("evaluate", code="document.documentElement.scrollWidth") <= 390

@@ -19,6 +19,7 @@ from harness.certificates import Authority
 from harness.client import Client
 from harness.load import Load
 from harness.programs import Server
+from harness.reloads import newest, with_workers
 from harness.waiting import free_port, wait_for
 
 RELOADS = int(os.environ.get("BALLAST_RELOADS", "200"))
@@ -39,28 +40,16 @@ def run(stack, ballast_path, tmp_path):
     return start
 
 
-def newest(ballast):
-    reloads = ballast.admin.get("/v1/reloads")["reloads"]
-    return reloads[0] if reloads else {"number": 0}
-
-
 def reload(ballast, config=None, expect="applied"):
     """Has the file read again by a signal; the entry that says what became of it."""
     if config is not None:
         ballast.write_config(config)
-    before = newest(ballast)["number"]
+    before = newest(ballast.admin)["number"]
     ballast.send_signal(signal.SIGHUP)
-    entry = wait_for(lambda: (e := newest(ballast))["number"] > before and e["state"] != "waiting" and e, 20,
+    entry = wait_for(lambda: (e := newest(ballast.admin))["number"] > before and e["state"] != "waiting" and e, 20,
                      "the reload to be over")
     assert entry["state"] == expect, entry
     return entry
-
-
-def with_workers(ballast, *workers, **pool):
-    config = json.loads(json.dumps(ballast.config))
-    config["pools"]["web"]["workers"] = [getattr(worker, "address", worker) for worker in workers]
-    config["pools"]["web"].update(pool)
-    return config
 
 
 def probes_of(ballast, port):
@@ -235,7 +224,7 @@ def test_plan_and_apply(run, demo, ballast_path):
     # So does the configuration in use.
     assert command(ballast_path, ballast, "--apply", plan["id"])[0] == 1
     assert command(ballast_path, ballast)[0] == 0
-    assert "nothing is different" in newest(ballast)["sentence"]
+    assert "nothing is different" in newest(ballast.admin)["sentence"]
     ballast.config_path.write_text("x: 1\n")
     code, out, _ = command(ballast_path, ballast)
     assert code == 1 and "unknown key" in out
@@ -255,7 +244,7 @@ def test_the_watchdog_rolls_back(run, demo):
 
     def is_back():
         ballast.get()
-        entry = newest(ballast)
+        entry = newest(ballast.admin)
         return entry["state"] == "rolled_back" and entry
     entry = wait_for(is_back, 20, "the configuration before")
     assert entry["cause"] == "watchdog" and "requests failed since the reload, more than 5 %" in entry["sentence"]
@@ -398,4 +387,4 @@ def test_many_reloads_under_load(run, demo):
     assert (metrics["requests_total"], metrics["requests_ok"], metrics["requests_failed"]) == (asked, asked, 0)
     dispatched = sum(value for name, value in metrics.items() if name.startswith("ballast_worker_dispatches_total"))
     assert dispatched == asked + sum(v for n, v in metrics.items() if n.startswith("ballast_retries_total"))
-    assert newest(ballast)["number"] == RELOADS
+    assert newest(ballast.admin)["number"] == RELOADS

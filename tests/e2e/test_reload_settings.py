@@ -9,7 +9,8 @@ import pytest
 
 from harness.admin import Admin
 from harness.ballast import Ballast, settings
-from harness.waiting import free_port, wait_for
+from harness.reloads import order
+from harness.waiting import free_port
 
 APPLIES, WAITS = False, True
 #: setting -> (another value, does it wait for a start); None: it has a test of its own, named beside it
@@ -94,11 +95,7 @@ def planned(ballast_path, tmp_path_factory):
 
         def plan(changed):
             ballast.write_config(changed)
-            answer = admin.ask("POST", "/v1/reload", {"plan": True})
-            assert answer.status == 200, answer.body
-            where = f"/v1/reloads/{answer.json['number']}"
-            entry = wait_for(lambda: (e := admin.get(where))["state"] != "waiting" and e, 20, "the plan")
-            assert entry["state"] == "planned", entry
+            entry = order(admin, "planned", plan=True)
             return {each["name"]: each["start"] for each in entry["plan"]["settings"]}
         plan.config = ballast.config
         yield plan

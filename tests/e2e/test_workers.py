@@ -13,6 +13,7 @@ import pytest
 from harness.admin import Admin
 from harness.ballast import Ballast, settings
 from harness.load import Load
+from harness.reloads import newest, order, with_workers
 from harness.waiting import free_port, wait_for
 from harness.worker import OK, Script, wait
 
@@ -165,21 +166,9 @@ def test_a_removed_worker_finishes_what_it_has(run, scripted, demo):
 
 
 def reload(ballast, config=None, expect="applied", **wish):
-    """By the API; what became of it."""
     if config is not None:
         ballast.write_config(config)
-    number = ballast.admin.ask("POST", "/v1/reload", wish).json["number"]
-    entry = wait_for(lambda: (e := ballast.admin.get(f"/v1/reloads/{number}"))["state"] != "waiting" and e, 20,
-                     "the reload to be over")
-    assert entry["state"] == expect, entry
-    return entry
-
-
-def with_workers(ballast, *workers, **pool):
-    config = json.loads(json.dumps(ballast.config))
-    config["pools"]["web"]["workers"] = [getattr(worker, "address", worker) for worker in workers]
-    config["pools"]["web"].update(pool)
-    return config
+    return order(ballast.admin, expect, **wish)
 
 
 def test_a_reload_takes_back_what_is_not_kept(run, demo):
@@ -294,7 +283,7 @@ def test_with_the_configuration_before_come_its_changes(run, demo):
     assert names(ballast) != [str(a.port), str(b.port)] and differences(ballast) == []
     for _ in range(30):
         assert ballast.get().status == 503
-    wait_for(lambda: ballast.admin.get("/v1/reloads")["reloads"][0]["state"] == "rolled_back", 20, "the roll back")
+    wait_for(lambda: newest(ballast.admin)["state"] == "rolled_back", 20, "the roll back")
     assert names(ballast) == [str(a.port), str(b.port)]
     assert [(x["what"], x["worker"]) for x in differences(ballast)] == [
         ("added", str(b.port)), ("changed", str(a.port))]

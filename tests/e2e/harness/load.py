@@ -24,7 +24,7 @@ class Load(threading.Thread):
 
     def use(self, client):
         while True:
-            client.send(self.request)
+            assert client.send(self.request), "the balancer closed before it had the whole request"
             answer = client.read_answer(self.request.split(b" ")[0])
             assert answer.status == 200, answer.head
             self.answers += 1
