@@ -68,27 +68,31 @@ static void note_flood(struct h2_session *h2, enum h2_flood kind)
 
 static int on_begin_frame(nghttp2_session *library, const nghttp2_frame_hd *hd, void *user)
 {
+    struct h2_session *h2 = user;
     bool ends = (hd->type == NGHTTP2_DATA || hd->type == NGHTTP2_HEADERS) && (hd->flags & NGHTTP2_FLAG_END_STREAM);
     bool acknowledges = (hd->type == NGHTTP2_SETTINGS || hd->type == NGHTTP2_PING) && (hd->flags & NGHTTP2_FLAG_ACK);
 
     switch (hd->type) {
-    case NGHTTP2_HEADERS:
     case NGHTTP2_RST_STREAM:
     case NGHTTP2_GOAWAY: break;
+    case NGHTTP2_HEADERS: /* RFC 9113 section 5.1.1 */
+        if (nghttp2_session_check_server_session(library) && !h2_numbers_note(&h2->numbers, (uint32_t)hd->stream_id))
+            note_error(h2, H2_PROTOCOL_ERROR);
+        break;
     case NGHTTP2_DATA:
     case NGHTTP2_CONTINUATION:
         if (hd->length == 0 && !ends)
-            note_flood(user, H2_FLOOD_EMPTY);
+            note_flood(h2, H2_FLOOD_EMPTY);
         break;
-    case NGHTTP2_PUSH_PROMISE: note_error(user, H2_PROTOCOL_ERROR); break; /* we have said that we want none */
+    case NGHTTP2_PUSH_PROMISE: note_error(h2, H2_PROTOCOL_ERROR); break; /* we have said that we want none */
     case NGHTTP2_PRIORITY: /* not read any more by the library; RFC 9113 section 6.3 still says where it may stand */
         if (hd->stream_id == 0 || hd->length != 5)
-            note_error(user, hd->stream_id == 0 ? H2_PROTOCOL_ERROR : H2_FRAME_SIZE_ERROR);
-        note_flood(user, H2_FLOOD_CONTROL);
+            note_error(h2, hd->stream_id == 0 ? H2_PROTOCOL_ERROR : H2_FRAME_SIZE_ERROR);
+        note_flood(h2, H2_FLOOD_CONTROL);
         break;
     default:
         if (!acknowledges)
-            note_flood(user, H2_FLOOD_CONTROL);
+            note_flood(h2, H2_FLOOD_CONTROL);
         break;
     }
     return 0;
@@ -183,7 +187,16 @@ static int on_frame_recv(nghttp2_session *library, const nghttp2_frame *frame, v
         h2->room->counts.goaways += !h2->peer_left;
         h2->peer_left = true;
         break;
-    case NGHTTP2_SETTINGS: h2->greeted = true; break;
+    case NGHTTP2_SETTINGS:
+        h2->greeted = true;
+        if (!h2_stream_windows_fit(h2)) /* RFC 9113 section 6.9.2: the library ends the stream alone */
+            note_error(h2, H2_FLOW_CONTROL_ERROR);
+        break;
+    case NGHTTP2_WINDOW_UPDATE:
+        h2s = stream_of_id(h2, frame->hd.stream_id);
+        if (h2s)
+            h2s->granted += (uint64_t)frame->window_update.window_size_increment;
+        break;
     case NGHTTP2_PING:
         if (h2->draining && !h2->drained && (frame->hd.flags & NGHTTP2_FLAG_ACK)) {
             h2->drained = true;

@@ -9,6 +9,7 @@
 
 #include "http/h2_block.h"
 #include "http/h2_room.h"
+#include "http/h2_rules.h"
 #include "http/session.h"
 
 enum { H2_STREAM_WINDOW = STREAM_BODY_HIGH, H2_SESSION_WINDOW = 16 * H2_STREAM_WINDOW, H2_PREFACE_BYTES = 24 };
@@ -30,6 +31,7 @@ struct h2_stream {
     uint32_t trailer_count;
     uint64_t received, credited; /* body bytes from the peer, and those it may send anew */
     uint64_t framed;             /* body bytes that went to conn->out */
+    uint64_t granted;            /* by the peer's WINDOW_UPDATE */
     uint64_t leaves_at;          /* h2->queued, when its last frame was in */
     int64_t out_left;            /* of the length the head promised; -1: any */
     int64_t promised;            /* by the peer's head, where the last of its body is to wait for the end; -1: any */
@@ -90,6 +92,7 @@ struct h2_session {
     struct str taking; /* what the library is reading just now */
     const uint32_t *floods_most;
     struct h2_bucket floods[H2_FLOODS];
+    struct h2_numbers numbers; /* of the streams that a client opens */
     uint32_t begun;
     bool draining, drained; /* told to end; the last stream was named */
     bool ending;            /* no stream begins any more; over when those there have left */
@@ -135,6 +138,9 @@ void h2_stream_fail(struct h2_stream *h2s, int error);
 /* The message is complete: END is told with `events`, or once the heads before it are. */
 void h2_stream_note_whole(struct h2_stream *h2s, unsigned events);
 
+/* Whether all may have the window that the peer has just told. */
+bool h2_stream_windows_fit(const struct h2_session *h2);
+
 /* session_ops that are the same on both sides. */
 int h2_stream_send_body(struct stream *stream, struct bufq *from, size_t n);
 int h2_stream_send_end(struct stream *stream, const struct field *trailers, uint32_t count);
@@ -154,6 +160,7 @@ enum {
     H2_NO_ERROR = 0,
     H2_PROTOCOL_ERROR = 1,
     H2_INTERNAL_ERROR = 2,
+    H2_FLOW_CONTROL_ERROR = 3,
     H2_FRAME_SIZE_ERROR = 6,
     H2_REFUSED_STREAM = 7,
     H2_CANCEL = 8,

@@ -107,6 +107,18 @@ void h2_stream_note_whole(struct h2_stream *h2s, unsigned events)
     stream->notify(stream, events | STREAM_END);
 }
 
+bool h2_stream_windows_fit(const struct h2_session *h2)
+{
+    uint32_t initial = nghttp2_session_get_remote_settings(h2->library, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE);
+
+    LIST_FOREACH (link, &h2->streams) {
+        const struct h2_stream *h2s = CONTAINER_OF(link, struct h2_stream, link);
+        if (!h2s->closed && !h2_window_fits(initial, h2s->granted, h2s->framed))
+            return false;
+    }
+    return true;
+}
+
 /* ---- heads ---- */
 
 static nghttp2_nv nv_of(struct str name, struct str value)
