@@ -10,9 +10,10 @@ import threading
 import pytest
 
 from harness.ballast import Ballast, settings
+from harness.certificates import Authority
 from harness.client import CutShort
 from harness.programs import Steadily
-from harness.waiting import wait_for
+from harness.waiting import free_port, wait_for
 from harness.worker import CLOSE, Script, wait
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -66,9 +67,8 @@ def busy(demo, scripted, balance):
 
 
 def test_promtool_accepts_it(busy):
-    promtool = shutil.which("promtool")
-    assert promtool, "promtool is missing: Debian's package prometheus has it"
-    done = subprocess.run([promtool, "check", "metrics"], input=busy.metrics_text(), capture_output=True, text=True,
+    assert shutil.which("promtool"), "promtool is missing: Debian's package prometheus has it"
+    done = subprocess.run(["promtool", "check", "metrics"], input=busy.metrics_text(), capture_output=True, text=True,
                           timeout=20, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -184,32 +184,60 @@ def test_no_request_for_a_number_fails_under_load(demo, balance):
     assert ballast.settled_metrics()["requests_failed"] == 0
 
 
-def series_that_exist():
-    table = (ROOT / "src" / "control" / "metric.def").read_text()
-    plain = {"requests_total", "requests_failed", "requests_active", "requests_ok", "requests_aborted"}
-    return plain | set(re.findall(r'^METRIC\(\w+, +"(\w+)"', table, re.MULTILINE))
+def series_of(text):
+    """{name: its labels} of what stands on a page of metrics."""
+    found = {}
+    for name, labels in re.findall(r"^(\w+)(?:\{(.*)\})? \S+$", text, re.MULTILINE):
+        found.setdefault(name, set()).update(re.findall(r'(\w+)="', labels))
+    return found
 
 
-@pytest.mark.parametrize("path", ["prometheus/ballast.rules.yaml", "grafana/ballast.json"])
-def test_rules_and_dashboards_ask_for_series_that_exist(path):
-    """The rules are judged by promtool; both name only what is in the table."""
-    file = ROOT / "packaging" / path
-    text = file.read_text()
-    if file.suffix == ".yaml":
-        done = subprocess.run(["promtool", "check", "rules", file], capture_output=True, text=True, timeout=30,
-                              check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        asked = "\n".join(re.findall(r"expr:(.*?)(?:for:|labels:)", text, re.DOTALL))
-    else:
-        asked = "\n".join(re.findall(r'"expr": *"((?:[^"\\]|\\.)*)"', text)) or text
-    names = set(re.findall(r"\b(?:ballast|requests)_[a-z0-9_]+", asked))
-    assert names and {re.sub(r"_(bucket|sum|count)$", "", name) for name in names} <= series_that_exist()
+RULES, DASHBOARD = ROOT / "packaging/prometheus/ballast.rules.yaml", ROOT / "packaging/grafana/ballast.json"
+PLAYS = ROOT / "tests/e2e/real/alerts.yaml"
 
 
-def test_alerts_rise_when_they_should(tmp_path):
-    """promtool plays numbers to the rules: what must raise each, beside what must not."""
-    for path in ("packaging/prometheus/ballast.rules.yaml", "tests/e2e/real/alerts.yaml"):
-        shutil.copy(ROOT / path, tmp_path)
-    done = subprocess.run(["promtool", "test", "rules", "alerts.yaml"], cwd=tmp_path, capture_output=True, text=True,
-                          timeout=60, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_rules_and_dashboards_ask_for_series_that_exist(balance, demo, tmp_path):
+    """Both name only series, and of them labels, that stand on the page of a program that has a certificate too."""
+    chain, key = Authority(tmp_path).sign("test.example")
+    port = free_port()
+    ballast = balance(demo().address, listeners=[
+        {"address": f"127.0.0.1:{free_port()}"},
+        {"address": f"127.0.0.1:{port}", "tls": {"certificates": [{"chain": str(chain), "key": str(key)}]}}])
+    known = series_of(ballast.metrics_text())
+    for path in (RULES, DASHBOARD):
+        asked = re.findall(r"\b((?:ballast|requests)_\w+)(?:\{([^}]*)\})?", path.read_text())
+        assert len(asked) > 10, path.name
+        for name, labels in asked:
+            assert name in known, f"{path.name}: {name}"
+            words = set(re.findall(r"(\w+) *[=!]", labels)) - {"instance"}
+            assert words <= known[name], f"{path.name}: {name}{{{labels}}}"
+
+
+def promtool(*words, where=None):
+    done = subprocess.run(["promtool", *words], cwd=where, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def plays(rules, where):
+    """The alerts of whose plays promtool says that they go otherwise under these rules."""
+    shutil.copy(PLAYS, where)
+    (where / RULES.name).write_text(rules)
+    code, said = promtool("test", "rules", PLAYS.name, where=where)
+    failed = set(re.findall(r"alertname: *(\w+), time", said))
+    assert (code != 0) == bool(failed), said
+    return failed
+
+
+def test_every_alert_rises_when_it_should_and_then_only(tmp_path):
+    """promtool plays numbers to the rules, and a play notices when its rule rises always, never, or at once."""
+    code, said = promtool("check", "rules", str(RULES))
+    assert code == 0, said
+    rules = RULES.read_text()
+    alerts = set(re.findall(r"alert: (\w+)", rules))
+    patient = set(re.findall(r"alert: (\w+)(?:(?!alert:).)*?\n +for:", rules, re.DOTALL))
+    assert alerts and plays(rules, tmp_path) == set()
+    for always in (True, False):
+        broken, count = re.subn(r" (==|>|<) [0-9.* ]+$", " >= -Inf" if always else " < -Inf", rules, flags=re.MULTILINE)
+        assert count == len(alerts), "each rule ends with what its number is compared with"
+        assert plays(broken, tmp_path) == alerts, f"plays that do not see that the alert rises {always=}"
+    assert plays(re.sub(r"\n +for:.*", "", rules), tmp_path) == patient, "plays that do not see that it rises at once"
