@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -21,6 +22,7 @@ from harness.load import Load
 from harness.programs import Server
 from harness.reloads import newest, with_workers
 from harness.waiting import free_port, wait_for
+from harness.worker import OK
 
 RELOADS = int(os.environ.get("BALLAST_RELOADS", "200"))
 NODE_WORKER = pathlib.Path(__file__).resolve().parent / "real" / "exchange_worker.js"
@@ -93,6 +95,27 @@ def test_a_pool_of_new_workers_is_proved_first(run, demo):
             client.send(GET)
             answer = client.read_answer()
             assert answer.status == 200 and answer.fields.one(b"x-worker").decode() in {w.names[0] for w in workers}
+
+
+def test_a_pool_with_nobody_alive_is_not_waited_for(run, demo, stack):
+    """It has nothing to lose by a worker whose first probe takes long; one with somebody alive has."""
+    alive, silent, slow = demo(), *(stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2))
+    ballast = run(f"127.0.0.1:{free_port()}", pools={"web": {"health": {"interval": "60s", "timeout": "50s"}}})
+    began = time.monotonic()
+    reload(ballast, with_workers(ballast, "%s:%d" % silent.getsockname()))
+    reload(ballast, with_workers(ballast, alive))
+    assert time.monotonic() - began < 4  # a wait would be of 5 s
+    ballast.wait_alive(1)
+    ballast.write_config(with_workers(ballast, "%s:%d" % slow.getsockname()))
+    number = ballast.admin.ask("POST", "/v1/reload", {}).json["number"]
+    slow.settimeout(20)
+    with slow.accept()[0] as probe:
+        assert probe.recv(4096).startswith(b"GET /health ")
+        assert ballast.admin.get(f"/v1/reloads/{number}")["state"] == "waiting"
+        assert ballast.get().fields.one(b"x-worker").decode() == alive.names[0]
+        probe.sendall(OK)
+        wait_for(lambda: ballast.admin.get(f"/v1/reloads/{number}")["state"] == "applied", what="the reload")
+    ballast.wait_alive(1)
 
 
 def test_names_that_another_worker_changes(run, demo):
