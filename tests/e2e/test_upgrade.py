@@ -144,6 +144,22 @@ def test_what_is_under_way_ends_with_the_server_before(run, scripted):
     assert metrics[f"worker_{worker.address.rpartition(':')[2]}_requests"] == 3
 
 
+def test_what_is_pipelined_behind_a_last_answer_is_never_begun(run, scripted):
+    """RFC 9112 section 9.6: no worker has seen it, so whoever sent it may safely send it again."""
+    worker = scripted()
+    ballast = run(worker).wait_alive(1)
+    with ballast.connect(30) as client:
+        client.send(GET)
+        assert client.read_answer().status == 200
+        upgrade(ballast)
+        client.send(GET + POST + GET)
+        assert client.read_answer().fields.one(b"connection") == b"close"
+        assert client.ended() == b"" and not client.stream.reset
+    settle(ballast)
+    metrics = ballast.settled_metrics()
+    assert (metrics["requests_total"], metrics["requests_ok"]) == (2, 2) and len(worker.take()) == 2
+
+
 def test_what_takes_too_long_is_cut_and_counted(run, scripted):
     release = threading.Event()
     worker = scripted()
