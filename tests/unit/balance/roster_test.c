@@ -52,7 +52,7 @@ static void roster_shows_what_was_published(void **state)
     assert_int_equal(roster_count(&roster), 1);
     assert_ptr_equal(roster_at(&roster, 0), a);
     for (int i = 0; i < 300; i++) {
-        char address[8];
+        char address[16];
         snprintf(address, sizeof(address), "a%d", i);
         find(&roster, "web", address, "");
     }
