@@ -8,7 +8,8 @@
 
 static const char signals_text[] =
     "Signals: TERM, INT and QUIT end it when its requests are answered, a second one at once;\n"
-    "HUP reads the configuration again, USR1 opens the logs again.\n";
+    "HUP reads the configuration again, USR1 opens the logs again,\n"
+    "USR2 puts the installed program in this one's place.\n";
 static const char addresses_text[] = "ADDR is 3001, :3001, host:3001, [::1]:3001, http://host:3001 or unix:/path.\n";
 static const char exits_text[] = "Exit codes: 0 stopped as asked, 1 would not start, 2 forced.\n";
 

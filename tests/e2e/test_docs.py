@@ -122,39 +122,3 @@ def test_the_site_holds_every_document_and_no_dead_link():
             assert there.is_file(), f"{path.relative_to(site)}: {link}"
             known = pages[there].ids if there in pages else {fragment}
             assert not fragment or fragment in known, f"{path.relative_to(site)}: {link}"
-
-
-def named_commands():
-    """(document, words) of each command in running text, in tables, and in blocks that are not run here."""
-    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]:
-        text = BLOCK.sub("", path.read_text())
-        spans = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text)
-        spans += [line.removeprefix("$ ") for block in re.findall(r"(?ms)^```\w*\n(.*?)^```$", text)
-                  for line in block.splitlines()]
-        for span in spans:
-            words = span.split("#")[0].split()
-            while words and (words[0] == "sudo" or re.fullmatch("[A-Z_]+=.*", words[0])):
-                words.pop(0)
-            if len(words) > 1 and re.fullmatch(r"\./dev|(build/release/)?ballast", words[0]) and words[1].islower():
-                yield path.name, words
-
-
-def test_commands_that_are_named_exist(ballast_path):
-    """No document names a command or an option that the programs do not know; what only prints is run."""
-    dev = subprocess.run([ROOT / "dev", "help"], capture_output=True, text=True, timeout=20, check=True).stdout
-    said = subprocess.run([ballast_path, "help"], capture_output=True, text=True, timeout=20, check=True).stdout
-    known = {part.split()[1]: part for part in re.split(r"^(?=  ballast )", said, flags=re.MULTILINE)[1:]}
-    named = list(named_commands())
-    assert len(named) > 50
-    for document, words in named:
-        place = f"{document}: {' '.join(words)}"
-        if words[0] == "./dev":
-            assert re.search(rf"^  {words[1]}\b", dev, re.MULTILINE), place
-            continue
-        assert words[1] in known, place
-        options = [word.strip("[].") for word in words[2:] if word.strip("[").startswith("-") and len(word) > 1]
-        for option in options:
-            assert re.search(rf"(^|[ ,]){option}\b", known[words[1]]), place
-        if words[1] in ("help", "version") or {*options} & {"--schema", "--reference", "--openapi", "--defaults"}:
-            done = subprocess.run([ballast_path, *words[1:]], capture_output=True, text=True, timeout=20, check=False)
-            assert done.returncode == 0 and done.stdout, place
