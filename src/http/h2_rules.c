@@ -2,6 +2,23 @@
  * client leaves any: there is nothing to keep for the streams themselves. */
 #include "http/h2_rules.h"
 
+#include <nghttp2/nghttp2.h>
+
+/* Sections 4.2, 6.6 (we have said that we want no promises) and 6.3 (not read any more, but it still says where it may
+ * stand). */
+uint32_t h2_frame_error(struct h2_frame frame)
+{
+    switch (frame.type) {
+    case NGHTTP2_CONTINUATION: return frame.length > H2_FRAME_MOST ? NGHTTP2_FRAME_SIZE_ERROR : 0;
+    case NGHTTP2_PUSH_PROMISE: return NGHTTP2_PROTOCOL_ERROR;
+    case NGHTTP2_PRIORITY:
+        if (frame.id == 0)
+            return NGHTTP2_PROTOCOL_ERROR;
+        return frame.length == 5 ? 0 : NGHTTP2_FRAME_SIZE_ERROR;
+    default: return 0;
+    }
+}
+
 static void note_gap(struct h2_numbers *numbers, uint32_t first, uint32_t last)
 {
     numbers->skipped[numbers->gaps++ % H2_SKIPPED_MOST] = (struct h2_skipped){first, last};

@@ -8,7 +8,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { H2_SKIPPED_MOST = 8 };
+enum { H2_FRAME_MOST = 1 << 14 /* we never ask for more */, H2_SKIPPED_MOST = 8 };
+
+/* A frame's head, as in RFC 9113 section 4.1. */
+struct h2_frame {
+    uint8_t type;
+    uint32_t length, id;
+};
+
+/* 0, or the code with which the frame ends its connection. */
+uint32_t h2_frame_error(struct h2_frame frame);
 
 struct h2_skipped {
     uint32_t first, last;

@@ -66,29 +66,31 @@ static void note_flood(struct h2_session *h2, enum h2_flood kind)
 
 /* ---- what the library tells ---- */
 
+static bool is_numbered_wrong(struct h2_session *h2, const nghttp2_frame_hd *hd)
+{
+    return hd->type == NGHTTP2_HEADERS && nghttp2_session_check_server_session(h2->library) &&
+           !h2_numbers_note(&h2->numbers, (uint32_t)hd->stream_id);
+}
+
 static int on_begin_frame(nghttp2_session *library, const nghttp2_frame_hd *hd, void *user)
 {
     struct h2_session *h2 = user;
     bool ends = (hd->type == NGHTTP2_DATA || hd->type == NGHTTP2_HEADERS) && (hd->flags & NGHTTP2_FLAG_END_STREAM);
     bool acknowledges = (hd->type == NGHTTP2_SETTINGS || hd->type == NGHTTP2_PING) && (hd->flags & NGHTTP2_FLAG_ACK);
+    uint32_t error = h2_frame_error(
+        (struct h2_frame){.type = hd->type, .length = (uint32_t)hd->length, .id = (uint32_t)hd->stream_id});
 
+    if (error || is_numbered_wrong(h2, hd))
+        note_error(h2, error ? error : H2_PROTOCOL_ERROR);
     switch (hd->type) {
+    case NGHTTP2_HEADERS:
     case NGHTTP2_RST_STREAM:
-    case NGHTTP2_GOAWAY: break;
-    case NGHTTP2_HEADERS: /* RFC 9113 section 5.1.1 */
-        if (nghttp2_session_check_server_session(library) && !h2_numbers_note(&h2->numbers, (uint32_t)hd->stream_id))
-            note_error(h2, H2_PROTOCOL_ERROR);
-        break;
+    case NGHTTP2_GOAWAY:
+    case NGHTTP2_PUSH_PROMISE: break;
     case NGHTTP2_DATA:
     case NGHTTP2_CONTINUATION:
         if (hd->length == 0 && !ends)
             note_flood(h2, H2_FLOOD_EMPTY);
-        break;
-    case NGHTTP2_PUSH_PROMISE: note_error(h2, H2_PROTOCOL_ERROR); break; /* we have said that we want none */
-    case NGHTTP2_PRIORITY: /* not read any more by the library; RFC 9113 section 6.3 still says where it may stand */
-        if (hd->stream_id == 0 || hd->length != 5)
-            note_error(h2, hd->stream_id == 0 ? H2_PROTOCOL_ERROR : H2_FRAME_SIZE_ERROR);
-        note_flood(h2, H2_FLOOD_CONTROL);
         break;
     default:
         if (!acknowledges)

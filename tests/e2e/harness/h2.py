@@ -47,9 +47,9 @@ class H2Client:
         self.socket = connected
         self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
         self.streams, self.buffer, self.block = {}, b"", b""
-        self.goaway, self.last, self.settings, self.pongs, self.updates = None, None, {}, 0, []
+        self.goaway, self.last, self.settings, self.updates = None, None, {}, []
         self.closed = False
-        self.goaways = []
+        self.goaways, self.pongs, self.frames = [], [], []
 
     def __enter__(self):
         return self
@@ -99,6 +99,7 @@ class H2Client:
         return True
 
     def note(self, frame):
+        self.frames.append((type(frame), frame.stream_id, frame.body_len, set(frame.flags)))
         stream = self.streams.setdefault(frame.stream_id, Stream())
         if isinstance(frame, (HeadersFrame, ContinuationFrame)):
             self.block += bytes(frame.data)
@@ -118,13 +119,23 @@ class H2Client:
                 self.send(SettingsFrame(0, flags=["ACK"]))
         elif isinstance(frame, PingFrame):
             if "ACK" in frame.flags:
-                self.pongs += 1
+                self.pongs.append(frame.opaque_data)
             else:
                 self.send(PingFrame(0, frame.opaque_data, flags=["ACK"]))
         elif isinstance(frame, WindowUpdateFrame):
             self.updates.append((frame.stream_id, frame.window_increment))
         if "END_STREAM" in frame.flags:
             stream.ended = True
+
+    def count(self, kind, flag=None):
+        """How many frames of this kind came, with that flag or without."""
+        return sum(frame[0] is kind and (flag is None or flag in frame[3]) for frame in self.frames)
+
+    def settle(self):
+        """Everything that was sent is taken in by now, and what was to be said about it has come."""
+        mark = b"%08d" % len(self.frames)
+        self.send(PingFrame(0, mark))
+        assert self.until(lambda: mark in self.pongs), self.goaway
 
     def until(self, done):
         """Read until done() or the connection's end; done()'s value."""

@@ -1,7 +1,31 @@
 /* Numbers of streams go up, and a window keeps below its bound. */
 #include "http/h2_rules.h"
 
+#include <nghttp2/nghttp2.h>
+
 #include "http_cmocka.h"
+
+static void test_frames(void **state)
+{
+    static const struct {
+        struct h2_frame frame;
+        uint32_t error;
+    } cases[] = {
+        {{NGHTTP2_DATA, 0, 1}, 0},
+        {{NGHTTP2_CONTINUATION, 0, 1}, 0},
+        {{NGHTTP2_CONTINUATION, 1 << 14, 1}, 0},
+        {{NGHTTP2_CONTINUATION, (1 << 14) + 1, 1}, NGHTTP2_FRAME_SIZE_ERROR},
+        {{NGHTTP2_PRIORITY, 5, 1}, 0},
+        {{NGHTTP2_PRIORITY, 5, 0}, NGHTTP2_PROTOCOL_ERROR},
+        {{NGHTTP2_PRIORITY, 4, 1}, NGHTTP2_FRAME_SIZE_ERROR},
+        {{NGHTTP2_PUSH_PROMISE, 9, 1}, NGHTTP2_PROTOCOL_ERROR},
+        {{NGHTTP2_PING, 8, 0}, 0},
+        {{0x77, 0, 0}, 0},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_int_equal(h2_frame_error(cases[i].frame), cases[i].error);
+}
 
 static void test_rising_numbers(void **state)
 {
@@ -58,7 +82,8 @@ static void test_window(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rising_numbers), cmocka_unit_test(test_skipped_numbers),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_frames), cmocka_unit_test(test_rising_numbers),
+                                       cmocka_unit_test(test_skipped_numbers),
                                        cmocka_unit_test(test_the_last_gaps_are_known), cmocka_unit_test(test_window)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
