@@ -8,19 +8,13 @@
 #include "base/clock.h"
 #include "main/admin_client.h"
 #include "main/admin_status.h"
+#include "main/admin_table.h"
 
 enum { LOOK_MS = 50, WAIT_MOST_MS = 60000 };
 
-static const char *text_of(const json_t *json, const char *name)
-{
-    const char *text = json_string_value(json_object_get(json, name));
-
-    return text ? text : "";
-}
-
 static bool waits(const json_t *reload)
 {
-    return strcmp(text_of(reload, "state"), "waiting") == 0;
+    return strcmp(admin_text(reload, "state"), "waiting") == 0;
 }
 
 static json_t *wish_of(const struct options *options)
@@ -44,8 +38,7 @@ static int ask(const struct admin_client *client, const struct options *options,
 
     json_decref(wish);
     if (!error)
-        (void)snprintf(target, sizeof(target), "/v1/reloads/%llu",
-                       (unsigned long long)json_integer_value(json_object_get(reload, "number")));
+        (void)snprintf(target, sizeof(target), "/v1/reloads/%lld", admin_number(reload, "number"));
     while (!error && waits(reload) && clock_steady_ms() < end_ms) {
         json_decref(reload);
         reload = NULL;
@@ -66,8 +59,8 @@ static void print_workers(const json_t *plan, const char *list, char sign)
 
     for (size_t i = 0; i < json_array_size(workers); i++) {
         const json_t *worker = json_array_get(workers, i);
-        printf("  %c worker %s of pool %s at %s\n", sign, text_of(worker, "worker"), text_of(worker, "pool"),
-               text_of(worker, "address"));
+        printf("  %c worker %s of pool %s at %s\n", sign, admin_text(worker, "worker"), admin_text(worker, "pool"),
+               admin_text(worker, "address"));
     }
 }
 
@@ -76,7 +69,7 @@ static void print_listeners(const json_t *plan, const char *list, char sign)
     const json_t *listeners = json_object_get(plan, list);
 
     for (size_t i = 0; i < json_array_size(listeners); i++)
-        printf("  %c listener %s\n", sign, text_of(json_array_get(listeners, i), "address"));
+        printf("  %c listener %s\n", sign, admin_text(json_array_get(listeners, i), "address"));
 }
 
 static const char *or_none(const char *text)
@@ -90,8 +83,8 @@ static void print_settings(const json_t *plan)
 
     for (size_t i = 0; i < json_array_size(settings); i++) {
         const json_t *setting = json_array_get(settings, i);
-        printf("  ~ %s: %s -> %s%s\n", text_of(setting, "name"), or_none(text_of(setting, "from")),
-               or_none(text_of(setting, "to")),
+        printf("  ~ %s: %s -> %s%s\n", admin_text(setting, "name"), or_none(admin_text(setting, "from")),
+               or_none(admin_text(setting, "to")),
                json_is_true(json_object_get(setting, "start")) ? " (from the next start or upgrade on)" : "");
     }
 }
@@ -102,17 +95,12 @@ static void print_differences(const json_t *plan)
 
     for (size_t i = 0; i < json_array_size(differences); i++) {
         const json_t *one = json_array_get(differences, i);
-        const char *fate = text_of(one, "fate");
+        const char *fate = admin_text(one, "fate");
         bool kept = strcmp(fate, "kept") == 0;
-        printf("  %c worker %s of pool %s, %s at run time: %s%s%s\n", kept ? '=' : '!', text_of(one, "address"),
-               text_of(one, "pool"), text_of(one, "what"), kept ? "goes on" : fate, kept ? "" : ", ",
-               text_of(one, "why"));
+        printf("  %c worker %s of pool %s, %s at run time: %s%s%s\n", kept ? '=' : '!', admin_text(one, "address"),
+               admin_text(one, "pool"), admin_text(one, "what"), kept ? "goes on" : fate, kept ? "" : ", ",
+               admin_text(one, "why"));
     }
-}
-
-static unsigned long long number_of(const json_t *json, const char *name)
-{
-    return (unsigned long long)json_integer_value(json_object_get(json, name));
 }
 
 static void print_plan(const json_t *plan)
@@ -123,22 +111,23 @@ static void print_plan(const json_t *plan)
     print_workers(plan, "workers_removed", '-');
     print_settings(plan);
     print_differences(plan);
-    printf("  = %llu workers and %llu listeners are kept; %llu requests are at workers that go, of %llu under way from "
-           "%llu clients\n",
-           number_of(plan, "workers_kept"), number_of(plan, "listeners_kept"), number_of(plan, "requests_at_removed"),
-           number_of(plan, "requests_active"), number_of(plan, "clients"));
+    printf("  = %lld workers and %lld listeners are kept; %lld requests are at workers that go, of %lld under way from "
+           "%lld clients\n",
+           admin_number(plan, "workers_kept"), admin_number(plan, "listeners_kept"),
+           admin_number(plan, "requests_at_removed"), admin_number(plan, "requests_active"),
+           admin_number(plan, "clients"));
 }
 
 static void print_reload(const json_t *reload)
 {
     const json_t *plan = json_object_get(reload, "plan");
 
-    printf("reload %llu is %s: %s\n", number_of(reload, "number"), text_of(reload, "state"),
-           text_of(reload, "sentence"));
+    printf("reload %lld is %s: %s\n", admin_number(reload, "number"), admin_text(reload, "state"),
+           admin_text(reload, "sentence"));
     if (plan)
         print_plan(plan);
-    if (plan && strcmp(text_of(reload, "state"), "planned") == 0)
-        printf("ballast reload --apply %s does just this\n", text_of(plan, "id"));
+    if (plan && strcmp(admin_text(reload, "state"), "planned") == 0)
+        printf("ballast reload --apply %s does just this\n", admin_text(plan, "id"));
 }
 
 int admin_reload_run(const struct options *options)
@@ -159,7 +148,7 @@ int admin_reload_run(const struct options *options)
     } else {
         print_reload(reload);
     }
-    const char *state = text_of(reload, "state");
+    const char *state = admin_text(reload, "state");
     int code = strcmp(state, "applied") == 0 || strcmp(state, "planned") == 0 ? 0 : 1;
     json_decref(reload);
     return code;

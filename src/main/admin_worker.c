@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "main/admin_client.h"
+#include "main/admin_table.h"
 
 enum { TARGET_MAX = 1024 };
 
@@ -118,26 +119,15 @@ static int ask(const struct options *options, enum word word, json_t **ret_answe
 
 /* ---- printing ---- */
 
-static const char *text_of(const json_t *json, const char *name)
-{
-    const char *text = json_string_value(json_object_get(json, name));
-
-    return text ? text : "";
-}
-
-static unsigned long long number_of(const json_t *json, const char *name)
-{
-    return (unsigned long long)json_integer_value(json_object_get(json, name));
-}
-
 static void print_worker(enum word word, const json_t *worker)
 {
-    printf("worker %s of pool %s at %s ", text_of(worker, "name"), text_of(worker, "pool"), text_of(worker, "address"));
+    printf("worker %s of pool %s at %s ", admin_text(worker, "name"), admin_text(worker, "pool"),
+           admin_text(worker, "address"));
     if (word == WORD_REMOVE)
-        printf("is removed: %llu requests are at it\n", number_of(worker, "active"));
+        printf("is removed: %lld requests are at it\n", admin_number(worker, "active"));
     else
-        printf("is %s and %s, of weight %llu: %llu requests are at it\n", text_of(worker, "state"),
-               text_of(worker, "mode"), number_of(worker, "weight"), number_of(worker, "active"));
+        printf("is %s and %s, of weight %lld: %lld requests are at it\n", admin_text(worker, "state"),
+               admin_text(worker, "mode"), admin_number(worker, "weight"), admin_number(worker, "active"));
 }
 
 static void print_differences(const json_t *answer)
@@ -148,23 +138,23 @@ static void print_differences(const json_t *answer)
         printf("all workers are as the file says\n");
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *one = json_array_get(list, i);
-        const char *what = text_of(one, "what");
+        const char *what = admin_text(one, "what");
         printf("%c worker %s of pool %s at %s: %s",
                what[0] == 'a'   ? '+'
                : what[0] == 'r' ? '-'
                                 : '~',
-               text_of(one, "worker"), text_of(one, "pool"), text_of(one, "address"), what);
-        if (strcmp(text_of(one, "mode"), "ready") != 0)
-            printf(", %s", text_of(one, "mode"));
-        if (number_of(one, "weight"))
-            printf(", of weight %llu", number_of(one, "weight"));
+               admin_text(one, "worker"), admin_text(one, "pool"), admin_text(one, "address"), what);
+        if (strcmp(admin_text(one, "mode"), "ready") != 0)
+            printf(", %s", admin_text(one, "mode"));
+        if (admin_number(one, "weight"))
+            printf(", of weight %lld", admin_number(one, "weight"));
         printf("; %s over reloads; since %s by %s\n", json_is_true(json_object_get(one, "keep")) ? "kept" : "not kept",
-               text_of(one, "since"), text_of(one, "by"));
+               admin_text(one, "since"), admin_text(one, "by"));
     }
     for (size_t i = 0; i < json_array_size(leaving); i++) {
         const json_t *one = json_array_get(leaving, i);
-        printf("  worker %s of pool %s at %s is gone, with %llu requests under way\n", text_of(one, "worker"),
-               text_of(one, "pool"), text_of(one, "address"), number_of(one, "active"));
+        printf("  worker %s of pool %s at %s is gone, with %lld requests under way\n", admin_text(one, "worker"),
+               admin_text(one, "pool"), admin_text(one, "address"), admin_number(one, "active"));
     }
 }
 

@@ -105,10 +105,86 @@ def test_top_sorts_and_filters(top):
     admin.patch_worker("web", b.port, weight=5)
     terminal.wait("RECENT EVENTS")
     terminal.press("s")
+    terminal.wait("sort: STATE")
+    terminal.press("s")
     screen = terminal.wait("sort: WEIGHT", "5 ")
     assert screen.index(f" {b.port} ") < screen.index(f" {a.port} ")
     terminal.press("/", *str(a.port), "Enter")
     terminal.wait(f"filter: {a.port}", f"web         {a.port}", without=[f"web         {b.port}"])
+    terminal.press("Escape")
+    terminal.wait(f"web         {a.port}", f"web         {b.port}", without=["filter:"])
+
+
+def test_a_key_is_for_the_worker_that_was_selected_wherever_its_row_went(top):
+    balancer, workers, admin, terminal = top
+    first, second = sorted(str(worker.port) for worker in workers)
+    terminal.wait("RECENT EVENTS")
+    terminal.press("s", "s", "j")
+    terminal.wait("sort: WEIGHT")
+    admin.patch_worker("web", second, weight=5)
+    wait_for(lambda: (screen := terminal.screen()).index(f" {second} ") < screen.index(f" {first} "), what="its row up")
+    terminal.press("d")
+    terminal.wait(f"{second}: mode drain")
+    assert admin.worker("web", first)["mode"] == "ready"
+
+
+BLUE, GREEN = "payments-eu-central-blue", "payments-eu-central-green"
+
+
+@pytest.fixture
+def night(balance, scripted, tmp_path):
+    """A bad one: a worker down, one drained, one removed, and two whose names differ at their ends alone."""
+    path = tmp_path / "admin.sock"
+    workers = [scripted() for _ in range(5)]
+    down, drained, removed, blue, green = workers
+    balance(down, drained, removed, admin={"address": f"unix:{path}", "write": True})
+    admin = Admin(path)
+    for worker, name in ((blue, BLUE), (green, GREEN)):
+        answer = admin.ask("POST", "/v1/pools/web/workers", {"address": f"127.0.0.1:{worker.port}", "name": name})
+        assert answer.status == 200, answer.body
+        wait_for(lambda name=name: admin.worker("web", name)["taking"], what="a first good probe")
+    admin.patch_worker("web", drained.port, mode="drain")
+    assert admin.ask("DELETE", f"/v1/pools/web/workers/{removed.port}").status == 200
+    down.healthy = False
+    wait_for(lambda: admin.worker("web", down.port)["state"] == "down", what="the worker to go down")
+    return admin, down.port, drained.port
+
+
+@pytest.mark.parametrize("columns, lines", [(80, 24), (120, 40)])
+def test_a_bad_night_on_one_screen(night, ballast_path, stack, columns, lines):
+    """Nothing that an operator acts on is cut off, on the smallest screen either."""
+    admin, down, drained = night
+    terminal = stack.enter_context(Terminal(ballast_path, "top", "--admin", f"unix:{admin.where}", columns=columns,
+                                            lines=lines))
+    screen = terminal.wait("RECENT EVENTS, newest first, UTC", "cause=status_503")
+    shown = screen.splitlines()
+    assert re.match(r"Ballast \S+  degraded  2 of 4 workers take requests  up ", shown[0])
+    assert re.fullmatch(r"  [\d.]+ requests/s  [\d.]+ failures/s  p50 [\d.]+ ms  p99 [\d.]+ ms", shown[1])
+    assert re.fullmatch(r"  \d+ requests: 0 failed, 0 aborted, 0 active", shown[2])
+    assert re.fullmatch(r"  0 clients, \d+ connections to workers \(\d+ idle\)", shown[3])
+    assert shown[5].strip() == "4 workers are not as the file says"
+    assert shown[6].split()[:4] == ["POOL", "WORKER", "STATE", "MODE"] and shown[6].split()[-1] == "PROBES"
+    rows = [line.split() for line in shown[7:11]]
+    assert [cells[1:4] for cells in rows[:2]] == [[str(down), "down", "ready"], [str(drained), "up", "drain"]]
+    assert rows[0][-1] == "status_503"
+    assert [cells[1] for cells in rows[2:]] == ["paymen~al-blue", "paymen~l-green"]
+    assert "-" in rows[2]  # there were no requests: no latency either
+    assert shown[lines - 1] == "q quit  j k select  s sort  / filter  d drain  r ready  x disable  + - weight"
+
+
+def test_a_bad_night_as_one_answer(night, ballast_path, stack):
+    """`ballast status` keeps to the width of its screen, and tells everything to a file."""
+    admin, down, drained = night
+    command = [ballast_path, "status", "--admin", f"unix:{admin.where}"]
+    shown = stack.enter_context(Terminal(*command, ";", "cat", columns=80, lines=24)).wait(
+        "4 workers are not as the file says: `ballast worker changes`", "pool web is degraded", "green").splitlines()
+    at = next(i for i, line in enumerate(shown) if line.startswith("  WORKER"))
+    assert shown[at].split() == ["WORKER", "STATE", "MODE", "RATE/S", "P99", "MS", "LAST", "PROBE"]
+    assert [line.split()[:3] for line in shown[at + 1:at + 3]] == [[str(down), "down", "ready"],
+                                                                   [str(drained), "up", "drain"]]
+    whole = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert whole.returncode == 1 and BLUE in whole.stdout and GREEN in whole.stdout
+    assert "WEIGHT ACTIVE   REQUESTS   RATE/S   P50 MS   P99 MS  BROKEN  LAST PROBE" in whole.stdout
 
 
 def test_top_says_when_the_balancer_is_away(top):
