@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "control/admin_changes.h"
+#include "control/admin_past.h"
 #include "control/admin_pools.h"
 
 enum { HEAD_BYTES = 34, TEXT_MAX = 256 << 20 };
@@ -228,10 +229,23 @@ static int write_all(int fd, const char *text, size_t n)
     return 0;
 }
 
+/* What not every server has; of how many parts it is. */
+static size_t add_past(json_t *json, const struct metric_sources *sources)
+{
+    if (sources->changes)
+        admin_set(json, "changes", admin_changes_json(sources->changes));
+    if (sources->journal)
+        admin_set(json, "events", admin_events_json(sources->journal));
+    if (sources->history)
+        admin_set(json, "history", admin_history_json(sources->history));
+    return (size_t)((sources->changes != NULL) + (sources->journal != NULL) + (sources->history != NULL));
+}
+
 int handover_write(int fd, const struct metric_sources *sources)
 {
     struct account_totals totals = {0};
     char head[HEAD_BYTES + 1];
+    size_t parts = 5;
     json_t *json = json_object();
 
     admin_set(json, "version", json_string(BALLAST_VERSION));
@@ -239,9 +253,8 @@ int handover_write(int fd, const struct metric_sources *sources)
     admin_set(json, "pools", pools_json(sources->snapshot));
     admin_set(json, "totals", totals_json(&totals));
     admin_set(json, "reloads", reloads_json(sources));
-    if (sources->changes)
-        admin_set(json, "changes", admin_changes_json(sources->changes));
-    char *text = json_object_size(json) == (sources->changes ? 6 : 5) ? json_dumps(json, JSON_COMPACT) : NULL;
+    parts += add_past(json, sources);
+    char *text = json_object_size(json) == parts ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     if (!text)
         return -ERR_NO_MEMORY;
@@ -476,6 +489,12 @@ int handover_changes(const struct handover *handover, struct changes *ret_change
     else
         *ret_changes = changes;
     return error;
+}
+
+int handover_past(const struct handover *handover, struct journal *journal, struct reload_history *history)
+{
+    admin_history_read(json_object_get(handover->json, "history"), history);
+    return journal ? admin_events_read(json_object_get(handover->json, "events"), journal) : 0;
 }
 
 /* ---- counting ---- */

@@ -1,6 +1,6 @@
 /* What a server has learned and counted, told to the one that takes its place in an upgrade: its workers by identity
- * with health, probes and counters, what was changed of them at run time, whose turn it is in each pool, and all
- * totals.
+ * with health, probes and counters, what was changed of them at run time, whose turn it is in each pool, all totals,
+ * and what an operator can look at: the last events and reloads.
  *
  * JSON in a file of memory that the keeper made, behind a line with its length and check sum: it is written over while
  * the other may be reading. Control thread. The reader may be another version than the writer: names that it does not
@@ -10,7 +10,9 @@
 #define CONTROL_ADMIN_HANDOVER_H
 
 #include "control/changes.h"
+#include "control/journal.h"
 #include "control/metric_text.h"
+#include "control/reload_history.h"
 
 struct handover;
 
@@ -32,6 +34,9 @@ uint32_t handover_restore(const struct handover *handover, struct roster *roster
                           struct prober *prober);
 /* Sets how many reloads there were. */
 void handover_count_reloads(const struct handover *handover, struct metric_sources *sources);
+/* The last events, before those of the journal, and the last reloads, into a history that is empty. 0 or
+ * -ERR_NO_MEMORY: without the events. */
+MUST_CHECK int handover_past(const struct handover *handover, struct journal *journal, struct reload_history *history);
 /* Sets the account to what was counted; workers that are not in the roster are left out. ended: nothing is open or
  * under way there any more, and what was under way when it was told is lost. */
 void handover_count(const struct handover *handover, struct roster *roster, struct account *account, bool ended);

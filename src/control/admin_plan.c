@@ -351,6 +351,16 @@ int plan_create(const struct config *from, const struct config *to, const struct
     return 0;
 }
 
+/* not per request: a few times an upgrade. */
+struct plan *plan_from_json(const json_t *json)
+{
+    struct plan *plan = calloc(1, sizeof(*plan));
+
+    if (plan)
+        plan->json = json_incref((json_t *)(uintptr_t)json);
+    return plan;
+}
+
 /* not per request: once a reload. */
 void plan_destroy(struct plan **destroyed)
 {

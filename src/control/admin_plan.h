@@ -24,6 +24,8 @@ struct plan;
 /* From and to with what was changed at run time; `carried` says what becomes of that. 0 or -ERR_NO_MEMORY. */
 MUST_CHECK int plan_create(const struct config *from, const struct config *to, const struct carried *carried,
                            const struct plan_world *world, struct plan **ret_plan);
+/* What plan_json has told, elsewhere perhaps; takes a reference. NULL: no memory. */
+struct plan *plan_from_json(const json_t *json);
 /* NULL is harmless. */
 void plan_destroy(struct plan **plan);
 /* The Plan of admin_object.def; a new reference. */

@@ -2,6 +2,7 @@
 #include "control/journal.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -53,7 +54,7 @@ static void keep(void *context, enum log_level level, const char *sentence, cons
     line->number = number;
     line->at_ns = clock_wall_ns();
     line->level = level;
-    line->sentence = sentence;
+    (void)snprintf(line->sentence, sizeof(line->sentence), "%s", sentence);
     line->facts_n = 0;
     put_facts(line, facts);
     pthread_mutex_unlock(&journal->lock);
@@ -100,4 +101,34 @@ bool journal_read(struct journal *journal, uint64_t number, struct journal_line 
         *ret_line = *line;
     pthread_mutex_unlock(&journal->lock);
     return there;
+}
+
+static void enter(struct journal_line *ring, const struct journal_line *line, uint64_t number)
+{
+    struct journal_line *place = &ring[number % JOURNAL_LINES];
+
+    *place = *line;
+    place->number = number;
+}
+
+/* The places follow from the numbers, so the ring is made anew. */
+int journal_carry(struct journal *journal, const struct journal_line *lines, size_t count)
+{
+    uint64_t last = count > 0 ? lines[count - 1].number : 0, first = last >= count ? last - count + 1 : 1;
+    struct journal_line *ring = calloc(JOURNAL_LINES, sizeof(*ring)); /* start-up only: once, in an upgrade */
+
+    if (!ring)
+        return -ERR_NO_MEMORY;
+    last = first + count - 1;
+    for (size_t i = 0; i < count; i++)
+        enter(ring, &lines[i], first + i);
+    pthread_mutex_lock(&journal->lock);
+    for (size_t i = 0; i < JOURNAL_LINES; i++)
+        if (journal->lines[i].number > 0)
+            enter(ring, &journal->lines[i], last + journal->lines[i].number);
+    journal->newest += last;
+    memcpy(journal->lines, ring, sizeof(journal->lines));
+    pthread_mutex_unlock(&journal->lock);
+    free(ring); /* start-up only: see above */
+    return 0;
 }

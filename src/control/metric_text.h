@@ -17,6 +17,8 @@ struct metric_sources {
     const struct roster *roster;
     const struct snapshot *snapshot; /* control thread only: the one in use */
     const struct changes *changes;   /* control thread only: what was changed at run time; NULL: there is no list */
+    struct journal *journal;         /* for the server that takes this one's place, as the next; NULL: none */
+    const struct reload_history *history;
     const struct account *const *accounts; /* of each reactor */
     uint32_t account_count;                /* the first `threads` of them are of reactors */
     uint32_t threads;

@@ -366,6 +366,11 @@ const struct reload_entry *reload_entry(const struct reload *reload, uint32_t nu
     return reload_history_find(&reload->history, number);
 }
 
+struct reload_history *reload_past(struct reload *reload)
+{
+    return &reload->history;
+}
+
 /* ---- life ---- */
 
 /* start-up only: one a server. */

@@ -78,5 +78,7 @@ bool reload_listens(const struct reload *reload);
 /* The newest number, 0: there was none yet; and one entry, NULL: it is not there any more, or never was. */
 uint32_t reload_newest(const struct reload *reload);
 const struct reload_entry *reload_entry(const struct reload *reload, uint32_t number);
+/* What has become of them; before reactors run, it may be filled with those of the server before. */
+struct reload_history *reload_past(struct reload *reload);
 
 #endif

@@ -368,6 +368,7 @@ static int start_export(struct server *server)
 static void list_sources(struct server *server)
 {
     server->metrics = (struct metric_sources){
+        .journal = server->journal,
         .roster = &server->roster,
         .snapshot = server->newest,
         .accounts = server->accounts,
@@ -584,8 +585,10 @@ static int start(struct server *server)
     if (!error) {
         list_sources(server);
         error = start_reload(server);
-        if (!error)
+        if (!error) {
             server->metrics.changes = reload_changes(server->reload);
+            server->metrics.history = reload_past(server->reload);
+        }
     }
     if (!error)
         error = start_upgrade(server);

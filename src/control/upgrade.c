@@ -161,6 +161,14 @@ static void adopt_changes(struct upgrade *upgrade, const struct handover *handov
         log_warn("the last changes of run time are not taken over", LOG_Z("reason", err_reason(error)));
 }
 
+static void adopt_past(struct upgrade *upgrade, const struct handover *handover)
+{
+    const struct upgrade_options *options = &upgrade->options;
+
+    if (handover_past(handover, options->sources->journal, reload_past(options->reload)))
+        log_warn("the last events are not taken over", LOG_Z("reason", err_reason(-ERR_NO_MEMORY)));
+}
+
 int upgrade_take_over(struct upgrade *upgrade, int told_fd)
 {
     static struct link_message message; /* large; one control thread */
@@ -179,6 +187,7 @@ int upgrade_take_over(struct upgrade *upgrade, int told_fd)
         overlay_set_modes(options->sources->changes, options->sources->snapshot->workers,
                           options->sources->snapshot->worker_count, options->prober);
         handover_count_reloads(handover, options->sources);
+        adopt_past(upgrade, handover);
     } else {
         log_warn("the server before has told nothing: counters and health begin anew");
     }

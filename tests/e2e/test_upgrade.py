@@ -17,6 +17,7 @@ from harness.ballast import Ballast, settings
 from harness.certificates import Authority
 from harness.load import Load
 from harness.programs import Steadily, children
+from harness.reloads import order, with_workers
 from harness.waiting import free_port, wait_for
 from harness.worker import ECHO, Script, wait
 
@@ -211,6 +212,27 @@ def test_health_modes_and_weights_are_kept(run, demo, scripted):
     for name, value in before.items():
         if name.startswith(("ballast_probes_total", "ballast_worker_up", "ballast_worker_takes")) or "_alive" in name:
             assert after[name] >= value if "probes" in name else after[name] == value, name
+
+
+def test_events_and_reloads_are_told_on(run, demo):
+    """What an operator can look at: the last lines of the log and what became of reloads, numbers and plans too."""
+    one, two = demo(), demo()
+    ballast = run(one).wait_alive(1)
+    ballast.write_config(with_workers(ballast, one, two))
+    assert order(ballast.admin)["plan"]["workers_added"]
+    order(ballast.admin, "planned", plan=True)
+    order(ballast.admin, "refused", apply="0" * 16)
+    reloads, events = ballast.admin.get("/v1/reloads"), ballast.admin.get("/v1/events")["events"]
+    assert len(reloads["reloads"]) == 3 and len(events) > 3
+    for _ in range(2):
+        upgrade(ballast)
+        settle(ballast)
+        assert ballast.admin.get("/v1/reloads") == reloads
+        now = ballast.admin.get("/v1/events")["events"]
+        assert now[:len(events)] == events and [event["number"] for event in now] == list(range(1, len(now) + 1))
+        assert [event["message"] for event in now[len(events):]].count("server takes over from the one before") == 1
+        events = now
+    assert order(ballast.admin, "planned", plan=True)["number"] == 4
 
 
 def test_changes_of_run_time_that_are_kept_go_on(run, demo):

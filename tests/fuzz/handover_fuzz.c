@@ -1,5 +1,6 @@
 /* What a server tells the one that takes its place: whatever stands in the file, it is understood or not, a roster
- * takes as many workers as it has room for, and nothing is left behind.
+ * takes as many workers as it has room for, a journal and a list of reloads as much as they have, in order, and nothing
+ * is left behind.
  *
  * The first byte: bit 0 is set when the server before has ended. The rest is the JSON; its line with length and check
  * sum is put before it, or the input would never come past that.
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "control/admin_handover.h"
+#include "control/admin_past.h"
 
 enum { MOST = 1 << 16 };
 
@@ -35,6 +37,29 @@ static int file_of(const uint8_t *bytes, size_t n)
     return fd;
 }
 
+/* Twice, as if two upgrades came one after the other. */
+static void take_past(const struct handover *handover)
+{
+    static struct reload_history history;
+    static struct journal_line line;
+    struct journal *journal;
+
+    ASSERT(journal_create(&journal) == 0);
+    history = (struct reload_history){.numbers = 0};
+    for (int i = 0; i < 2; i++) {
+        ASSERT(handover_past(handover, journal, &history) == 0);
+        for (uint64_t n = journal_newest(journal), k = 0; n > 0 && k < JOURNAL_LINES; n--, k++)
+            ASSERT(!journal_read(journal, n, &line) ||
+                   (line.number == n && line.sentence[0] && line.facts_n <= JOURNAL_FACTS_BYTES));
+    }
+    for (uint32_t i = 0; i < RELOAD_HISTORY; i++)
+        ASSERT(history.entries[i].number <= history.numbers);
+    json_decref(admin_events_json(journal));
+    json_decref(admin_history_json(&history));
+    reload_history_fini(&history);
+    journal_destroy(&journal);
+}
+
 static void take(const struct handover *handover, bool ended)
 {
     struct roster roster;
@@ -50,6 +75,7 @@ static void take(const struct handover *handover, bool ended)
     if (handover_changes(handover, &changes) == 0)
         changes_fini(&changes);
     handover_count_reloads(handover, &sources);
+    take_past(handover);
     roster_fini(&roster);
 }
 
