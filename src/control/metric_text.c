@@ -476,6 +476,8 @@ static void put_own_affairs(struct metric_page *page)
     put_dropped(page);
     put_spans(page);
     put_reloads(page);
+    put_single(page, METRIC_RUN_TIME_CHANGES,
+               atomic_load_explicit(&page->sources->run_time_changes, memory_order_relaxed));
 }
 
 /* ---- piece by piece ---- */

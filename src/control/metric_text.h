@@ -29,6 +29,7 @@ struct metric_sources {
     int64_t started_s;
     _Atomic uint64_t reloads[RELOADS_RESULTS]; /* the control thread counts, as the next */
     _Atomic uint64_t rollback_ended, rollback_failed;
+    _Atomic uint64_t run_time_changes; /* how many entries `changes` has */
 };
 
 enum { METRIC_PIECE_BYTES = 64 << 10 };

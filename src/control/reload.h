@@ -59,8 +59,11 @@ MUST_CHECK int reload_ask(struct reload *reload, enum link_purpose purpose, cons
                           uint32_t *ret_number);
 
 /* What was changed at run time, beside the file. An entry that changes nothing but a mode or a weight may be put,
- * altered or dropped by the caller, who carries it out; the others come and go by reload_change. */
+ * altered or dropped by the caller, who carries it out and has them counted again; the others come and go by
+ * reload_change. */
 struct changes *reload_changes(struct reload *reload);
+/* How many they are is told on the metrics page. */
+void reload_count_changes(struct reload *reload);
 /* Is nothing under way? */
 bool reload_is_idle(const struct reload *reload);
 /* Has these in place of them, by the steps of a reload but without its file. Nothing is under way. Takes them over,

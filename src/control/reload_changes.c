@@ -34,6 +34,12 @@ struct changes *reload_changes(struct reload *reload)
     return &reload->in_use.changes;
 }
 
+void reload_count_changes(struct reload *reload)
+{
+    atomic_store_explicit(&reload->options.sources->run_time_changes, reload->in_use.changes.count,
+                          memory_order_relaxed);
+}
+
 bool reload_is_idle(const struct reload *reload)
 {
     return reload->step == RELOAD_IDLE && !reload->sockets.fds; /* the keeper's next word is of a configuration */

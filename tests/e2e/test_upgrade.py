@@ -257,6 +257,7 @@ def test_changes_of_run_time_that_are_kept_go_on(run, demo):
     settle(ballast)
     after = ballast.admin.get("/v1/differences")["differences"]
     assert after == [one for one in before if one["keep"]] and len(after) == 3
+    assert ballast.metrics()["ballast_run_time_changes"] == 3
     assert [w["name"] for w in ballast.admin.get("/v1/pools/web")["workers"]] == [ports[2]]
     metrics = ballast.settled_metrics()
     assert (metrics["requests_failed"], metrics["requests_total"]) == (0, client.answers)

@@ -49,7 +49,10 @@ def remove(ballast, worker, expect=200, keep=False):
 
 
 def differences(ballast):
-    return ballast.admin.get("/v1/differences")["differences"]
+    """What the API tells; the metrics page tells how many."""
+    found = ballast.admin.get("/v1/differences")["differences"]
+    assert ballast.metrics()["ballast_run_time_changes"] == len(found)
+    return found
 
 
 def names(ballast):
