@@ -350,6 +350,27 @@ static void test_tunnel_is_told_of_the_drain(void **state)
     assert_int_equal(reset_code(1), H2_NO_ERROR);
 }
 
+/* Nothing is missing: what came with the end is passed on, and nobody has left too early. */
+static void test_tunnel_outlives_its_connection(void **state)
+{
+    open_tunnel();
+    struct stream *stream = &echo.current->stream;
+    assert_int_equal(session_send_end(stream, NULL, 0), 0);
+    world_settle(&world);
+    assert_int_equal(told(STREAM_SENT), 1);
+    h2_wire_frame(&wire, H2_DATA, H2_END_STREAM, 1, "bye", 3);
+    io_sim_peer_send(peer, wire.bytes, wire.n);
+    io_sim_peer_shutdown(peer);
+    world_settle(&world);
+    assert_true(stream->ended);
+    assert_false(stream->failed);
+    assert_int_equal(bufq_bytes(&stream->body), 3);
+    assert_int_equal(echo.closed, 0);
+    echo_finish(echo.current);
+    world_settle(&world);
+    assert_int_equal(echo.closed, 1);
+}
+
 static void test_tunnel_bytes_too_early(void **state)
 {
     ask_for_tunnel();
@@ -732,6 +753,7 @@ int main(void)
         TEST(test_windows_in),
         TEST(test_tunnel),
         TEST(test_tunnel_is_told_of_the_drain),
+        TEST(test_tunnel_outlives_its_connection),
         TEST(test_tunnel_bytes_too_early),
         TEST(test_tunnels_are_not_offered),
         TEST(test_refused_head),
