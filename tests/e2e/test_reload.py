@@ -20,7 +20,7 @@ from harness.certificates import Authority
 from harness.client import Client
 from harness.load import Load
 from harness.programs import Server
-from harness.reloads import newest, with_workers
+from harness.reloads import newest, reload, with_workers
 from harness.waiting import free_port, wait_for
 from harness.worker import OK
 
@@ -40,18 +40,6 @@ def run(stack, ballast_path, tmp_path):
         ballast.admin = Admin(tmp_path / "admin")
         return ballast
     return start
-
-
-def reload(ballast, config=None, expect="applied"):
-    """Has the file read again by a signal; the entry that says what became of it."""
-    if config is not None:
-        ballast.write_config(config)
-    before = newest(ballast.admin)["number"]
-    ballast.send_signal(signal.SIGHUP)
-    entry = wait_for(lambda: (e := newest(ballast.admin))["number"] > before and e["state"] != "waiting" and e, 20,
-                     "the reload to be over")
-    assert entry["state"] == expect, entry
-    return entry
 
 
 def probes_of(ballast, port):

@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import ssl
-import subprocess
 import threading
 
 import pytest
@@ -18,6 +17,7 @@ from harness.certificates import Authority
 from harness.load import Load
 from harness.programs import Steadily, children
 from harness.reloads import order, with_workers
+from harness.upgrades import command, settle, state, upgrade, upgrade_by_signal
 from harness.waiting import free_port, wait_for
 from harness.worker import ECHO, Script, wait
 
@@ -59,28 +59,6 @@ def another_version(ballast):
     other = version[:-1] + ("1" if version[-1] != "1" else "2")
     install(ballast, content.replace(version.encode(), other.encode()))
     return version, other
-
-
-def command(ballast):
-    done = subprocess.run([ballast.program, "upgrade", "--admin", f"unix:{ballast.admin.where}"],
-                          capture_output=True, text=True, timeout=200, check=False)
-    return done.returncode, done.stdout + done.stderr
-
-
-def upgrade(ballast):
-    code, said = command(ballast)
-    assert code == 0, said + ballast.stderr
-    return said
-
-
-def settle(ballast):
-    """Waits until the server before has ended."""
-    return wait_for(lambda: len(children(ballast.pid)) == 1 and children(ballast.pid)[0], 20,
-                    "the server before to end")
-
-
-def state(ballast):
-    return ballast.admin.get("/v1/upgrade")
 
 
 def test_another_version_takes_over(run, demo):
@@ -439,14 +417,12 @@ def test_many_upgrades_under_load(run, demo, scripted):
         load.start()
     tunnels = 0
     with Steadily(look) as looks:
-        for number in range(UPGRADES):
+        for _ in range(UPGRADES):
             with ballast.connect(30) as peer:
                 peer.send(SWITCH)
                 assert peer.read_answer().status == 101
                 tunnels += 1
-                ballast.send_signal(signal.SIGUSR2)
-                wait_for(lambda: state(ballast)["number"] == number + 1 and state(ballast)["state"] == "done", 30,
-                         "the upgrade")
+                upgrade_by_signal(ballast)
                 peer.send(b"still there")
                 assert peer.stream.take(11) == b"still there"
             settle(ballast)

@@ -48,7 +48,7 @@ class H2Client:
         self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
         self.streams, self.buffer, self.block = {}, b"", b""
         self.goaway, self.last, self.settings, self.updates = None, None, {}, []
-        self.closed = False
+        self.closed = self.reset = False  # reset: not by an orderly end
         self.goaways, self.pongs, self.frames = [], [], []
 
     def __enter__(self):
@@ -62,7 +62,7 @@ class H2Client:
         try:
             self.socket.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
-            self.closed = True
+            self.closed = self.reset = True
 
     def head_frame(self, stream, fields, end_stream=True, end_headers=True):
         flags = [name for name, on in (("END_STREAM", end_stream), ("END_HEADERS", end_headers)) if on]
@@ -84,7 +84,7 @@ class H2Client:
         try:
             data = self.socket.recv(262144)
         except ConnectionResetError:
-            data = b""
+            data, self.reset = b"", True
         if not data:
             self.closed = True
             return False
