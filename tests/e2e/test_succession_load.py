@@ -3,6 +3,7 @@ balancer, its workers and the clients have counted the same."""
 
 import collections
 import http.client
+import itertools
 import json
 import os
 import pathlib
@@ -13,9 +14,11 @@ import pytest
 
 from harness.admin import Admin
 from harness.ballast import Ballast, settings
+from harness.client import Client
 from harness.load import Chat, Load, Successions
 from harness.load_h2 import H2Chat, H2Load
 from harness.programs import Server, Steadily
+from harness.proxy_header import v2
 from harness.reloads import order, reload, with_workers
 from harness.upgrades import settle, upgrade, upgrade_by_signal
 from harness.waiting import free_port, pause, wait_for
@@ -25,6 +28,10 @@ UPGRADES = int(os.environ.get("BALLAST_UPGRADES", "4"))
 TALLY = pathlib.Path(__file__).resolve().parent / "real" / "tally.js"
 HOST = b"Host: test.example\r\n"
 CLOSE = b"Connection: close\r\n"
+TOLD = ("192.0.2.1", 40000)
+SPOKEN = list(itertools.product(("http1", "h2c", "auto"), ("off", "v1", "v2")))[::2] + [("h2c", "off"), ("http1", "v1")]
+PROXIED = [None, {"from": ["127.0.0.2/32"], "others": "plain"},
+           {"from": ["127.0.0.2/32", "10.0.0.0/8"], "others": "plain", "timeout": "7s"}]
 UPLOAD = 100000
 
 
@@ -104,12 +111,15 @@ def start(*clients):
         wait_for(lambda: client.answers or client.wrong, 20, "the first answers")
 
 
-def end(ballast, clients, workers):
-    """All must have counted the same, worker by worker."""
+def end(clients):
     for client in clients:
         client.over.set()
     for client in clients:
         client.end()
+
+
+def compare(ballast, clients, workers):
+    """All must have counted the same, worker by worker."""
     settle(ballast)
     metrics = ballast.settled_metrics()
     asked = sum(client.answers for client in clients)
@@ -162,10 +172,60 @@ def test_reloads_and_upgrades(run, tallies):
                 client.judge()
         reload(ballast, ballast.config)
         watch.wait_times(1)
-    metrics = end(ballast, clients, workers)
+    end(clients)
+    metrics = compare(ballast, clients, workers)
     assert metrics["ballast_tunnels_total"] == sum(chat.answers for chat in chats)
     assert metrics["ballast_tunnels"] == 0
     assert successions.done == UPGRADES and metrics['ballast_reloads_total{result="applied"}'] == RELOADS + 1
     assert sum(chat.ended for chat in chats) > UPGRADES, "few WebSockets met an upgrade"
     print({"reloads": RELOADS, "upgrades": UPGRADES, "requests": metrics["requests_total"], "scrapes": watch.times,
            "webSockets": metrics["ballast_tunnels_total"], "ended by upgrades": sum(chat.ended for chat in chats)})
+
+
+class Door:
+    """Another listener of a balancer, for clients to ask."""
+
+    def __init__(self, port):
+        self.address = ("127.0.0.1", port)
+
+    def connect(self, timeout):
+        return Client(self.address, timeout)
+
+
+def told_client(door):
+    """A connection from a proxy that tells of another client."""
+    client = Client(door.address, 30, source=("127.0.0.2", 0))
+    assert client.send(v2(TOLD))
+    return client
+
+
+def test_what_is_spoken_changes(run, tallies, stack):
+    """To workers the version of HTTP and the PROXY header before it, from clients that header: under load, each reload
+    counts for the next request, kept connections go on as they began, and nothing fails."""
+    workers, door = tallies(2), Door(free_port())
+    listeners = [{"address": f"127.0.0.1:{port}"} for port in (free_port(), door.address[1])]
+    ballast = run(*workers, listeners=listeners)
+    clients = [*clients_of(ballast), *clients_of(door), Chat(ballast, Successions()), H2Chat(door, Successions())]
+    fresh, told, kept = Load(ballast, get(1, CLOSE), False), Load(door, get(1), True), []
+    start(*clients)
+    with Watch(ballast, *workers) as watch:
+        for number in range(RELOADS // 4):
+            protocol, header = SPOKEN[number % len(SPOKEN)]
+            config = with_workers(ballast, *workers, protocol=protocol, send_proxy=header)
+            behind = PROXIED[number % len(PROXIED)]
+            config["listeners"][1].update({"proxy_protocol": behind} if behind else {})
+            reload(ballast, config)
+            fresh.use()
+            version = b"2.0" if protocol == "h2c" else b"1.1"
+            assert fresh.last.fields.one(b"x-spoken") == version + (b" proxied" if header != "off" else b"")
+            if behind:
+                kept.append(stack.enter_context(told_client(door)))
+            for client in kept:
+                assert told.ask(client)
+            for client in clients:
+                client.judge()
+            watch.wait_times(1)
+    end(clients)
+    compare(ballast, [*clients, fresh, told], workers)
+    assert sum(line["client"] == TOLD[0] for line in ballast.access_lines()) == told.answers
+    assert all(tally(worker)[version] for worker in workers for version in ("http1", "http2"))

@@ -132,8 +132,8 @@ class Client:
     """One connection to the balancer, over TLS where there is a context for it. Every wait is bounded by `timeout`
     seconds."""
 
-    def __init__(self, address, timeout=10.0, tls=None):
-        self.sock = socket.create_connection(address, timeout=timeout)
+    def __init__(self, address, timeout=10.0, tls=None, source=None):
+        self.sock = socket.create_connection(address, timeout=timeout, source_address=source)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:
             self.sock = tls.wrap_socket(self.sock, server_hostname="test.example", suppress_ragged_eofs=False)

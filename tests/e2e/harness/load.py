@@ -66,6 +66,7 @@ class Load(Asking):
     def __init__(self, ballast, request, keep_alive, pace=0, body=None):
         super().__init__(ballast)
         self.request, self.keep_alive, self.pace, self.body = request, keep_alive, pace, body
+        self.last = None
 
     def use(self):
         with self.ballast.connect(30) as client:
@@ -85,6 +86,7 @@ class Load(Asking):
         assert answer.status == 200, answer.head
         assert self.body in (None, answer.body), "another answer than was asked for"
         self.count(answer.fields.one(b"x-worker"))
+        self.last = answer
         if answer.fields.one(b"connection") != b"close":
             return self.keep_alive and not self.over.is_set()
         assert client.ended() == b"" and not client.stream.reset, "no clean end after the last answer"

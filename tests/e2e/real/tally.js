@@ -1,7 +1,7 @@
 // Counts what it executes and says it at /tally: requests, and WebSockets, whose frames (under 126 bytes) it echoes.
 // It takes either version of HTTP without TLS, with and without a PROXY header before it, as each connection begins.
-// An answer tells how long the request's body was, and is as long as its target says (/30000). Its port is the
-// argument, and its name.
+// An answer tells how it was asked and how long the request's body was, and is as long as its target says (/30000). Its
+// port is the argument, and its name.
 'use strict';
 const crypto = require('crypto');
 const http = require('http');
@@ -9,7 +9,7 @@ const http2 = require('http2');
 const net = require('net');
 
 const port = process.argv[2];
-const tally = { requests: 0, tunnels: 0, http1: 0, http2: 0, proxied: 0 };
+const tally = { requests: 0, tunnels: 0, http1: 0, http2: 0 };
 const SIGNATURE = Buffer.from('\r\n\r\n\0\r\nQUIT\n');
 
 function count(request) {
@@ -27,6 +27,7 @@ function answer(request, response) {
   request.on('data', (piece) => { bytes += piece.length; });
   request.on('end', () => {
     response.setHeader('x-worker', port);
+    response.setHeader('x-spoken', `${request.httpVersion}${request.socket.proxied ? ' proxied' : ''}`);
     response.end(String(bytes).padEnd(Number(request.url.slice(1)) || 0));
   });
 }
@@ -91,7 +92,7 @@ net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     socket.off('data', sniff);
     socket.pause();
     socket.unshift(first.subarray(skip));
-    tally.proxied += skip > 0 ? 1 : 0;
+    socket.proxied = skip > 0;
     (first.toString('latin1', skip, skip + 3) === 'PRI' ? two : one).emit('connection', socket);
     process.nextTick(() => socket.resume());
   });
