@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import threading
+import time
 
 import pytest
 
@@ -435,3 +436,55 @@ def test_many_upgrades_under_load(run, demo, scripted):
     assert (metrics["requests_total"], metrics["requests_ok"], metrics["requests_failed"]) == (asked, asked, 0)
     dispatched = sum(value for name, value in metrics.items() if name.startswith("ballast_worker_dispatches_total"))
     assert dispatched == asked + sum(v for n, v in metrics.items() if n.startswith("ballast_retries_total"))
+
+
+class Timed(Load):
+    """It knows the longest time between two of its answers."""
+
+    longest, before = 0, None
+
+    def count(self, worker):
+        super().count(worker)
+        now = time.monotonic()
+        self.longest = max(self.longest, now - (self.before or now))
+        self.before = now
+
+
+def longest_while(clients, action):
+    for client in clients:
+        client.longest = 0
+    action()
+    for client in clients:
+        client.more()
+    return [client.longest for client in clients]
+
+
+def spread(seconds):
+    """(half of them, 99 of 100, and all) took at most so many milliseconds."""
+    ordered = sorted(seconds)
+    return [round(1000 * ordered[max(0, -(-len(ordered) * share // 100) - 1)], 1) for share in (50, 99, 100)]
+
+
+def test_how_long_it_takes(run, demo):
+    """From the order to its success, and for a client from one answer to the next, beside what that is without one.
+    Figures for docs/adr/0027: BALLAST_UPGRADES=300, with -s."""
+    ballast = run(demo(), demo()).wait_alive(2)
+    clients, orders, quiet, during = [Timed(ballast, GET, True), Timed(ballast, GET, False)], [], [], []
+
+    def order_one():
+        began = time.monotonic()
+        upgrade(ballast)
+        orders.append(time.monotonic() - began)
+
+    for client in clients:
+        client.start()
+    for _ in range(int(os.environ.get("BALLAST_UPGRADES", "5"))):
+        settle(ballast)
+        quiet.append(longest_while(clients, lambda: [client.more() for client in clients * 5]))
+        during.append(longest_while(clients, order_one))
+    for client in clients:
+        client.end()
+    gaps = {name: dict(zip(("kept", "each"), map(spread, zip(*found)))) for name, found in (("quiet", quiet),
+                                                                                           ("upgrade", during))}
+    print("milliseconds, half, 99 % and all of them at most:", {"order": spread(orders), **gaps})
+    assert max(map(max, during)) < 5 and ballast.settled_metrics()["requests_failed"] == 0
