@@ -49,6 +49,13 @@ export type Reload = {
   state: "waiting" | "planned" | "applied" | "failed" | "refused" | "rolled_back"; sentence: string; plan?: Plan;
 };
 
+export type Difference = {
+  pool: string; worker: string; address: string; what: "added" | "removed" | "changed"; mode: Mode; weight: number;
+  keep: boolean; since: string; by: string;
+};
+export type Leaving = { pool: string; worker: string; address: string; active: number };
+export type NewWorker = { address: string; name?: string; weight?: number; keep: boolean };
+
 const KEY = "ballast-token";
 
 export class Refused extends Error {
@@ -83,15 +90,23 @@ export async function get<T>(path: string): Promise<T> {
   return (await judged(await fetch(path, { headers: headers() }))).json();
 }
 
-export async function orderWorker(worker: Worker, order: { mode?: Mode; weight?: number }): Promise<Worker> {
-  const path = `/v1/pools/${encodeURIComponent(worker.pool)}/workers/${encodeURIComponent(worker.name)}`;
-  return (await judged(await fetch(path, { method: "PATCH", headers: headers(), body: JSON.stringify(order) }))).json();
+async function ask<T>(method: string, path: string, order?: unknown): Promise<T> {
+  const body = order === undefined ? undefined : JSON.stringify(order);
+  return (await judged(await fetch(path, { method, headers: headers(), body }))).json();
 }
+
+const workersOf = (pool: string) => `/v1/pools/${encodeURIComponent(pool)}/workers`;
+const pathOf = (worker: Worker) => `${workersOf(worker.pool)}/${encodeURIComponent(worker.name)}`;
+
+export const orderWorker = (worker: Worker, order: { mode?: Mode; weight?: number }) =>
+  ask<Worker>("PATCH", pathOf(worker), order);
+export const addWorker = (pool: string, worker: NewWorker) => ask<Worker>("POST", workersOf(pool), worker);
+export const removeWorker = (worker: Worker, keep: boolean) =>
+  ask<Worker>("DELETE", `${pathOf(worker)}${keep ? "?keep=true" : ""}`);
 
 // Resolves when it is over.
 export async function orderReload(order: { plan?: boolean; apply?: string }): Promise<Reload> {
-  const begun = await judged(await fetch("/v1/reload", { method: "POST", headers: headers(), body: JSON.stringify(order) }));
-  let reload: Reload = await begun.json();
+  let reload = await ask<Reload>("POST", "/v1/reload", order);
   while (reload.state === "waiting") {
     await new Promise((resolve) => setTimeout(resolve, 200));
     reload = await get<Reload>(`/v1/reloads/${reload.number}`);

@@ -37,7 +37,10 @@ function options(lines: Line[], unit: string, width: number): uPlot.Options {
         fill: line.fill ? `${css(line.color)}22` : undefined,
         width: 1.6,
         points: { show: false },
-        value: (_: uPlot, value: number | null) => (value == null ? "–" : `${shown(value)}${unit}`),
+        value: (plot: uPlot, pointed: number | null, series: number) => {
+          const value = pointed ?? plot.data[series].at(-1); // nobody points: the newest
+          return value == null ? "–" : `${shown(value)}${unit}`;
+        },
       })),
     ],
   };

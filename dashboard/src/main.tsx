@@ -4,6 +4,7 @@ import { render } from "preact";
 import { signal } from "@preact/signals";
 import { Chart, themeChanged } from "./chart";
 import { setToken } from "./api";
+import { Differences } from "./changes";
 import { Config, Events, Explain, InFlight, Reasons } from "./panels";
 import { Reloads, Standing } from "./reloads";
 import { Link, link, run, said, status, unlock } from "./state";
@@ -32,7 +33,7 @@ function Head() {
       <h1><svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 3v15M5 8h14M5 8l-3 6a3.4 3.4 0 0 0 6 0zM19 8l-3 6a3.4 3.4 0 0 0 6 0zM8 20h8" /></svg>Ballast</h1>
       {now && <Pill kind={now.stopping ? "degraded" : now.health}>{now.stopping ? "stopping" : now.health}</Pill>}
       <span class={`link ${link.value}`} role="status">{LINK_WORDS[link.value]}</span>
-      {now && <span class="quiet facts">{now.version.version} · up {span(now.version.uptime_s)} · {now.version.threads} threads{now.version.write ? "" : " · read only"}</span>}
+      {now && <span class="quiet facts">{now.version.version} · up {span(now.version.uptime_s)} · {now.version.threads} {now.version.threads === 1 ? "thread" : "threads"}{now.version.write ? "" : " · read only"}</span>}
       <button class="theme" onClick={nextTheme} aria-label={`colours: ${theme.value}; change`}>{theme.value}</button>
     </header>
   );
@@ -49,7 +50,7 @@ function Figures() {
       <Figure label="Requests" value={decimal(now.rates.requests_per_s)} unit="/s" />
       <Figure label="Failures" value={decimal(now.rates.failures_per_s)} unit="/s" kind={now.rates.failures_per_s > 0 ? "bad" : ""} />
       <Figure label="Median" value={decimal(now.rates.p50_ms)} unit=" ms" />
-      <Figure label="99th centile" value={decimal(now.rates.p99_ms)} unit=" ms" />
+      <Figure label="99th percentile" value={decimal(now.rates.p99_ms)} unit=" ms" />
       <Figure label="In flight" value={number(now.requests.active)} />
       <Figure label="Clients" value={number(now.connections.clients)} />
       <Figure label="Since the start" value={number(now.requests.total)} />
@@ -95,7 +96,8 @@ function Page() {
         {status.value.pools.map((pool) => <PoolCard key={pool.name} pool={pool} />)}
         <div class="two"><InFlight /><Reasons /></div>
         <div class="two"><Events /><Explain /></div>
-        <div class="two"><Reloads /><Config /></div>
+        <div class="two"><Differences /><Reloads /></div>
+        <Config />
       </main>
       <p class="said" role="status">{said.value}</p>
     </>

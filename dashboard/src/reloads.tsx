@@ -1,23 +1,26 @@
 // Reloads: what became of the last ones and why, and what another would change.
 
-import { ComponentChildren } from "preact";
+import { ComponentChildren, createRef } from "preact";
 import { signal } from "@preact/signals";
 import { Plan, PlanWorker, Reload, orderReload } from "./api";
-import { canWrite, loadReloads, reloads, said } from "./state";
+import { canWrite, loadReloads, reloads, say } from "./state";
 import { Pill, clock } from "./workers";
 
 const planned = signal<Reload | null>(null);
 const busy = signal(false);
+const card = createRef<HTMLElement>(); // the keyboard stays in it when its buttons come and go
 
 async function order(what: { plan?: boolean; apply?: string }): Promise<void> {
+  if (busy.value) return;
   busy.value = true;
   try {
     const reload = await orderReload(what);
     planned.value = what.plan ? reload : null;
-    said.value = what.plan ? "" : `reload ${reload.number}: ${reload.state}. ${reload.sentence}`;
+    requestAnimationFrame(() => (card.current?.querySelector<HTMLElement>(".plan, .orders button"))?.focus());
+    say(what.plan ? "" : `reload ${reload.number}: ${reload.state}. ${reload.sentence}`);
     await loadReloads();
   } catch (error) {
-    said.value = `reload: ${(error as Error).message}`;
+    say(`reload: ${(error as Error).message}`);
   }
   busy.value = false;
 }
@@ -60,17 +63,17 @@ function changes(plan: Plan): ComponentChildren[] {
 
 function PlanView({ reload }: { reload: Reload }) {
   const plan = reload.plan;
-  if (!plan) return <p class="bad plan">{reload.sentence}</p>;
+  if (!plan) return <p class="bad plan" tabIndex={-1}>{reload.sentence}</p>;
   const list = changes(plan);
   return (
-    <div class="plan">
-      {list.length === 0 ? <p class="quiet">Nothing: what is in use is what the file says.</p> : <ul>{list}</ul>}
+    <div class="plan" tabIndex={-1}>
+      {list.length === 0 ? <p class="quiet">Nothing: what is in use is what the file says.</p> : <ul class="signs">{list}</ul>}
       <p class="quiet">
         Kept: {plan.workers_kept} workers, {plan.listeners_kept} listeners. {plan.requests_at_removed} of{" "}
         {plan.requests_active} requests under way are at workers that go.
       </p>
       <p class="orders">
-        <button disabled={busy.value} onClick={() => void order({ apply: plan.id })}>Apply</button>
+        <button aria-disabled={busy.value} onClick={() => void order({ apply: plan.id })}>Apply</button>
         <button onClick={() => (planned.value = null)}>Leave it</button>
       </p>
     </div>
@@ -84,10 +87,10 @@ const PILL: Record<Reload["state"], string> = {
 export function Reloads() {
   const done = reloads.value.filter((reload) => reload.state !== "planned");
   return (
-    <section class="card" aria-label="reloads">
+    <section class="card" aria-label="reloads" ref={card}>
       <h2>Reloads <span class="count">{done.length}</span></h2>
       {canWrite.value && !planned.value && (
-        <p class="orders"><button disabled={busy.value} onClick={() => void order({ plan: true })}>What would a reload change?</button></p>
+        <p class="orders"><button aria-disabled={busy.value} onClick={() => void order({ plan: true })}>What would a reload change?</button></p>
       )}
       {canWrite.value && planned.value && <PlanView reload={planned.value} />}
       {done.length === 0 ? <p class="quiet">None since the start.</p> : (

@@ -1,12 +1,14 @@
 // What the page knows, as signals; and who keeps it up to date.
 
 import { computed, signal } from "@preact/signals";
-import { Event, Exchange, Refused, Reload, Sample, Status, follow, get, takeTokenFromAddress } from "./api";
+import { Difference, Event, Exchange, Leaving, Refused, Reload, Sample, Status, follow, get, takeTokenFromAddress } from "./api";
 
 const SAMPLES = 300;
 const EVENTS = 200;
 const SPARK = 60;
 const LOST_AFTER_MS = 4000;
+const SAID_MS = 6000;
+const POLL_MS = 1500;
 
 export type Link = "connecting" | "live" | "lost" | "locked";
 
@@ -17,13 +19,22 @@ export const events = signal<Event[]>([]);
 export const exchanges = signal<{ exchanges: Exchange[]; total: number }>({ exchanges: [], total: 0 });
 export const config = signal<unknown>(null);
 export const reloads = signal<Reload[]>([]);
+export const differences = signal<{ differences: Difference[]; leaving: Leaving[] }>({ differences: [], leaving: [] });
 export const said = signal("");
+export const refusals = signal<Record<string, string>>({}); // by worker: what was refused of it, until it is asked again
 export const sparks = signal<Record<string, number[]>>({});
 export const canWrite = computed(() => status.value?.version.write === true && link.value === "live");
 
 export const workerKey = (worker: { pool: string; name: string }) => `${worker.pool}/${worker.name}`;
 
 let heardAt = 0;
+let saidTimer = 0;
+
+export function say(text: string): void {
+  clearTimeout(saidTimer);
+  said.value = text;
+  saidTimer = setTimeout(() => (said.value = ""), SAID_MS);
+}
 
 function noteStatus(now: Status): void {
   const second = Math.floor(Date.parse(now.time) / 1000);
@@ -48,6 +59,10 @@ export async function loadReloads(): Promise<void> {
   reloads.value = list.reloads;
 }
 
+export async function loadDifferences(): Promise<void> {
+  differences.value = await get<typeof differences.value>("/v1/differences").catch(() => differences.value);
+}
+
 async function loadOnce(): Promise<void> {
   const [history, log] = await Promise.all([
     get<{ samples: Sample[] }>("/v1/history"),
@@ -64,12 +79,15 @@ function noteEvent(event: Event): void {
   if (event.message.includes("configuration")) void loadReloads().catch(() => {});
 }
 
-async function pollExchanges(): Promise<void> {
-  if (document.visibilityState === "visible" && link.value === "live")
+// What the stream does not tell.
+async function poll(): Promise<void> {
+  if (document.visibilityState === "visible" && link.value === "live") {
+    await loadDifferences();
     exchanges.value = await get<{ exchanges: Exchange[]; total: number }>("/v1/exchanges?limit=100").catch(
       () => exchanges.value,
     );
-  setTimeout(pollExchanges, 1500);
+  }
+  setTimeout(poll, POLL_MS);
 }
 
 // Follows the stream for ever; a balancer that is away is asked again soon.
@@ -78,7 +96,7 @@ export async function run(): Promise<void> {
   setInterval(() => {
     if (link.value === "live" && Date.now() - heardAt > LOST_AFTER_MS) link.value = "lost";
   }, 1000);
-  void pollExchanges();
+  void poll();
   for (;;) {
     const abort = new AbortController();
     try {

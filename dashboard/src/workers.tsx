@@ -1,7 +1,9 @@
 // Pools with their workers: state and why, rates, probes, a time line of health, and what an operator may do.
 
+import { Fragment } from "preact";
 import { Change, Mode, Pool, Probe, Worker, orderWorker } from "./api";
-import { canWrite, said, sparks, status, workerKey } from "./state";
+import { AddWorker, AddedMark, Below, asked } from "./changes";
+import { canWrite, refusals, say, sparks, status, workerKey } from "./state";
 
 const TIMELINE_MS = 10 * 60 * 1000;
 
@@ -20,13 +22,24 @@ export function span(seconds: number): string {
 export const clock = (time: string | number) => new Date(time).toLocaleTimeString([], { hourCycle: "h23" });
 const ago = (time: string) => (time ? `${span(Math.max(0, (Date.now() - Date.parse(time)) / 1000))} ago` : "");
 
+function forgetRefusal(worker: Worker): void {
+  const { [workerKey(worker)]: before, ...others } = refusals.value;
+  if (before) refusals.value = others;
+}
+
 async function order(worker: Worker, what: { mode?: Mode; weight?: number }): Promise<void> {
+  forgetRefusal(worker);
   try {
     const now = await orderWorker(worker, what);
-    said.value = `${now.name}: ${now.mode}, weight ${now.weight}`;
+    say(`${now.name}: ${now.mode}, weight ${now.weight}`);
   } catch (error) {
-    said.value = `${worker.name}: ${(error as Error).message}`;
+    refusals.value = { ...refusals.value, [workerKey(worker)]: (error as Error).message };
   }
+}
+
+function askRemoval(worker: Worker): void {
+  forgetRefusal(worker);
+  asked.value = workerKey(worker);
 }
 
 const SPARK_LEAST = 8;
@@ -108,8 +121,16 @@ function Actions({ worker }: { worker: Worker }) {
             {text}
           </button>
         ))}
+      <button data-remove={workerKey(worker)} onClick={() => askRemoval(worker)} aria-label={`Remove ${worker.name}`}
+        aria-expanded={asked.value === workerKey(worker)}>Remove</button>
     </span>
   );
+}
+
+// A weight that was refused does not stay in the field.
+async function changeWeight(worker: Worker, field: HTMLInputElement): Promise<void> {
+  await order(worker, { weight: Number(field.value) });
+  if (refusals.value[workerKey(worker)]) field.value = String(worker.weight);
 }
 
 function Weight({ worker }: { worker: Worker }) {
@@ -119,7 +140,7 @@ function Weight({ worker }: { worker: Worker }) {
   return (
     <input type="number" min="1" max="256" value={worker.weight} class={changed ? "changed" : ""} title={title}
       aria-label={`weight of ${worker.name}`}
-      onChange={(event) => void order(worker, { weight: Number(event.currentTarget.value) })} />
+      onChange={(event) => void changeWeight(worker, event.currentTarget)} />
   );
 }
 
@@ -130,6 +151,7 @@ function Row({ worker }: { worker: Worker }) {
       <th scope="row">
         <b>{worker.name}</b>
         {worker.address !== worker.name && <small>{worker.address}</small>}
+        <AddedMark worker={worker} />
       </th>
       <td data-label="State">
         <Pill kind={worker.state} title={worker.since && `since ${new Date(worker.since).toLocaleString()}`}>{worker.state}</Pill>
@@ -164,8 +186,13 @@ export function PoolCard({ pool }: { pool: Pool }) {
             <th scope="col" class="num">Weight</th>{canWrite.value && <th scope="col"><span class="hidden">Actions</span></th>}
           </tr>
         </thead>
-        <tbody>{pool.workers.map((worker) => <Row key={worker.name} worker={worker} />)}</tbody>
+        <tbody>
+          {pool.workers.map((worker) => (
+            <Fragment key={worker.name}><Row worker={worker} /><Below worker={worker} columns={canWrite.value ? 9 : 8} /></Fragment>
+          ))}
+        </tbody>
       </table>
+      {canWrite.value && <AddWorker pool={pool.name} />}
     </section>
   );
 }

@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODULES = ROOT / "build" / "dashboard"
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 TOKEN = "a-token-of-the-test-1234"
+DIFFERENCES = "section[aria-label='differences from the file']"
 
 pytestmark = pytest.mark.skipif(not (MODULES / "node_modules" / "playwright-core").is_dir() or not CHROMIUM,
                                 reason="needs Node.js 20, `tools/dashboard.py prepare` and Chromium")
@@ -104,6 +105,84 @@ def test_it_works_by_keyboard(page):
     wait_for(lambda: admin.worker("web", a.port)["mode"] == "drain", what="the worker to be drained")
 
 
+def type_address(browser, address, **fields):
+    browser("focus", selector="[data-add=web]")
+    browser("press", key="Enter")
+    browser("wait", selector=".adding")
+    assert browser("evaluate", code="document.activeElement.name") == "address"
+    for name, text in {"address": address, **fields}.items():
+        browser("fill", selector=f".adding [name={name}]", text=str(text))
+    browser("press", key="Enter")
+
+
+def test_it_adds_a_worker_that_takes_traffic_and_removes_it(page, scripted):
+    """By keyboard alone; what is not as the file says is shown meanwhile."""
+    balancer, (a, b), admin, browser = page
+    new = scripted()
+    browser("wait", selector=DIFFERENCES, text="Every worker is as the file says.")
+    type_address(browser, new.address, name="blue", weight=2)
+    browser("wait", selector='tr[data-worker="blue"] .pill.up')
+    browser("wait", selector='.signs [data-sign="+"][data-worker=blue]', text="ends with the next reload")
+    browser("wait", selector='tr[data-worker="blue"] th', text="not in the file")
+    assert browser("evaluate", code="document.activeElement.dataset.add") == "web"
+    wait_for(lambda: admin.worker("web", "blue")["taking"], what="its first good probe")
+    for _ in range(4):
+        balancer.get()
+    assert admin.worker("web", "blue")["requests"] == 2
+    browser("wait", selector='tr[data-worker="blue"] [data-label=Requests]', text="2")
+
+    browser("focus", selector='[data-remove="web/blue"]')
+    browser("press", key="Enter")
+    browser("wait", selector=".question", text="Remove blue?")
+    browser("press", key="Enter")  # a hasty one: the question begins at Cancel
+    browser("gone", selector=".question")
+    assert admin.worker("web", "blue")["taking"]
+    browser("press", key="Enter")  # where the keyboard was before
+    browser("wait", selector=".question")
+    browser("press", key="Shift+Tab")
+    browser("press", key="Enter")
+    browser("gone", selector='tr[data-worker="blue"]')
+    assert admin.ask("GET", "/v1/pools/web/workers/blue").status == 404
+    browser("wait", selector=DIFFERENCES, text="Every worker is as the file says.")
+    assert browser("faults") == []
+
+
+def test_what_the_file_has_is_removed_and_shown_so(page):
+    balancer, (a, b), admin, browser = page
+    browser("click", selector=f'[data-remove="web/{b.port}"]')
+    browser("click", selector=".question .check input")
+    browser("click", selector=".question .danger")
+    browser("gone", selector=row(b))
+    browser("wait", selector=f'.signs [data-sign="−"][data-worker="{b.port}"]', text="goes on over reloads")
+    assert [one["keep"] for one in admin.get("/v1/differences")["differences"]] == [True]
+    browser("click", selector=f'[data-remove="web/{a.port}"]')
+    browser("wait", selector=".question", text="Nobody else of web takes requests now.")
+    browser("click", selector=".question .danger")
+    browser("wait", selector=f'[data-below="{a.port}"] .bad[role=alert]', text="last")
+    browser("press", key="Escape")
+    browser("gone", selector=".question")
+    assert len(admin.get("/v1/pools/web")["workers"]) == 1
+
+
+def test_a_refusal_stands_beside_the_control_in_the_servers_words(page):
+    balancer, (a, b), admin, browser = page
+    type_address(browser, a.address)
+    browser("wait", selector=".adding .bad[role=alert]", text="The pool has a worker at this address.")
+    said_of = "document.getElementById(document.activeElement.getAttribute('aria-describedby')).textContent"
+    assert browser("evaluate", code=said_of) == "The pool has a worker at this address."
+    browser("fill", selector=".adding [name=address]", text="nowhere:99999")
+    browser("press", key="Enter")
+    browser("wait", selector=".adding .bad[role=alert]", text="the port must be 1 to 65535")
+    browser("press", key="Escape")
+    browser("gone", selector=".adding")
+    wait_for(lambda: browser("evaluate", code="document.activeElement.dataset.add") == "web", what="the keyboard back")
+    browser("fill", selector=f"{row(a)} input", text="0")
+    browser("press", key="Enter")
+    browser("wait", selector=f'[data-below="{a.port}"] .bad[role=alert]', text="1 to 256")
+    assert browser("evaluate", code=f"document.querySelector('{row(a)} input').value") == "1"
+    assert len(admin.get("/v1/pools/web")["workers"]) == 2
+
+
 def test_it_survives_the_balancers_restart(page):
     balancer, workers, admin, browser = page
     old = children(balancer.pid)[0]
@@ -182,5 +261,9 @@ def test_the_watchdogs_reason_is_shown(page):
 def test_nothing_is_wider_than_a_phone(page):
     balancer, (a, b), admin, browser = page
     ask_for_a_plan(balancer, browser, a)
+    browser("click", selector="[data-add=web]")
+    browser("click", selector=f'[data-remove="web/{a.port}"]')
+    browser("wait", selector=".adding")
+    browser("wait", selector=".question")
     browser("size", width=390, height=844)
     assert browser("evaluate", code="document.documentElement.scrollWidth") <= 390
