@@ -306,12 +306,14 @@ static void put_proxied(struct metric_page *page)
 
 static void put_tls(struct metric_page *page)
 {
-    static const char *const results[TLS_NOTES] = {"full", "resumed", "failed", "refused"};
+    static const char *const results[TLS_RESULTS] = {"full", "resumed", "failed", "refused"};
 
     put_head(page, METRIC_TLS_HANDSHAKES);
-    for (int i = 0; i < TLS_NOTES; i++)
+    for (int i = 0; i < TLS_RESULTS; i++)
         put(page, "%s{result=\"%s\"} %llu\n", metrics[METRIC_TLS_HANDSHAKES].name, results[i],
             (ull)page->totals.handshakes[i]);
+    put_single(page, METRIC_TLS_STEPS, page->totals.handshakes[TLS_NOTE_STEP]);
+    put_single(page, METRIC_TLS_PUT_OFF, page->totals.handshakes[TLS_NOTE_PUT_OFF]);
     for (size_t i = 0, seen = 0; i < page->snapshot->listener_count; i++) {
         const struct snapshot_listener *listener = &page->snapshot->listeners[i];
         for (size_t k = 0; listener->tls && k < tls_ctx_certificates(listener->tls); k++) {

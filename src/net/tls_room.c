@@ -19,10 +19,13 @@ static void run_steps(struct tls_room *room)
     while (!list_empty(&room->waiting) && room->steps < TLS_ROOM_STEPS) {
         struct tls_step *step = CONTAINER_OF(list_pop(&room->waiting), struct tls_step, link);
         room->steps++;
+        note(room, TLS_NOTE_STEP);
         step->run(step);
     }
-    if (!list_empty(&room->waiting))
-        io_timer_set(room->io, &room->timer, io_now_ms(room->io));
+    if (list_empty(&room->waiting) || timer_is_set(&room->timer))
+        return;
+    note(room, TLS_NOTE_PUT_OFF);
+    io_timer_set(room->io, &room->timer, io_now_ms(room->io));
 }
 
 static void on_task(struct io_task *task)

@@ -11,7 +11,16 @@
 
 enum { TLS_ROOM_STEPS = 8 }; /* in one turn */
 
-enum tls_note { TLS_NOTE_FULL, TLS_NOTE_RESUMED, TLS_NOTE_FAILED, TLS_NOTE_REFUSED, TLS_NOTES };
+enum tls_note {
+    TLS_NOTE_FULL, /* how a handshake ended */
+    TLS_NOTE_RESUMED,
+    TLS_NOTE_FAILED,
+    TLS_NOTE_REFUSED, /* it never began */
+    TLS_RESULTS,
+    TLS_NOTE_STEP = TLS_RESULTS, /* one was taken */
+    TLS_NOTE_PUT_OFF,            /* a turn had all its steps, and more are left */
+    TLS_NOTES
+};
 
 /* Something that waits for its turn; embedded in a connection. */
 struct tls_step {
@@ -28,7 +37,7 @@ struct tls_room {
     struct timer timer; /* the rest of the queue, in the next turn */
     uint64_t turn;
     uint32_t steps; /* taken in that turn */
-    /* Told of each handshake that ended. NULL: nobody asks. */
+    /* Told of whatever has such a name. NULL: nobody asks. */
     void (*note)(void *context, enum tls_note note);
     void *context;
 };

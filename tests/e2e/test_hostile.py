@@ -3,7 +3,6 @@
 import concurrent.futures
 import contextlib
 import os
-import pathlib
 import re
 import shutil
 import signal
@@ -16,7 +15,7 @@ import pytest
 
 from harness.ballast import Ballast, settings
 from harness.client import CutShort
-from harness.programs import children, memory_bytes
+from harness.programs import asleep, children, memory_bytes
 from harness.waiting import free_port, pause, wait_for
 from harness.worker import CLOSE, OK, Script, signal as tell, wait
 
@@ -42,13 +41,6 @@ def at_once(count, action):
     """What `count` threads got when each called action(its number) at the same time."""
     with concurrent.futures.ThreadPoolExecutor(count) as pool:
         return list(pool.map(action, range(count)))
-
-
-def sleep(pid):
-    """Stop a process, and wait until each of its threads has."""
-    os.kill(pid, signal.SIGSTOP)
-    tasks = pathlib.Path(f"/proc/{pid}/task")
-    wait_for(lambda: all(") T " in (task / "stat").read_text() for task in tasks.iterdir()), 5, "all threads to stop")
 
 
 # ---- workers ----
@@ -156,16 +148,13 @@ def test_an_answer_that_nobody_asked_for_reaches_nobody(scripted, balance, first
                 assert one.read_answer().status == 200
             before.send(GET)
             assert before.read_answer().body == b"ok"
-            sleep(server)
-            try:
+            with asleep(server):
                 if first == "request":
                     client.send(GET)
                 go.set()
                 assert gone.wait(10)
                 if first == "answer":
                     client.send(GET)
-            finally:
-                os.kill(server, signal.SIGCONT)
             assert client.read_answer().body == b"ok"
     assert balancer.assert_accounts()["requests_ok"] == 20
 

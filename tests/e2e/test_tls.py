@@ -10,9 +10,10 @@ import threading
 
 import pytest
 
-from harness.ballast import Ballast, settings
+from harness.ballast import Ballast, read_metrics, settings
 from harness.certificates import Authority
-from harness.client import CutShort
+from harness.client import Client, CutShort
+from harness.programs import asleep, children
 from harness.waiting import free_port
 
 NAMES = ("test.example", "*.wild.example")
@@ -32,14 +33,14 @@ def certificates(authority):
 @pytest.fixture
 def secure(balance, demo, certificates):
     """start(**tls) -> (ballast, port): a plain listener and one with TLS, before a demo worker."""
-    def start(limits=None, timeouts=None, chosen=tuple(NAMES), workers=None, http2=None, **tls):
+    def start(limits=None, timeouts=None, chosen=tuple(NAMES), workers=None, http2=None, threads=None, **tls):
         port = free_port()
         chains = [{"chain": str(certificates[name][0]), "key": str(certificates[name][1])} for name in chosen]
         workers = workers or demo().addresses
         ballast = balance(*workers, listeners=[
             {"address": f"127.0.0.1:{free_port()}"},
             {"address": f"127.0.0.1:{port}", "tls": {"certificates": chains, **tls}},
-        ], limits=limits or {}, timeouts=timeouts or {}, http2=http2 or {})
+        ], limits=limits or {}, timeouts=timeouts or {}, http2=http2 or {}, **({"threads": threads} if threads else {}))
         return ballast, port
     return start
 
@@ -174,22 +175,85 @@ def test_tls_garbage_ends_the_connection(secure, authority, garbage):
     ballast.wait_metric('ballast_tls_handshakes_total{result="failed"}', 1)
 
 
+class Shaker:
+    """A handshake by hand: what the client has to say next is in `says`."""
+
+    def __init__(self, port, authority):
+        self.plain = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self.inside, self.outside = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context_for(authority).wrap_bio(self.inside, self.outside, server_hostname="test.example")
+        self.done = False
+        self.go_on()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.plain.close()
+
+    def go_on(self):
+        try:
+            self.tls.do_handshake()
+            self.done = True
+        except ssl.SSLWantReadError:
+            pass
+        self.says = self.outside.read()
+
+    def finish(self):
+        """Whatever the server is still to be told, up to the handshake's end; says the client's last word."""
+        while not self.done:
+            self.plain.sendall(self.says)
+            self.inside.write(self.plain.recv(65536))
+            self.go_on()
+
+
 def test_tls_garbage_behind_the_handshake(secure, authority):
     ballast, port = secure()
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
-        inside, outside = ssl.MemoryBIO(), ssl.MemoryBIO()
-        shaking = context_for(authority).wrap_bio(inside, outside, server_hostname="test.example")
-        while True:
-            try:
-                shaking.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                plain.sendall(outside.read())
-                inside.write(plain.recv(65536))
-        plain.sendall(outside.read() + b"\x17\x03\x03\x00\x20" + random.Random(1).randbytes(32))
+    with Shaker(port, authority) as shaker:
+        plain = shaker.plain
+        shaker.finish()
+        plain.sendall(shaker.says + b"\x17\x03\x03\x00\x20" + random.Random(1).randbytes(32))
         while plain.recv(65536):
             pass
     assert ask(port, context_for(authority))[0].startswith(b"HTTP/1.1 200 ")
+
+
+STEPS, PUT_OFF = "ballast_tls_handshake_steps_total", "ballast_tls_handshakes_put_off_total"
+STEPS_A_TURN = 8
+
+
+def test_tls_a_flood_of_handshakes_lets_established_clients_through(secure, authority, stack):
+    """A hundred handshakes have come before their request, and all of it is there when the server wakes: the request
+    is answered after the steps of one turn. The answer is the page of numbers, so that it says itself how many."""
+    ballast, port = secure(threads=1)
+    established = stack.enter_context(Client(("127.0.0.1", port), tls=context_for(authority)))
+
+    def ask_numbers():
+        established.send(b"GET /metrics HTTP/1.1\r\nHost: test.example\r\n\r\n")
+
+    flood = [stack.enter_context(Shaker(port, authority)) for _ in range(100)]
+    ask_numbers()
+    accepted = read_metrics(established.read_answer().body.decode())[STEPS] + len(flood)
+    for shaker in flood:  # a connection is accepted with its first bytes: a step, and there is more to come
+        shaker.plain.sendall(shaker.says[:5])
+    ballast.wait_metric(STEPS, accepted)
+    before = ballast.metrics()
+    with asleep(*children(ballast.pid)):
+        for shaker in flood:
+            shaker.plain.sendall(shaker.says[5:])
+            shaker.says = b""
+        ask_numbers()
+    meanwhile = read_metrics(established.read_answer().body.decode())
+    assert meanwhile[STEPS] - before[STEPS] <= STEPS_A_TURN
+
+    for shaker in flood:
+        shaker.finish()
+        shaker.plain.sendall(shaker.says)
+    ballast.wait_metric('ballast_tls_handshakes_total{result="full"}', 1 + len(flood))
+    after = ballast.metrics()
+    assert after[PUT_OFF] - before[PUT_OFF] >= len(flood) // STEPS_A_TURN
+    ask_numbers()
+    assert established.read_answer().status == 200
 
 
 def test_tls_silent_clients_are_closed_and_counted(secure, authority):

@@ -41,6 +41,19 @@ def settings(workers, **extra):
     return merge(base, extra)
 
 
+def read_metrics(text):
+    """/metrics as a dict: plain names to numbers, labelled series under their name with its labels."""
+    values = {}
+    for line in text.splitlines():
+        if not line or line.startswith("#"):
+            continue
+        match = METRIC_LINE.fullmatch(line)
+        assert match, f"malformed metrics line: {line!r}"
+        number = float(match.group(2))
+        values[match.group(1)] = int(number) if number.is_integer() else number
+    return values
+
+
 class Ballast:
     """A running balancer, as a context manager: leaving it sends TERM and expects exit code 0.
 
@@ -179,16 +192,7 @@ class Ballast:
         return answer.body.decode()
 
     def metrics(self):
-        """/metrics as a dict: plain names to numbers, labelled series under their name with its labels."""
-        values = {}
-        for line in self.metrics_text().splitlines():
-            if not line or line.startswith("#"):
-                continue
-            match = METRIC_LINE.fullmatch(line)
-            assert match, f"malformed metrics line: {line!r}"
-            number = float(match.group(2))
-            values[match.group(1)] = int(number) if number.is_integer() else number
-        return values
+        return read_metrics(self.metrics_text())
 
     def settled_metrics(self):
         """The same once no request is active: a client has its answer before the answer's thread has counted it."""

@@ -1,7 +1,10 @@
 """Other programs that tests start: demo workers on ports of their own, real servers; what /proc says of a process."""
 
+import contextlib
+import os
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import threading
@@ -134,6 +137,18 @@ class Steadily(threading.Thread):
 
 def children(pid):
     return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@contextlib.contextmanager
+def asleep(pid):
+    """Each of the process's threads is stopped meanwhile: what comes to it comes all at once as it wakes."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        tasks = pathlib.Path(f"/proc/{pid}/task")
+        wait_for(lambda: all(") T " in (task / "stat").read_text() for task in tasks.iterdir()), 5, "all to stop")
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def memory_bytes(pid, what="VmHWM"):
