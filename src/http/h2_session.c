@@ -259,8 +259,25 @@ static int on_stream_close(nghttp2_session *library, int32_t id, uint32_t h2_cod
     return 0;
 }
 
+/* A stream above the limit never was one, and is not closed either; a client may ask for as many as it likes while it
+ * does not acknowledge the limit. */
+static int on_invalid_frame(nghttp2_session *library, const nghttp2_frame *frame, int error, void *user)
+{
+    if (error == NGHTTP2_ERR_REFUSED_STREAM)
+        note_flood(user, H2_FLOOD_RESETS);
+    return 0;
+}
+
+/* Frames of types that nobody knows (RFC 9113 section 5.5) are told of only where somebody wants to read them. */
+static int on_unknown_frame(nghttp2_session *library, void **payload, const nghttp2_frame_hd *hd, void *user)
+{
+    return NGHTTP2_ERR_CANCEL;
+}
+
 void h2_library_set_callbacks(nghttp2_session_callbacks *callbacks)
 {
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
+    nghttp2_session_callbacks_set_unpack_extension_callback(callbacks, on_unknown_frame);
     nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
