@@ -282,6 +282,7 @@ static int fill_rules(struct snapshot *snapshot, const struct config *config)
         .client_stall_ms = timeouts->client_stall_ms,
         .tunnel_idle_ms = timeouts->tunnel_idle_ms,
         .tunnel_drain_ms = timeouts->tunnel_drain_ms,
+        .tunnel_leave_ms = timeouts->retire_ms,
         .half_closed_ms = timeouts->half_closed_ms,
         .min_rate = config->limits.min_rate,
         .trace =

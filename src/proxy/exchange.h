@@ -32,6 +32,7 @@ struct exchange_rules {
     int64_t client_stall_ms;  /* silence of a client that reads its answer */
     int64_t tunnel_idle_ms;   /* silence of both sides of a tunnel */
     int64_t tunnel_drain_ms;  /* how long a tunnel may still stand when the balancer is to stop */
+    int64_t tunnel_leave_ms;  /* and when its worker was removed */
     int64_t half_closed_ms;   /* a client that has ended its sending is still answered if the answer begins by then */
     uint64_t min_rate;        /* bytes a second of a client that is waited for; 0: any */
     struct str metrics_path;  /* empty: none */

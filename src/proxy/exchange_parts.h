@@ -63,6 +63,7 @@ struct exchange {
     bool reused;
     bool waited;        /* in line among other retries, before the try that comes */
     bool tunnel;        /* the answer is a 101 */
+    bool tunnel_leaves; /* tunnel_ends_ms is set because its worker was removed, not because the balancer is to stop */
     bool server_timing; /* the client is told what took how long */
     bool grpc;          /* it is a call */
     uint32_t tries;
@@ -73,7 +74,7 @@ struct exchange {
     uint64_t read;          /* read_so_far when the deadline was set */
     int64_t silent_at_ms;   /* when its silence until then is too long */
     struct pace pace;       /* of the client, where there is a least rate */
-    int64_t tunnel_ends_ms; /* the balancer is to stop: until then the tunnel may end by itself; 0: it is not */
+    int64_t tunnel_ends_ms; /* until then the tunnel may end by itself; 0: it may stand */
     int64_t connected_ns, first_byte_ns;
     int64_t whole_ms;            /* when the worker's answer was whole */
     struct exchange *next_spare; /* of the home's, once ended */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "proxy/reactor_doors.h"
+#include "proxy/tunnel.h"
 
 /* The rules of one configuration, for as long as exchanges here go by them. */
 struct epoch {
@@ -141,6 +142,7 @@ void reactor_change_apply(struct reactor *reactor, struct reactor_change *change
     reactor_doors_open(reactor, &change->doors, change->fds);
     exchange_home_turn(&reactor->home, change->epoch);
     change->epoch = NULL;
+    tunnel_follow_workers(&reactor->home);
     reactor_doors_accept(reactor);
     change->on_applied(change->context);
     reactor_change_destroy(&change);

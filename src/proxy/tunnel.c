@@ -54,17 +54,46 @@ int tunnel_judge(struct exchange *x)
     return 0;
 }
 
+static void follow_worker(struct exchange *x)
+{
+    bool removed = atomic_load(&x->target->removed);
+
+    if (removed && !x->tunnel_ends_ms) {
+        x->tunnel_leaves = true;
+        x->tunnel_ends_ms = exchange_now_ms(x) + x->rules->tunnel_leave_ms;
+        if (timer_is_set(&x->deadline) && x->tunnel_ends_ms < x->deadline.due_ms)
+            io_timer_set(x->home->io, &x->deadline, x->tunnel_ends_ms);
+    } else if (!removed && x->tunnel_leaves) {
+        x->tunnel_leaves = false;
+        x->tunnel_ends_ms = 0;
+    }
+}
+
+void tunnel_follow_workers(struct exchange_home *home)
+{
+    LIST_FOREACH (link, &home->alive) {
+        struct exchange *x = CONTAINER_OF(link, struct exchange, link);
+        if (x->tunnel)
+            follow_worker(x);
+    }
+}
+
 void tunnel_open(struct exchange *x)
 {
     x->tunnel = true;
     flow_fini(&x->up);
     flow_init(&x->up, &x->client, &x->worker, false, io_buffers(x->home->io));
     account_note_tunnel(x->home->account);
+    follow_worker(x); /* it may have been removed before it answered */
 }
 
 void tunnel_note_drain(struct exchange *x)
 {
-    x->tunnel_ends_ms = exchange_now_ms(x) + x->rules->tunnel_drain_ms;
+    int64_t ends_ms = exchange_now_ms(x) + x->rules->tunnel_drain_ms;
+
+    if (!x->tunnel_leaves || ends_ms < x->tunnel_ends_ms)
+        x->tunnel_ends_ms = ends_ms;
+    x->tunnel_leaves = false;
 }
 
 bool tunnel_has_drained(const struct exchange *x)

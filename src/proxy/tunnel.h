@@ -10,6 +10,7 @@
 #include "base/assert.h"
 
 struct exchange;
+struct exchange_home;
 
 /* The request asks for a WebSocket by other means than HTTP/1.1's: it gets a key. 0 or -ERR_NO_MEMORY. */
 MUST_CHECK int tunnel_add_key(struct exchange *x);
@@ -20,6 +21,9 @@ MUST_CHECK int tunnel_judge(struct exchange *x);
 void tunnel_open(struct exchange *x);
 /* The balancer is to stop: the tunnel may end by itself for tunnel_drain_ms more. */
 void tunnel_note_drain(struct exchange *x);
+/* Workers may have been removed, or have come back: tunnels to one that was may end by themselves for tunnel_leave_ms
+ * more. */
+void tunnel_follow_workers(struct exchange_home *home);
 /* Those are over. */
 bool tunnel_has_drained(const struct exchange *x);
 /* Both directions have ended, or one has and the other has nobody to go to. */

@@ -151,7 +151,8 @@ def other_configs(ballast, a, b, c, d):
 def test_reloads_and_upgrades(run, tallies):
     workers = tallies(4)
     ballast = run(*workers)
-    configs, successions = other_configs(ballast, *workers), Successions()
+    configs = other_configs(ballast, *workers)
+    successions = Successions(leaving={port_of(worker).encode() for worker in workers[2:]})
     chats = [Chat(ballast, successions), Chat(ballast, successions), H2Chat(ballast, successions)]
     clients = [*clients_of(ballast), *chats]
     start(*clients)

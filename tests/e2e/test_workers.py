@@ -15,11 +15,13 @@ from harness.ballast import Ballast, settings
 from harness.load import Load
 from harness.reloads import newest, order, with_workers
 from harness.waiting import free_port, wait_for
-from harness.worker import OK, Script, wait
+from harness.worker import ECHO, OK, Script, wait
 
 ROUNDS = int(os.environ.get("BALLAST_WORKER_ROUNDS", "50"))
 HOST = b"Host: test.example\r\n"
 GET = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
+SWITCH = b"GET /chat HTTP/1.1\r\n" + HOST + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
 POST = b"POST /upload HTTP/1.1\r\n" + HOST + b"Content-Length: 200000\r\n\r\n" + bytes(200000)
 
 
@@ -166,6 +168,27 @@ def test_a_removed_worker_finishes_what_it_has(run, scripted, demo):
         held.set()
         assert client.read_answer().status == 200
     wait_for(lambda: not ballast.admin.get("/v1/differences")["leaving"], what="nobody leaving")
+
+
+def test_a_tunnel_to_a_removed_worker_has_its_time(run, scripted, demo):
+    """It goes on, is seen as long as it does, and is closed in order at the end of timeouts.retire."""
+    a, b = scripted(), demo()
+    ballast = run(a, timeouts={"retire": "1s"})
+    a.play(Script((SWITCHED, ECHO)))
+    with ballast.connect(30) as peer:
+        peer.send(SWITCH)
+        assert peer.read_answer().status == 101
+        add(ballast, b)
+        remove(ballast, a)
+        peer.send(b"still there")
+        assert peer.stream.take(11) == b"still there"
+        assert [x["active"] for x in ballast.admin.get("/v1/differences")["leaving"]] == [1]
+        assert ballast.metrics()["ballast_tunnels"] == 1
+        assert peer.ended() == b""
+    wait_for(lambda: not ballast.admin.get("/v1/differences")["leaving"], what="nobody leaving")
+    metrics = ballast.settled_metrics()
+    assert metrics['ballast_tunnels_closed_total{reason="drained"}'] == 1
+    assert (metrics["ballast_tunnels"], metrics["requests_failed"], metrics["requests_aborted"]) == (0, 0, 0)
 
 
 def reload(ballast, config=None, expect="applied", **wish):

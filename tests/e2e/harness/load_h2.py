@@ -71,18 +71,19 @@ class H2Chat(Chat):
     def use(self):
         done = self.successions.done
         with opened(self.ballast) as client:
-            streams = [1, 3]
+            streams, workers = [1, 3], {}
             for stream in streams:
                 establish(client, stream)
             for stream in streams:
                 assert client.until(lambda: client.streams.get(stream) and client.streams[stream].heads), "no answer"
                 assert client.streams[stream].status == 200
-                self.count(client.streams[stream].heads[-1]["x-worker"].encode())
+                workers[stream] = client.streams[stream].heads[-1]["x-worker"].encode()
+                self.count(workers[stream])
             for text, opcode in self.texts():
                 for stream in list(streams):
                     if not self.echo_on(client, stream, text, opcode):
                         streams.remove(stream)
-                        self.may_end(done)
+                        self.may_end(done, workers[stream])
                 pause(0.002)
             for stream in streams:
                 assert client.until(lambda: client.streams[stream].ended), "no clean end after the goodbye"

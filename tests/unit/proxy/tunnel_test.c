@@ -1,4 +1,6 @@
 /* What becomes of an exchange whose worker answers 101: who may, how it stands, and how it ends. */
+#include "proxy/reactor_parts.h"
+#include "proxy/tunnel.h"
 #include "world.h"
 
 #define UPGRADE  "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
@@ -117,6 +119,80 @@ static void opened_while_all_stops(void **state)
     end();
 }
 
+/* As control does: the mark first, then each reactor looks. */
+static void set_removed(bool removed)
+{
+    atomic_store(&w.helper.workers[0].removed, removed);
+    tunnel_follow_workers(&w.reactor->home);
+}
+
+static void ends_in_its_time_when_its_worker_goes(void **state)
+{
+    begin_tunnel();
+    set_removed(true);
+    world_run(&w, w.rules.tunnel_leave_ms / 2);
+    set_removed(true); /* another configuration without it begins no new time */
+    world_run(&w, w.rules.tunnel_leave_ms / 2 - 10);
+    assert_int_equal(io_sim_peer_state(client), IO_SIM_PEER_OPEN);
+    world_run(&w, 20);
+    assert_ended_well();
+    assert_int_equal(w.totals.tunnels_drained, 1);
+    atomic_store(&w.helper.workers[0].removed, false);
+    end();
+}
+
+static void stands_when_its_worker_comes_back(void **state)
+{
+    begin_tunnel();
+    set_removed(true);
+    world_run(&w, w.rules.tunnel_leave_ms - 10);
+    set_removed(false);
+    world_run(&w, 100);
+    world_send(client, "ping");
+    scripted_worker_send(&w.far[0], "pong");
+    world_run(&w, 10);
+    assert_string_equal(world_received(client), "pong");
+    reactor_drain(w.reactor);
+    world_run(&w, w.rules.tunnel_drain_ms + 10);
+    assert_ended_well();
+    end();
+}
+
+/* It was asked for before its worker was removed, and switched after. */
+static void opened_after_its_worker_went(void **state)
+{
+    world_init(&w, 1);
+    world_start(&w);
+    w.far[0].answer = NULL;
+    client = world_client(&w);
+    world_send(client, UPGRADE);
+    world_run(&w, 10);
+    set_removed(true);
+    scripted_worker_send(&w.far[0], SWITCHED);
+    world_run(&w, w.rules.tunnel_leave_ms - 10);
+    assert_int_equal(io_sim_peer_state(client), IO_SIM_PEER_OPEN);
+    world_run(&w, 30);
+    assert_ended_well();
+    atomic_store(&w.helper.workers[0].removed, false);
+    end();
+}
+
+/* Whichever of the two times is over first counts, and that of the stop is not taken back. */
+static void its_worker_goes_while_all_stops(void **state)
+{
+    begin_tunnel();
+    set_removed(true);
+    world_run(&w, 10);
+    reactor_drain(w.reactor);
+    world_run(&w, 10);
+    set_removed(false);
+    world_run(&w, w.rules.tunnel_drain_ms - 20);
+    assert_int_equal(io_sim_peer_state(client), IO_SIM_PEER_OPEN);
+    world_run(&w, 20);
+    assert_ended_well();
+    end();
+}
+
 static void is_cut_when_the_worker_resets(void **state)
 {
     begin_tunnel();
@@ -160,6 +236,10 @@ int main(void)
         cmocka_unit_test(ends_when_nothing_moves),
         cmocka_unit_test(ends_in_its_time_when_all_stops),
         cmocka_unit_test(opened_while_all_stops),
+        cmocka_unit_test(ends_in_its_time_when_its_worker_goes),
+        cmocka_unit_test(stands_when_its_worker_comes_back),
+        cmocka_unit_test(opened_after_its_worker_went),
+        cmocka_unit_test(its_worker_goes_while_all_stops),
         cmocka_unit_test(is_cut_when_the_worker_resets),
         cmocka_unit_test(ends_when_nobody_is_there),
         cmocka_unit_test(is_refused_when_it_is_another),

@@ -40,6 +40,7 @@ void world_init(struct world *w, uint32_t workers)
         .half_closed_ms = 1200,
         .tunnel_idle_ms = 1700,
         .tunnel_drain_ms = 600,
+        .tunnel_leave_ms = 700,
         .rewrite = {.upgrade = REWRITE_UPGRADE_WEBSOCKET},
         .metrics_path = STR("/metrics"),
         .metrics = write_metrics,
