@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 import socket
 import ssl
@@ -15,6 +16,7 @@ from harness.certificates import Authority
 from harness.client import Client, CutShort
 from harness.programs import asleep, children
 from harness.waiting import free_port
+from harness.worker import Script
 
 NAMES = ("test.example", "*.wild.example")
 GET = b"GET /headers HTTP/1.1\r\nHost: test.example\r\nConnection: close\r\n\r\n"
@@ -479,6 +481,27 @@ def test_tls_answer_until_the_end_needs_its_word(stack, behind, certificates, ru
 
 
 # HTTP/2 over TLS.
+
+def test_tls_nghttp_gets_a_page_with_all_that_it_names(secure, scripted):
+    """Over one connection: the page, then its style, script and pictures at once."""
+    assets = {b"/style.css": b"a { color: red }", b"/code.js": b"go();" * 20000, b"/one.png": b"\x89PNG" * 50000,
+              b"/two.png": b"\x89PNG"}
+    page = b"""<html><head><link rel="stylesheet" href="/style.css"><script src="/code.js"></script></head>
+        <body><img src="/one.png"><img src="/two.png"></body></html>"""
+    worker = scripted()
+    for target, body in {b"/page": page, **assets}.items():
+        worker.play_at(target, Script((b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body),)))
+    ballast, port = secure(workers=[worker])
+    done = subprocess.run([shutil.which("nghttp"), "-nasy", f"https://127.0.0.1:{port}/page"],
+                          capture_output=True, text=True, timeout=30, check=True)
+    got = re.findall(r" 200 +\S+ (/\S+)$", done.stdout, re.MULTILINE)
+    assert sorted(got) == ["/code.js", "/one.png", "/page", "/style.css", "/two.png"], done.stdout + done.stderr
+    sizes = {line["path"].encode(): line["bytes_out"] for line in ballast.wait_access(5)}
+    assert sizes == {b"/page": len(page)} | {target: len(body) for target, body in assets.items()}
+    assert ballast.settled_metrics()["requests_ok"] == 5
+    ballast.wait_metric("ballast_http2_connections_total", 1)
+    assert {line["protocol"] for line in ballast.access_lines()} == {"HTTP/2"}
+
 
 def test_tls_agrees_on_http2(secure, authority):
     ballast, port = secure()
