@@ -1,4 +1,5 @@
-"""The Debian package in a bare Debian: installed, serving by its unit file's command, upgraded, removed, purged.
+"""The Debian package in a bare Debian: installed, serving by its unit file's command, upgraded, removed, purged. Then
+the container recipe in the same folder, as far as that goes without a container engine.
 
 Run by `./dev package --test`: it needs root, for a chroot and a network namespace of the test's own.
 """
@@ -25,9 +26,9 @@ BOOKKEEPING = re.compile(r"/(var/lib/(dpkg|systemd)|var/log/(dpkg|alternatives)|
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a chroot needs root")
 
 
-def run(*command, check=True, **options):
+def run(*command, check=True, timeout=300, **options):
     done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, timeout=300, check=False, **options)
+                          stderr=subprocess.STDOUT, text=True, timeout=timeout, check=False, **options)
     assert not check or done.returncode == 0, f"{shlex.join(map(str, command))}:\n{done.stdout[-3000:]}"
     return done.stdout
 
@@ -102,8 +103,38 @@ def test_the_image_holds_the_libraries(packages):
     """What the package depends on, the container recipe installs too."""
     depends = run("dpkg-deb", "-f", packages[0], "Depends")
     needed = set(re.findall(r"\blib[a-z0-9.+-]+", depends)) - {"libc6", "libtinfo6"}  # in every image; of libncursesw6
-    recipe = (TREE / "packaging/Containerfile").read_text()
-    assert needed == set(re.findall(r" (lib[a-z0-9.+-]+)(?= )", recipe))
+    (install,) = [words for word, words in image() if word == "RUN"]
+    assert needed == set(re.findall(r" (lib[a-z0-9.+-]+)(?= )", install))
+
+
+def stages():
+    """[[(instruction, its words)]] of the container recipe."""
+    found = []
+    for line in (TREE / "packaging/Containerfile").read_text().splitlines():
+        word, _, words = line.partition(" ")
+        if word == "FROM":
+            found.append([])
+        if word and word != "#":
+            found[-1].append((word, words))
+    return found
+
+
+def image():
+    """The last stage: what is kept."""
+    return stages()[-1]
+
+
+def test_the_recipe_builds_from_sources_alone():
+    """`./dev build` in the first stage finds what it needs, and no build of another place: it would go on with that."""
+    assert [stage[0][1].split()[0] for stage in stages()] == ["debian:12-slim", "debian:12-slim"]
+    left_out = (TREE / ".dockerignore").read_text().splitlines()
+    assert {"build", ".git"} <= set(left_out)
+    copied = {path.split("/")[0] for path in run("git", "-C", TREE, "ls-files").splitlines()}
+    assert {"dev", "meson.build", "src", "worker", "packaging"} <= copied - set(left_out)
+    control = (TREE / "packaging/debian/control").read_text()
+    needed = {word.strip() for word in re.search("Build-Depends: (.*)", control)[1].split(",")}
+    listed = re.search(r"BUILD_PACKAGES='(.*?)'", (TREE / "dev").read_text(), re.DOTALL)[1]
+    assert {word for word in needed if "debhelper" not in word} <= set(re.findall(r"(?m)^([a-z0-9.+-]+)", listed))
 
 
 def children(pid):
@@ -164,3 +195,38 @@ def test_life_of_the_package(root, packages, network):
     run(*chroot, "dpkg", "-P", "ballast")
     assert files(root) - before == set()
     assert "ballast" not in (root / "etc/passwd").read_text()
+
+
+def test_the_image_serves(root, packages, network, tmp_path):
+    """The folder is a bare Debian with the libraries that the recipe installs: with what the recipe copies it is the
+    image. The program is process 1 there, is root, and has a /proc."""
+    (build_line,) = [words for word, words in stages()[0] if word == "RUN"]
+    build, install = build_line.split(" && ")
+    assert build == "./dev build" and ("COPY", "--from=build /out/ /") in image()
+    if not (TREE / "build/release/ballast").is_file():  # else it is what the other layers have just built and try
+        run("sh", "-c", build, cwd=TREE, timeout=1200)
+    run("sh", "-c", install.replace("/out", str(tmp_path / "out")), cwd=TREE)
+    shutil.copytree(tmp_path / "out", root, dirs_exist_ok=True, symlinks=True)
+    (root / "etc/ballast").mkdir(exist_ok=True)
+    shipped = (TREE / "packaging/ballast.yaml").read_text()
+    (root / "etc/ballast/ballast.yaml").write_text(re.sub("(?m)^access_log:.*", 'access_log: { path: "-" }', shipped))
+    lines = dict(image())
+    command = json.loads(lines["ENTRYPOINT"]) + json.loads(lines["CMD"])
+    inside = [*network, "unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c",
+              'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"', root]
+    workers = subprocess.Popen([*network, "chroot", root, "/usr/local/bin/ballast-worker", "--port=3001"],
+                               stdout=subprocess.DEVNULL)
+    with (tmp_path / "said").open("w") as said:
+        container = subprocess.Popen([*map(str, inside), *command], stdout=said, stderr=subprocess.STDOUT)
+    try:
+        def ask(path):
+            return run(*network, "curl", "-s", "-m", "5", f"http://127.0.0.1:{lines['EXPOSE']}{path}", check=False)
+        wait_for(lambda: "worker_3001_alive 1" in ask("/metrics"))
+        assert ask("/") == "worker 3001 on port 3001: GET /\n"
+        os.kill(int(children(container.pid)[0]), signal.SIGTERM)
+        assert container.wait(20) == 0
+    finally:
+        for process in (container, workers):
+            process.kill()
+            process.wait(10)
+    assert " target=/ path=/ protocol=HTTP/1.1 status=200 by=worker " in (tmp_path / "said").read_text()
