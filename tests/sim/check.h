@@ -33,6 +33,8 @@ void check_answer_whole(struct sim_client *client);
 void check_answer_cut(struct sim_client *client, bool clean);
 /* A connection without a request was closed by the balancer. */
 void check_idle_end(struct sim_client *client);
+/* It ended before the handshake was over. */
+void check_handshake_end(struct sim_client *client);
 /* A server has stopped, and is not destroyed yet: nothing is left in it; and another goes on from what it has counted.
  */
 void check_stopped(struct sim_server *server);

@@ -122,7 +122,8 @@ static bool times_are_plain(const struct sim_client *client)
 {
     const struct plan *plan = client->world->plan;
     return !client->plan->h2 && !plan_has(plan, FAMILY_TIGHT) && !plan_has(plan, FAMILY_MEMORY) &&
-           client->plan->pause_ms == 0 && client->plan->stop != STOP_READING && !client->plan->half_close;
+           !plan_has(plan, FAMILY_TLS) && client->plan->pause_ms == 0 && client->plan->stop != STOP_READING &&
+           !client->plan->half_close;
 }
 
 /* Something happened limit_ms after since_ns: not before, not much later. early_ns: how much sooner the balancer may
@@ -300,4 +301,17 @@ void check_idle_end(struct sim_client *client)
     }
     check_deadline(client, "idle connection closed", client->answered_ns, plan->timeouts.client_idle_ms,
                    slack_ns(client->world));
+}
+
+void check_handshake_end(struct sim_client *client)
+{
+    const struct world *world = client->world;
+    const struct plan *plan = world->plan;
+    if (!client->out.stopped || plan_has(plan, FAMILY_TIGHT) || plan_has(plan, FAMILY_MEMORY) ||
+        plan_has(plan, FAMILY_CROWD) || plan_has(plan, FAMILY_BREAK) || plan_has(plan, FAMILY_UPGRADE) ||
+        world->drain_ns > 0)
+        return;
+    uint32_t idle_ms = plan->timeouts.client_idle_ms, handshake_ms = plan->timeouts.tls_handshake_ms;
+    check_deadline(client, "tls_handshake", client->greeted_ns, idle_ms < handshake_ms ? idle_ms : handshake_ms,
+                   slack_ns(world));
 }

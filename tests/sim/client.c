@@ -22,10 +22,21 @@ static void after_ms(struct sim_client *client, int64_t ms, io_sim_timer_fn fn)
     io_sim_after(client->world->net, ms * NS_PER_MS, fn, client);
 }
 
+/* Orderly: whoever closes without a word is taken for cut off. */
+static void leave(struct sim_client *client)
+{
+    if (client->tls != NULL && io_sim_peer_state(client->peer) == IO_SIM_PEER_OPEN) {
+        sim_tls_end(client->tls, &client->words);
+        io_sim_peer_send(client->peer, sim_bytes_all(&client->words).p, client->words.n);
+        sim_bytes_drop(&client->words, client->words.n);
+    }
+    io_sim_peer_close(&client->peer, false);
+}
+
 void client_finish(struct sim_client *client)
 {
     if (client->peer != NULL)
-        io_sim_peer_close(&client->peer, false);
+        leave(client);
     if (client->done)
         return;
     for (uint32_t i = 0; client->streams != NULL && i < client->plan->count; i++)
@@ -33,6 +44,93 @@ void client_finish(struct sim_client *client)
     client->done = true;
     client->world->clients_done++;
     trace_line((int)client->index, TRACE_NOBODY, "c%u is done", client->index);
+}
+
+/* Long bodies are not to take for ever in small pieces. */
+static size_t piece_of(const struct sim_client *client, size_t bytes)
+{
+    return client->plan->piece > 0 && client->plan->piece < bytes / 40 ? bytes / 40 : client->plan->piece;
+}
+
+static void set_pace(struct sim_client *client)
+{
+    client->out.piece = piece_of(client, client->out.bytes.n);
+    client->out.gap_ns = client->plan->gap_ms * NS_PER_MS;
+}
+
+/* ---- TLS, or none ---- */
+
+/* On the way a byte becomes another: whoever opens the record must see it. */
+static void garble(struct sim_client *client)
+{
+    uint64_t at = client->plan->garble;
+    if (at == 0 || client->garbled || at < client->out.sent || at >= client->out.sent + client->out.bytes.n)
+        return;
+    trace_line((int)client->index, TRACE_NOBODY, "byte %u of c%u is garbled", client->plan->garble, client->index);
+    client->garbled = true;
+    client->out.bytes.p[client->out.bytes.head + (at - client->out.sent)] ^= 0x10;
+}
+
+/* Who is slow sends small records: what has come of one is no progress before all of it has. */
+void client_say(struct sim_client *client)
+{
+    struct str words = sim_bytes_all(&client->words);
+    if (client->tls != NULL) {
+        sim_tls_seal(client->tls, &client->words, piece_of(client, words.n), &client->out.bytes);
+        garble(client);
+        return;
+    }
+    sim_bytes_append(&client->out.bytes, words.p, words.n);
+    sim_bytes_drop(&client->words, words.n);
+}
+
+/* What has arrived is read, and what that asks for is on its way: which may be where the client stops. */
+static void hear(struct sim_client *client)
+{
+    struct str got = io_sim_peer_received(client->peer);
+    if (got.n == 0)
+        return;
+    sim_tls_receive(client->tls, got, &client->out.bytes);
+    io_sim_peer_take(client->peer, got.n);
+    garble(client);
+    if (sim_tls_flaw(client->tls) != NULL && !client->garbled)
+        check_fail("strict", (int)client->index, TRACE_NOBODY, "c%u gets what is no TLS: %s", client->index,
+                   sim_tls_flaw(client->tls));
+    pacer_kick(&client->out);
+}
+
+struct str client_heard(struct sim_client *client)
+{
+    if (client->tls == NULL)
+        return io_sim_peer_received(client->peer);
+    hear(client);
+    return client->peer == NULL ? STR("") : sim_bytes_all(sim_tls_words(client->tls));
+}
+
+void client_take(struct sim_client *client, size_t n)
+{
+    if (client->tls == NULL)
+        io_sim_peer_take(client->peer, n);
+    else
+        sim_bytes_drop(sim_tls_words(client->tls), n);
+}
+
+/* Connected, and past the handshake. */
+static bool can_begin(struct sim_client *client)
+{
+    if (!plan_has(client->world->plan, FAMILY_TLS))
+        return true;
+    if (client->tls == NULL) {
+        client->tls = sim_tls_create(client->plan->h2 ? "h2" : "http/1.1", client->plan->old_tls, &client->session);
+        client->greeted_ns = world_now_ns(client->world);
+        sim_tls_begin(client->tls, &client->out.bytes);
+        garble(client);
+        set_pace(client);
+        pacer_kick(&client->out);
+    }
+    if (client->peer != NULL)
+        hear(client);
+    return client->peer != NULL && sim_tls_is_ready(client->tls);
 }
 
 /* ---- sending ---- */
@@ -61,17 +159,10 @@ static void write_body(struct sim_client *client, const struct plan_request *req
     if (request->trailers)
         snprintf(trailers, sizeof(trailers), "X-Sim-End: %u\r\n", request->id);
     if (request->framing == PLAN_LENGTH)
-        wire_append_body(&client->out.bytes, key, 0, request->body_bytes);
+        wire_append_body(&client->words, key, 0, request->body_bytes);
     else if (request->framing == PLAN_CHUNKED)
-        wire_append_chunks(&client->out.bytes, key, request->body_bytes, trailers);
-}
-
-/* Long bodies are not to take for ever in small pieces. */
-static void set_pace(struct sim_client *client)
-{
-    size_t least = client->out.bytes.n / 40;
-    client->out.piece = client->plan->piece > 0 && client->plan->piece < least ? least : client->plan->piece;
-    client->out.gap_ns = client->plan->gap_ms * NS_PER_MS;
+        wire_append_chunks(&client->words, key, request->body_bytes, trailers);
+    client_say(client);
 }
 
 static void send_body(struct sim_client *client)
@@ -96,9 +187,12 @@ static void queue_request(struct sim_client *client)
     const struct plan_request *request = planned(client, index);
     client->begins[index] = client->out.sent + client->out.bytes.n;
     if (request->hostile)
-        hostile_write(&client->out.bytes, request);
+        hostile_write(&client->words, request);
     else
-        write_head(&client->out.bytes, request);
+        write_head(&client->words, request);
+    client_say(client);
+    /* In the clear by "HEAD ", sealed by all of its record. */
+    client->asks[index] = client->tls ? client->out.sent + client->out.bytes.n : client->begins[index] + 5;
     if (request->expect && !client->plan->pipelined && request->framing != PLAN_NO_BODY) {
         client->body_waits = true;
         client->ends[index] = UINT64_MAX;
@@ -212,8 +306,7 @@ static void head_is_whole(struct sim_client *client)
     }
     if (wire_reader_field(reader, "Connection", &value) == 1 && str_ieq(value, STR("close")))
         client->told_close = true;
-    /* Who has sent less than "HEAD " has not said what it asks for. */
-    bool head = request->method == PLAN_HEAD && client->out.sent >= client->begins[client->awaiting] + 5;
+    bool head = request->method == PLAN_HEAD && client->out.sent >= client->asks[client->awaiting];
     bool bodiless = head || reader->status == 204 || reader->status == 304;
     wire_reader_body(reader, true, bodiless && !request->hostile);
 }
@@ -225,14 +318,14 @@ static void read_bytes(struct sim_client *client)
         return;
     }
     while (client->peer != NULL && !client->not_reading) {
-        struct str got = io_sim_peer_received(client->peer);
+        struct str got = client_heard(client);
         if (got.n == 0)
             return;
         if (client->awaiting == client->next)
             check_fail("one-answer", (int)client->index, TRACE_NOBODY, "c%u gets bytes that it did not ask for: %.60s",
                        client->index, got.p);
         size_t used = wire_reader_feed(&client->reader, got, true);
-        io_sim_peer_take(client->peer, used);
+        client_take(client, used);
         client->received += used;
         if (client->reader.bad != NULL)
             check_fail("one-answer", (int)client->index, (int)planned(client, client->awaiting)->id,
@@ -262,11 +355,14 @@ static void lose_answers(struct sim_client *client, bool clean)
 static void on_end(struct sim_client *client, bool clean)
 {
     trace_line((int)client->index, TRACE_NOBODY, "c%u sees the end (%s)", client->index, clean ? "orderly" : "reset");
+    if (client->tls != NULL && !client->sending)
+        check_handshake_end(client);
     if (client->plan->h2)
         client_h2_end(client);
     else
         lose_answers(client, clean);
     io_sim_peer_close(&client->peer, false);
+    sim_tls_destroy(&client->tls);
     for (uint32_t i = 0; i < client->next; i++)
         if (client->ends[i] > client->out.sent)
             client->ends[i] = UINT64_MAX; /* its rest is never sent */
@@ -342,9 +438,10 @@ static void on_event(struct io_sim_peer *peer, void *context)
     }
     if (state == IO_SIM_PEER_RESET && client->paused && !client->not_reading)
         io_sim_peer_pause(peer, false); /* what came before the reset can still be read */
-    if (!client->sending && state == IO_SIM_PEER_OPEN && client->plan->h2)
+    bool begins = !client->sending && state == IO_SIM_PEER_OPEN && can_begin(client);
+    if (begins && client->plan->h2)
         client_h2_begin(client);
-    else if (!client->sending && state == IO_SIM_PEER_OPEN)
+    else if (begins)
         send_next(client);
     if (client->peer == NULL)
         return;
@@ -353,7 +450,8 @@ static void on_event(struct io_sim_peer *peer, void *context)
         return;
     state = io_sim_peer_state(client->peer);
     if (state == IO_SIM_PEER_ENDED || state == IO_SIM_PEER_RESET) {
-        on_end(client, state == IO_SIM_PEER_ENDED);
+        bool said = client->tls == NULL || sim_tls_has_ended(client->tls);
+        on_end(client, state == IO_SIM_PEER_ENDED && said);
     } else if (client->plan->pause_ms > 0 && !client->paused && client->received > 0) {
         client->paused = true;
         io_sim_peer_pause(client->peer, true);
@@ -396,5 +494,8 @@ void client_fini(struct sim_client *client)
     if (client->peer != NULL)
         io_sim_peer_close(&client->peer, true);
     client_h2_fini(client);
+    sim_tls_destroy(&client->tls);
+    sim_tls_forget(&client->session);
+    sim_bytes_free(&client->words);
     sim_bytes_free(&client->out.bytes);
 }

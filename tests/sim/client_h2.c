@@ -180,7 +180,8 @@ static size_t fill(struct sim_client *client)
     const uint8_t *bytes;
     ssize_t n = 1;
     while (client->out.bytes.n < AHEAD_BYTES && (n = nghttp2_session_mem_send(client->h2, &bytes)) > 0) {
-        sim_bytes_append(&client->out.bytes, bytes, (size_t)n);
+        sim_bytes_append(&client->words, bytes, (size_t)n);
+        client_say(client);
         if (client->ending != NULL)
             client->ends[client->ending->awaiting] = client->out.sent + client->out.bytes.n;
         client->ending = NULL;
@@ -234,7 +235,7 @@ static void ask(struct sim_client *client, struct sim_client *stream)
     snprintf(length, sizeof(length), "%u", request->body_bytes);
     const nghttp2_nv fields[] = {
         h2_script_field(":method", plan_method_name(request->method)),
-        h2_script_field(":scheme", "http"),
+        h2_script_field(":scheme", client->tls ? "https" : "http"),
         h2_script_field(":authority", "sim.test"),
         h2_script_field(":path", request->metrics ? "/metrics" : target),
         h2_script_field("x-sim-id", id),
@@ -345,14 +346,14 @@ void client_h2_sent(struct sim_client *client)
 void client_h2_read(struct sim_client *client)
 {
     while (client->peer != NULL && client->h2 != NULL && !client->not_reading) {
-        struct str got = io_sim_peer_received(client->peer);
+        struct str got = client_heard(client);
         if (got.n == 0)
             break;
         ssize_t used = nghttp2_session_mem_recv(client->h2, (const uint8_t *)got.p, got.n);
         if (used != (ssize_t)got.n)
             check_fail("one-answer", (int)client->index, TRACE_NOBODY, "c%u gets what is no HTTP/2: %s", client->index,
                        nghttp2_strerror((int)used));
-        io_sim_peer_take(client->peer, got.n);
+        client_take(client, got.n);
         client->received += got.n;
         pump(client);
     }

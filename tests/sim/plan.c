@@ -77,7 +77,7 @@ static void draw_families(struct plan *plan)
     static const uint64_t harmless = FAMILY_BIT(REACTORS) | FAMILY_BIT(LAZY) | FAMILY_BIT(FRAGMENTS) |
                                      FAMILY_BIT(TIGHT) | FAMILY_BIT(DELAY) | FAMILY_BIT(SLOW_WORKER) |
                                      FAMILY_BIT(WALL) | FAMILY_BIT(INTERIM) | FAMILY_BIT(RELOAD) | FAMILY_BIT(H2) |
-                                     FAMILY_BIT(H2_WORKERS) | FAMILY_BIT(UPGRADE);
+                                     FAMILY_BIT(H2_WORKERS) | FAMILY_BIT(UPGRADE) | FAMILY_BIT(TLS);
     plan->calm = chance(&gen, 20);
     bool few = chance(&gen, 60); /* one or two faults at a time are easier to blame than ten */
     for (uint32_t f = 0; f < FAMILY_COUNT; f++) {
@@ -111,6 +111,7 @@ static void draw_timeouts(struct plan *plan, struct rand_gen *gen)
     timeouts->client_stall_ms = one_of(gen, shorter, 4) * 2;
     timeouts->worker_idle_ms = one_of(gen, idle, 4);
     timeouts->half_closed_ms = one_of(gen, closed, 3);
+    timeouts->tls_handshake_ms = timeouts->request_head_ms;
     plan->health = (struct plan_health){
         .interval_ms = between(gen, 100, 400),
         .doubt_ms = between(gen, 30, 90),
@@ -389,6 +390,27 @@ static void draw_h2(struct plan *plan, uint32_t index)
     }
 }
 
+/* The end of sending is the end of all for a client of TLS here. */
+static void draw_tls(struct plan *plan, uint32_t index)
+{
+    struct plan_client *client = &plan->client[index];
+    struct rand_gen gen = stream(plan->seed, FAMILY_TLS, index);
+    if (!plan_has(plan, FAMILY_TLS))
+        return;
+    client->old_tls = chance(&gen, 25);
+    client->half_close = false;
+    uint32_t dice = between(&gen, 0, 99), early = between(&gen, 1, 600), late = between(&gen, 1, 20000);
+    if (plan->calm || client->stop != STOP_NONE)
+        return;
+    if (dice < 12)
+        client->garble = dice < 6 ? early : late;
+    else if (dice < 24) { /* most likely inside the handshake */
+        client->stop = dice < 16 ? STOP_STALL : dice < 20 ? STOP_LEAVE : STOP_RESET;
+        client->stop_at = early;
+        client->stop_on_received = false;
+    }
+}
+
 /* ---- workers of HTTP/2 ---- */
 
 static void draw_h2_worker(struct plan *plan, uint32_t index, bool leaves)
@@ -491,6 +513,8 @@ void plan_make(struct plan *plan, uint64_t seed, const struct plan_cuts *cuts)
         draw_h2(plan, i);
     for (uint32_t i = 0; i < plan->pools; i++)
         draw_h2_pool(plan, i);
+    for (uint32_t i = 0; i < plan->clients; i++)
+        draw_tls(plan, i);
     draw_world_faults(plan);
     apply_cuts(plan, cuts);
 }

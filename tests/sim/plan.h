@@ -85,6 +85,8 @@ struct plan_client {
     uint32_t count;
     int64_t start_ms;
     bool h2;         /* speaks HTTP/2 */
+    bool old_tls;    /* where TLS is spoken: version 1.2 */
+    uint32_t garble; /* and this byte of its ciphertext arrives as another; 0: none */
     bool pipelined;  /* all at once; HTTP/2: as so many streams */
     bool polite;     /* HTTP/2: says GOAWAY and waits for the end */
     uint32_t window; /* HTTP/2: of each stream of its own */
@@ -133,7 +135,7 @@ struct plan_worker {
 
 struct plan_timeouts {
     uint32_t connect_ms, request_head_ms, request_body_ms, response_head_ms, response_idle_ms, client_idle_ms,
-        client_stall_ms, worker_idle_ms, half_closed_ms;
+        client_stall_ms, worker_idle_ms, half_closed_ms, tls_handshake_ms;
 };
 
 struct plan_health {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "tests/sim/tls.h"
 
 /* ---- excuses ---- */
 
@@ -106,6 +107,8 @@ static const char *client_excuse(const struct plan *plan, const struct plan_clie
     bool last = index + 1 == client->count;
     if (client->stop != STOP_NONE)
         return "its client stops";
+    if (client->garble > 0)
+        return "its client's records are garbled";
     if (request->cancel_ms > 0)
         return "its client resets it";
     if (!client->half_close || (!client->pipelined && !last))
@@ -237,7 +240,10 @@ void plan_yaml(const struct plan *plan, const uint16_t *ports, char *out, size_t
 {
     struct text text = {out, n};
     const struct plan_timeouts *timeouts = &plan->timeouts;
-    put(&text, "listeners: [ \"127.0.0.1:%u\" ]\npools:\n", ports[0]);
+    put(&text, "listeners:\n  - address: 127.0.0.1:%u\n", ports[0]);
+    if (plan_has(plan, FAMILY_TLS))
+        put(&text, "    tls: { certificates: [ { chain: %s, key: %s } ] }\n", sim_tls_path(), sim_tls_path());
+    put(&text, "pools:\n");
     for (uint32_t i = 0; i < plan->pools; i++)
         put_pool(&text, plan, i, ports);
     put(&text, "routes:\n");
@@ -247,10 +253,10 @@ void plan_yaml(const struct plan *plan, const uint16_t *ports, char *out, size_t
         plan->warm_per_worker);
     put(&text,
         "timeouts: { connect: %ums, request_head: %ums, request_body: %ums, response_head: %ums, response_idle: %ums,\n"
-        "  client_idle: %ums, client_stall: %ums, worker_idle: %ums, half_closed: %ums }\n",
+        "  client_idle: %ums, client_stall: %ums, worker_idle: %ums, half_closed: %ums, tls_handshake: %ums }\n",
         timeouts->connect_ms, timeouts->request_head_ms, timeouts->request_body_ms, timeouts->response_head_ms,
         timeouts->response_idle_ms, timeouts->client_idle_ms, timeouts->client_stall_ms, timeouts->worker_idle_ms,
-        timeouts->half_closed_ms);
+        timeouts->half_closed_ms, timeouts->tls_handshake_ms);
 }
 
 /* ---- for people ---- */
@@ -260,11 +266,13 @@ static void print_client(const struct plan *plan, uint32_t index)
     static const char *const stops[] = {"", " then resets", " then leaves", " then stalls", " then stops reading"};
     static const char *const kinds[] = {"", " hangs", " stalls", " cut", " reset", " garbage"};
     const struct plan_client *client = &plan->client[index];
-    printf("  c%u at %lld ms, %u requests%s%s%s%s", index, (long long)client->start_ms, client->count,
-           client->h2 ? ", HTTP/2" : "", client->pipelined ? ", pipelined" : "",
+    printf("  c%u at %lld ms, %u requests%s%s%s%s%s", index, (long long)client->start_ms, client->count,
+           client->h2 ? ", HTTP/2" : "", client->old_tls ? ", TLS 1.2" : "", client->pipelined ? ", pipelined" : "",
            client->half_close ? ", half-closes" : "", stops[client->stop]);
     if (client->stop != STOP_NONE)
         printf(" after %u bytes %s", client->stop_at, client->stop_on_received ? "received" : "sent");
+    if (client->garble > 0)
+        printf(", byte %u garbled", client->garble);
     printf("\n");
     for (uint32_t i = 0; i < client->count; i++) {
         const struct plan_request *request = &client->requests[i];

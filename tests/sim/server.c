@@ -3,8 +3,10 @@
 #include "tests/sim/server.h"
 
 #include <arpa/inet.h>
+#include <time.h>
 
 #include "base/lines.h"
+#include "control/config_tls.h"
 #include "tests/sim/check.h"
 #include "tests/sim/plan_text.h"
 
@@ -52,7 +54,9 @@ static void load(struct sim_server *server, const struct handover *before)
     plan_yaml(world->plan, ports, text, sizeof(text));
     config_errors_init(&errors);
     int error = config_load_text("simulation", str_of(text), &flags, &errors, &server->config);
-    if (error != 0)
+    if (error == 0) /* sealed, it has looked at no file */
+        error = config_tls_load(server->config, &errors, time(NULL));
+    if (error != 0 || errors.error_count > 0)
         check_fail("world", TRACE_NOBODY, TRACE_NOBODY, "the configuration does not load: %.*s",
                    STR_ARG(errors.items[0].text));
     config_errors_fini(&errors);
@@ -126,6 +130,7 @@ void server_open(struct sim_server *server, const int *doors)
     options.streams = PLAN_REQUESTS * options.connections;
     options.pipes = (uint32_t)(plan->seed % 4); /* none, and too few, must be as good */
     options.door_count = 1;
+    options.handshakes = options.connections;
     options.on_stopped = on_stopped;
     options.on_released = on_rules_released;
     options.rules_context = server->snapshot;
@@ -133,7 +138,7 @@ void server_open(struct sim_server *server, const int *doors)
         must(team_create(count, 1 + (uint32_t)(plan->seed % 2), &server->team), "team");
     options.team = server->team;
     for (uint32_t i = 0; i < count; i++) {
-        struct reactor_door door = {.fd = doors[i]};
+        struct reactor_door door = {.fd = doors[i], .transport = snapshot_transport(server->snapshot, 0)};
         options.index = i;
         options.seed = plan->seed * 8 + server->index * 4 + i + 1;
         options.doors = &door;
@@ -158,7 +163,7 @@ static void on_applied(void *context)
 static int prepare_all(struct sim_server *server, struct snapshot *next, struct reactor_change **changes)
 {
     struct reactor_options options = snapshot_reactor_options(next);
-    struct reactor_door door = {.fd = -1}; /* the only one goes on */
+    struct reactor_door door = {.fd = -1, .transport = snapshot_transport(next, 0)}; /* the only one goes on */
     struct reactor_change_options change = {
         .options = &options, .kept = &door, .kept_count = 1, .on_applied = on_applied, .context = server};
     uint32_t count = server->world->plan->reactors;

@@ -225,6 +225,7 @@ static void fill_result(const struct world *world, struct world_result *result)
 
 void world_run(const struct plan *plan, enum trace_mode trace, struct world_result *ret_result)
 {
+    sim_tls_seed(plan->seed);
     int64_t before = memory_pieces();
     struct world *world = sim_take(sizeof(*world));
     world->plan = plan;

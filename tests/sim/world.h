@@ -11,6 +11,7 @@
 #include "control/metric_text.h"
 #include "control/snapshot.h"
 #include "tests/sim/plan.h"
+#include "tests/sim/tls.h"
 #include "tests/sim/trace.h"
 #include "tests/sim/wire.h"
 
@@ -64,15 +65,21 @@ struct sim_client {
     const struct plan_client *plan;
     uint32_t index;
     struct io_sim_peer *peer;
+    struct sim_tls *tls;            /* NULL: in the clear, or not connected yet */
+    struct ssl_session_st *session; /* of the connection before */
+    struct sim_bytes words;         /* written, and not said yet */
     struct pacer out;
     struct wire_reader reader;
-    uint32_t next;                                       /* the first request that was not queued yet */
-    uint32_t awaiting;                                   /* the request whose answer is read */
-    uint64_t begins[PLAN_REQUESTS], ends[PLAN_REQUESTS]; /* in out.sent */
+    uint32_t next;     /* the first request that was not queued yet */
+    uint32_t awaiting; /* the request whose answer is read */
+    /* In out.sent: where it begins, where it is known what it asks for, where it ends. */
+    uint64_t begins[PLAN_REQUESTS], asks[PLAN_REQUESTS], ends[PLAN_REQUESTS];
     uint64_t received;
     uint32_t interims;
     int64_t answered_ns; /* the last answer was whole */
+    int64_t greeted_ns;  /* TLS: the handshake began */
     bool sending;        /* connected, and the first bytes were queued */
+    bool garbled;        /* what plan->garble says has happened */
     bool body_waits;     /* for 100 */
     bool told_close;
     bool own_answer; /* the answer that is read was made by the balancer */
@@ -183,6 +190,11 @@ void client_init(struct sim_client *client, struct world *world, uint32_t index)
 void client_fini(struct sim_client *client);
 /* It is over. */
 void client_finish(struct sim_client *client);
+/* What was written is to be sent, sealed where it speaks TLS. */
+void client_say(struct sim_client *client);
+/* What has arrived, in the clear; client_take: of these so many were read. */
+struct str client_heard(struct sim_client *client);
+void client_take(struct sim_client *client, size_t n);
 /* client_h2.c: connected; all was sent; bytes came; the connection is over. */
 void client_h2_init(struct sim_client *client);
 void client_h2_begin(struct sim_client *client);
