@@ -80,7 +80,7 @@ static bool open_tunnel(struct h1_client *client, struct h1_head *head)
     return true;
 }
 
-/* What could go through a pipe; not in a tunnel, where pieces are short and somebody waits for each. */
+/* What could go through a pipe; what a tunnel carries is copied (ADR 0030). */
 static uint64_t plain_left(const struct h1_client *client)
 {
     return client->tunnel ? 0 : h1_body_in_plain(&client->in);
