@@ -134,11 +134,12 @@ def test_it_adds_a_worker_that_takes_traffic_and_removes_it(page, scripted):
     browser("focus", selector='[data-remove="web/blue"]')
     browser("press", key="Enter")
     browser("wait", selector=".question", text="Remove blue?")
-    browser("press", key="Enter")  # a hasty one: the question begins at Cancel
+    browser("wait", selector=".question button:focus", text="Cancel")
+    browser("press", key="Enter")  # a hasty one
     browser("gone", selector=".question")
     assert admin.worker("web", "blue")["taking"]
     browser("press", key="Enter")  # where the keyboard was before
-    browser("wait", selector=".question")
+    browser("wait", selector=".question button:focus", text="Cancel")
     browser("press", key="Shift+Tab")
     browser("press", key="Enter")
     browser("gone", selector='tr[data-worker="blue"]')
