@@ -217,10 +217,11 @@ class Ballast:
         return m
 
     def access_lines(self):
-        """The JSON access log so far, one dict a line."""
+        """The JSON access log so far, one dict a line. A line may be seen while it is written: its end is its newline."""
         if not self.access_path.exists():
             return []
-        return [json.loads(line) for line in self.access_path.read_text().splitlines()]
+        whole, _, _ = self.access_path.read_text().rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines()]
 
     def wait_access(self, count, timeout=10.0):
         """Wait for `count` access lines, and return all."""
