@@ -217,7 +217,7 @@ class Ballast:
         return m
 
     def access_lines(self):
-        """The JSON access log so far, one dict a line. A line may be seen while it is written: its end is its newline."""
+        """The JSON access log so far, one dict a line. One without its newline is being written."""
         if not self.access_path.exists():
             return []
         whole, _, _ = self.access_path.read_text().rpartition("\n")
