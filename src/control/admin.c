@@ -46,6 +46,13 @@ void admin_set_str(json_t *object, const char *name, struct str text)
     admin_set(object, name, admin_str(text));
 }
 
+const char *admin_member_text(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+
+    return text ? text : "";
+}
+
 void admin_set_int(json_t *object, const char *name, uint64_t number)
 {
     admin_set(object, name, json_integer((json_int_t)number));

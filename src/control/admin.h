@@ -103,6 +103,8 @@ json_t *admin_time(int64_t wall_ns);
 /* Sets object[name]; takes the reference to value. NULL of either is a failure that the end notices. */
 void admin_set(json_t *object, const char *name, json_t *value);
 void admin_set_str(json_t *object, const char *name, struct str text);
+/* A member's text, "" where there is none; the object's. */
+const char *admin_member_text(const json_t *object, const char *name);
 void admin_set_int(json_t *object, const char *name, uint64_t number);
 
 #endif

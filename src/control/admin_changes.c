@@ -27,13 +27,6 @@ json_t *admin_changes_json(const struct changes *changes)
     return list;
 }
 
-static const char *text_of(const json_t *json, const char *name)
-{
-    const char *text = json_string_value(json_object_get(json, name));
-
-    return text ? text : "";
-}
-
 static bool read_kind(const char *word, enum change_kind *ret_kind)
 {
     for (enum change_kind kind = CHANGE_ADDED; kind <= CHANGE_SET; kind++)
@@ -55,14 +48,15 @@ static bool change_read(const json_t *json, struct change *ret_change)
     struct sock_name name;
     const char *why;
 
-    if (!read_kind(text_of(json, "what"), &change.kind) || !admin_mode_read(text_of(json, "mode"), &change.mode) ||
-        sock_name_parse(str_of(text_of(json, "socket")), STR(""), &name, &why) ||
+    if (!read_kind(admin_member_text(json, "what"), &change.kind) ||
+        !admin_mode_read(admin_member_text(json, "mode"), &change.mode) ||
+        sock_name_parse(str_of(admin_member_text(json, "socket")), STR(""), &name, &why) ||
         sock_addr_numeric(&name, &change.addr))
         return false;
-    change_text(change.pool, sizeof(change.pool), str_of(text_of(json, "pool")));
-    change_text(change.address, sizeof(change.address), str_of(text_of(json, "address")));
-    change_text(change.name, sizeof(change.name), str_of(text_of(json, "given")));
-    change_text(change.by, sizeof(change.by), str_of(text_of(json, "by")));
+    change_text(change.pool, sizeof(change.pool), str_of(admin_member_text(json, "pool")));
+    change_text(change.address, sizeof(change.address), str_of(admin_member_text(json, "address")));
+    change_text(change.name, sizeof(change.name), str_of(admin_member_text(json, "given")));
+    change_text(change.by, sizeof(change.by), str_of(admin_member_text(json, "by")));
     *ret_change = change;
     return change.pool[0] && change.address[0] && (change.kind != CHANGE_ADDED || change.weight);
 }

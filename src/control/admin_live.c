@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "control/admin_past.h"
 #include "control/admin_pools.h"
 
 enum { NEARLY_NS = 500000000 }; /* less than a tick: what takes little is told with every one */
@@ -28,14 +29,8 @@ static json_t *event_json(const struct journal_line *line)
 
 void admin_do_events(struct admin *admin, struct admin_call *call)
 {
-    struct journal *journal = admin->options.journal;
-    uint64_t newest = journal_newest(journal);
-    json_t *list = json_array();
-    struct journal_line line;
+    json_t *list = admin_events_list(admin->options.journal, event_json);
 
-    for (uint64_t n = newest > JOURNAL_LINES ? newest - JOURNAL_LINES + 1 : 1; n <= newest; n++)
-        if (journal_read(journal, n, &line))
-            (void)json_array_append_new(list, event_json(&line));
     admin_answer_json(call, json_pack("{so}", "events", list));
 }
 

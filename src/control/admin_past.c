@@ -10,13 +10,6 @@
 /* Numbers beyond are nobody's: a program does not live so long. */
 enum { NUMBER_MAX = 1 << 30 };
 
-static const char *text_of(const json_t *json, const char *name)
-{
-    const char *text = json_string_value(json_object_get(json, name));
-
-    return text ? text : "";
-}
-
 static uint32_t number_of(const json_t *json)
 {
     json_int_t number = json_integer_value(json_object_get(json, "number"));
@@ -45,7 +38,7 @@ static json_t *event_json(const struct journal_line *line)
     return json;
 }
 
-json_t *admin_events_json(struct journal *journal)
+json_t *admin_events_list(struct journal *journal, json_t *(*form)(const struct journal_line *line))
 {
     uint64_t newest = journal_newest(journal);
     json_t *list = json_array();
@@ -53,18 +46,24 @@ json_t *admin_events_json(struct journal *journal)
 
     for (uint64_t n = newest > JOURNAL_LINES ? newest - JOURNAL_LINES + 1 : 1; n <= newest; n++)
         if (journal_read(journal, n, &line))
-            (void)json_array_append_new(list, event_json(&line));
+            (void)json_array_append_new(list, form(&line));
     return list;
+}
+
+json_t *admin_events_json(struct journal *journal)
+{
+    return admin_events_list(journal, event_json);
 }
 
 static bool event_read(const json_t *json, struct journal_line *ret_line)
 {
-    const char *facts = text_of(json, "facts");
+    const char *facts = admin_member_text(json, "facts");
     struct journal_line line = {.number = number_of(json), .at_ns = time_of(json)};
 
-    if (log_parse_level(str_of(text_of(json, "level")), &line.level) || line.level < LOG_INFO || line.level >= LOG_OFF)
+    if (log_parse_level(str_of(admin_member_text(json, "level")), &line.level) || line.level < LOG_INFO ||
+        line.level >= LOG_OFF)
         return false;
-    (void)snprintf(line.sentence, sizeof(line.sentence), "%s", text_of(json, "message"));
+    (void)snprintf(line.sentence, sizeof(line.sentence), "%s", admin_member_text(json, "message"));
     line.facts_n = (uint32_t)strnlen(facts, sizeof(line.facts));
     memcpy(line.facts, facts, line.facts_n);
     *ret_line = line;
@@ -124,16 +123,17 @@ static const char *state_of(const char *word)
 static void reload_read(const json_t *json, struct reload_history *history)
 {
     const json_t *plan = json_object_get(json, "plan");
-    const char *state = text_of(json, "state");
+    const char *state = admin_member_text(json, "state");
 
     if (number_of(json) <= history->numbers)
         return;
     history->numbers = number_of(json) - 1;
-    struct reload_entry *entry = reload_history_add(history, text_of(json, "cause"));
+    struct reload_entry *entry = reload_history_add(history, admin_member_text(json, "cause"));
     entry->at_ns = time_of(json);
     entry->state = state_of(state);
     (void)snprintf(entry->sentence, sizeof(entry->sentence), "%s",
-                   strcmp(state, "waiting") == 0 ? "An upgrade came before it was over." : text_of(json, "sentence"));
+                   strcmp(state, "waiting") == 0 ? "An upgrade came before it was over."
+                                                 : admin_member_text(json, "sentence"));
     if (json_is_object(plan))
         entry->plan = plan_from_json(plan);
 }

@@ -12,7 +12,8 @@
 /* A plan of more bytes is not told on; its reload is. */
 enum { ADMIN_PAST_PLAN_BYTES = 64 << 10 };
 
-/* New references. */
+/* New references. The lines that are still there, oldest first, each in this form. */
+json_t *admin_events_list(struct journal *journal, json_t *(*form)(const struct journal_line *line));
 json_t *admin_events_json(struct journal *journal);
 json_t *admin_history_json(const struct reload_history *history);
 /* What those made, as much as there is room for; entries that make no sense are left out. The journal numbers its own
