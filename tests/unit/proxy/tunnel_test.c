@@ -9,7 +9,7 @@
 static struct world w;
 static struct io_sim_peer *client;
 
-static void begin(const char *switched)
+static void ask_for_tunnel(void)
 {
     world_init(&w, 1);
     world_start(&w);
@@ -17,6 +17,11 @@ static void begin(const char *switched)
     client = world_client(&w);
     world_send(client, UPGRADE);
     world_run(&w, 10);
+}
+
+static void begin(const char *switched)
+{
+    ask_for_tunnel();
     scripted_worker_send(&w.far[0], switched);
     world_run(&w, 10);
 }
@@ -103,12 +108,7 @@ static void ends_in_its_time_when_all_stops(void **state)
 /* It was asked for before the balancer was told to stop, and switched after. */
 static void opened_while_all_stops(void **state)
 {
-    world_init(&w, 1);
-    world_start(&w);
-    w.far[0].answer = NULL;
-    client = world_client(&w);
-    world_send(client, UPGRADE);
-    world_run(&w, 10);
+    ask_for_tunnel();
     reactor_drain(w.reactor);
     world_run(&w, 10);
     scripted_worker_send(&w.far[0], SWITCHED);
@@ -161,12 +161,7 @@ static void stands_when_its_worker_comes_back(void **state)
 /* It was asked for before its worker was removed, and switched after. */
 static void opened_after_its_worker_went(void **state)
 {
-    world_init(&w, 1);
-    world_start(&w);
-    w.far[0].answer = NULL;
-    client = world_client(&w);
-    world_send(client, UPGRADE);
-    world_run(&w, 10);
+    ask_for_tunnel();
     set_removed(true);
     scripted_worker_send(&w.far[0], SWITCHED);
     world_run(&w, w.rules.tunnel_leave_ms - 10);
