@@ -30,7 +30,7 @@ NEVER = {"web": {"health": {"interval": "1h", "interval_doubt": "1h"}}}  # one p
 def failure(ballast):
     """The last access line, once it is there, and that metrics agree with it."""
     line = ballast.wait_access(1)[-1]
-    metrics = ballast.assert_accounts()
+    metrics = ballast.settled_accounts()
     if line["reason"] != "ok":
         assert metrics[f'ballast_failures_total{{reason="{line["reason"]}"}}'] == 1, metrics
     return line
@@ -73,7 +73,7 @@ def test_connect_refused_another_worker_is_tried(scripted, balance):
         assert ballast.ask(request).status == 200
     lines = ballast.wait_access(10)
     assert [line["tries"] for line in lines] == [2] * 10, "a try takes its turn, whoever makes it"
-    metrics = ballast.assert_accounts()
+    metrics = ballast.settled_accounts()
     assert metrics["requests_failed"] == 0 and metrics["requests_ok"] == 10
     assert metrics['ballast_retries_total{reason="connect_refused"}'] == 10
     assert metrics[f"worker_{gone.port}_requests"] == 10 and metrics[f"worker_{well.port}_requests"] == 10
@@ -134,7 +134,7 @@ def test_a_get_is_tried_at_another_worker(scripted, balance, end):
         assert ballast.ask(GET).status == 200
     assert len(second.requests) == 4
     ballast.wait_metric("requests_active", 0)  # the last is counted after its client has the answer
-    metrics = ballast.assert_accounts()
+    metrics = ballast.settled_accounts()
     assert metrics["requests_ok"] == 4 and metrics["requests_failed"] == 0
     retries = sum(v for name, v in metrics.items() if name.startswith("ballast_retries_total"))
     assert retries == len(first.requests) == 4
@@ -160,7 +160,7 @@ def test_retries_beyond_their_budget_wait_and_none_fails(stack, scripted, balanc
     wait_for(lambda: ballast.metrics()["ballast_retries_waited_total"] == 7, what="the others to wait")
     go.set()
     assert [client.read_answer().status for client in clients] == [200] * 48
-    metrics = ballast.assert_accounts()
+    metrics = ballast.settled_accounts()
     assert metrics["requests_ok"] == 48 and metrics["requests_failed"] == 0
     assert metrics['ballast_retries_refused_total{reason="budget"}'] == 0
 
@@ -182,11 +182,11 @@ def test_how_long_a_worker_keeps_idle_connections_is_learned(demo, balance):
     assert ballast.metrics()[name] == 0
     wait_for(learned, what="the age to be learned")
     assert ballast.ask(POST).status == 200
-    before = ballast.metrics()
+    before = ballast.settled_metrics()
     wait_for(lambda: idle() == 0, what="the connection to be retired")
     for _ in range(3):
         assert ballast.ask(POST).status == 200
-    after = ballast.assert_accounts()
+    after = ballast.settled_accounts()
     assert after["requests_failed"] == 0 and after["requests_ok"] == before["requests_ok"] + 3
 
 
@@ -390,7 +390,7 @@ def test_a_half_closed_client_of_a_quick_worker_gets_its_answer(demo, balance):
             client.finish()
             assert client.read_answer().status == 200
             assert client.ended() == b""
-    metrics = ballast.assert_accounts()
+    metrics = ballast.settled_accounts()
     assert (metrics["requests_ok"], metrics["requests_aborted"]) == (3, 0)
 
 

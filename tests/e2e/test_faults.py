@@ -147,7 +147,7 @@ def test_a_worker_that_resets_inside_its_answers_harms_its_own_only(balance, dem
             except CutShort:
                 cut += 1
     assert (whole, cut) == (20, 20)
-    metrics = ballast.assert_accounts()
+    metrics = ballast.settled_accounts()
     assert metrics['ballast_failures_total{reason="answer_cut"}'] == 20
     assert metrics[f"worker_{bad.port}_alive"] == 1
 
@@ -277,7 +277,7 @@ def test_a_clock_that_is_stepped(balance, stack, demo, scripted, ballast_path, s
             assert expected in ballast.ask(b"GET /x HTTP/1.1\r\nHost: a b\r\n\r\n").fields.one(b"date")
         idle.send(GET)
         assert idle.read_answer().status == 200, "an idle connection was closed by a clock"
-    metrics = ballast.assert_accounts()
+    metrics = ballast.settled_accounts()
     assert metrics["requests_failed"] == 4  # those with two names for a host
     assert metrics[f"worker_{worker.port}_alive"] == 1
 

@@ -211,7 +211,14 @@ class Ballast:
 
     def assert_accounts(self):
         """The identity that holds in every scrape (requests still active included). Returns the metrics."""
-        m = self.metrics()
+        return self._with_accounts(self.metrics())
+
+    def settled_accounts(self):
+        """The same once no request is active, for whoever compares counts with what clients have seen."""
+        return self._with_accounts(self.settled_metrics())
+
+    @staticmethod
+    def _with_accounts(m):
         parts = m["requests_ok"] + m["requests_failed"] + m["requests_aborted"] + m["requests_active"]
         assert m["requests_total"] == parts, m
         return m
