@@ -118,12 +118,19 @@ static void pump(struct h2_link *conn)
         io_sim_peer_shutdown(conn->peer);
 }
 
+static void begin_idling(struct h2_link *conn);
+
+/* An answer is over when it has left: until then the connection may not be closed. */
 static void on_idle(void *context)
 {
     struct h2_link *conn = context;
     bool reset = plan_of(conn)->closes_by_reset;
     if (conn->peer == NULL || conn->open > 0 || conn->leaving || world_now_ns(conn->worker->world) < conn->idle_due_ns)
         return;
+    if (io_sim_peer_unsent(conn->peer) > 0) {
+        begin_idling(conn);
+        return;
+    }
     if (reset || plan_of(conn)->rude) {
         close_conn(conn, reset);
         return;
