@@ -218,8 +218,8 @@ static void send_next(struct sim_client *client)
 static void on_think_timer(void *context)
 {
     struct sim_client *client = context;
-    if (client->peer != NULL && client->next == client->awaiting && client->next < client->plan->count &&
-        !client->told_close)
+    if (client->peer != NULL && client->sending && client->next == client->awaiting &&
+        client->next < client->plan->count && !client->told_close)
         send_next(client);
 }
 
