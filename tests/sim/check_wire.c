@@ -147,6 +147,17 @@ static void check_body_timeout(const struct sim_client *client, const struct req
                    anew ? slack_ns(client->world) : 0);
 }
 
+/* Since the first byte of it; or, where that came when nobody took connections between two servers, since the next one
+ * does. */
+static void check_head_timeout(const struct sim_client *client, int64_t sent_ns)
+{
+    const struct world *world = client->world;
+    int64_t open_ns = world->upgraded_ns + world->plan->upgrade.open_ms * NS_PER_MS;
+    bool between = world->upgraded_ns > 0 && sent_ns < open_ns && sent_ns > world->upgraded_ns - slack_ns(world);
+    check_deadline(client, "request_head_timeout", between ? open_ns : sent_ns, world->plan->timeouts.request_head_ms,
+                   between ? open_ns - sent_ns : 0);
+}
+
 static void check_timed_answer(const struct sim_client *client, struct str reason)
 {
     const struct plan *plan = client->world->plan;
@@ -158,7 +169,7 @@ static void check_timed_answer(const struct sim_client *client, struct str reaso
         log->begun == 1 && awaited(client)->answer.kind == ANSWER_HANG)
         check_deadline(client, "answer_timeout", log->whole_ns, plan->timeouts.response_head_ms, early_ns);
     if (str_ends(reason, STR("\"request_head_timeout\"")) && !plan_has(plan, FAMILY_CROWD))
-        check_deadline(client, "request_head_timeout", log->first_sent_ns, plan->timeouts.request_head_ms, 0);
+        check_head_timeout(client, log->first_sent_ns);
     if (str_ends(reason, STR("\"request_body_timeout\"")) && !plan_has(plan, FAMILY_CROWD) && log->begun == 1 &&
         !plan_has(plan, FAMILY_OUTAGE) && !plan_has(plan, FAMILY_DARK) && !plan_pool_is_h2(plan, awaited(client)->pool))
         check_body_timeout(client, log);
