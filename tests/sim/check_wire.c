@@ -126,6 +126,14 @@ static bool times_are_plain(const struct sim_client *client)
            !client->plan->half_close;
 }
 
+/* Between two servers nobody takes connections: what is sent then may be read so much later. */
+static int64_t untaken_ns(const struct world *world, int64_t since_ns)
+{
+    int64_t open_ns = world->upgraded_ns + world->plan->upgrade.open_ms * NS_PER_MS;
+    bool between = world->upgraded_ns > 0 && since_ns > world->upgraded_ns - slack_ns(world) && since_ns < open_ns;
+    return between ? open_ns - since_ns : 0;
+}
+
 /* Something happened limit_ms after since_ns: not before, not much later. early_ns: how much sooner the balancer may
  * have begun to count. */
 static void check_deadline(const struct sim_client *client, const char *what, int64_t since_ns, uint32_t limit_ms,
@@ -133,7 +141,8 @@ static void check_deadline(const struct sim_client *client, const char *what, in
 {
     int64_t took_ns = world_now_ns(client->world) - since_ns, limit_ns = limit_ms * NS_PER_MS;
     uint32_t request = client->awaiting < client->plan->count ? awaited(client)->id : 0;
-    if (took_ns < limit_ns - early_ns - 2 * NS_PER_MS || took_ns > limit_ns + slack_ns(client->world))
+    int64_t late_ns = slack_ns(client->world) + untaken_ns(client->world, since_ns);
+    if (took_ns < limit_ns - early_ns - 2 * NS_PER_MS || took_ns > limit_ns + late_ns)
         check_fail("deadlines", (int)client->index, request > 0 ? (int)request : TRACE_NOBODY,
                    "c%u: %s after %.3f ms, the limit is %u ms", client->index, what, (double)took_ns / 1e6, limit_ms);
 }
@@ -147,17 +156,6 @@ static void check_body_timeout(const struct sim_client *client, const struct req
                    anew ? slack_ns(client->world) : 0);
 }
 
-/* Since the first byte of it; or, where that came when nobody took connections between two servers, since the next one
- * does. */
-static void check_head_timeout(const struct sim_client *client, int64_t sent_ns)
-{
-    const struct world *world = client->world;
-    int64_t open_ns = world->upgraded_ns + world->plan->upgrade.open_ms * NS_PER_MS;
-    bool between = world->upgraded_ns > 0 && sent_ns < open_ns && sent_ns > world->upgraded_ns - slack_ns(world);
-    check_deadline(client, "request_head_timeout", between ? open_ns : sent_ns, world->plan->timeouts.request_head_ms,
-                   between ? open_ns - sent_ns : 0);
-}
-
 static void check_timed_answer(const struct sim_client *client, struct str reason)
 {
     const struct plan *plan = client->world->plan;
@@ -169,7 +167,7 @@ static void check_timed_answer(const struct sim_client *client, struct str reaso
         log->begun == 1 && awaited(client)->answer.kind == ANSWER_HANG)
         check_deadline(client, "answer_timeout", log->whole_ns, plan->timeouts.response_head_ms, early_ns);
     if (str_ends(reason, STR("\"request_head_timeout\"")) && !plan_has(plan, FAMILY_CROWD))
-        check_head_timeout(client, log->first_sent_ns);
+        check_deadline(client, "request_head_timeout", log->first_sent_ns, plan->timeouts.request_head_ms, 0);
     if (str_ends(reason, STR("\"request_body_timeout\"")) && !plan_has(plan, FAMILY_CROWD) && log->begun == 1 &&
         !plan_has(plan, FAMILY_OUTAGE) && !plan_has(plan, FAMILY_DARK) && !plan_pool_is_h2(plan, awaited(client)->pool))
         check_body_timeout(client, log);
