@@ -72,13 +72,19 @@ static void after(const struct h2_link *conn, int64_t delay_ns, io_sim_timer_fn 
     io_sim_after(conn->worker->world->net, delay_ns, fn, context);
 }
 
+/* Whose RST_STREAM has not left is not known to have failed: all that the balancer sees is a closed connection. */
 static void close_conn(struct h2_link *conn, bool reset)
 {
     if (conn->peer == NULL)
         return;
+    bool all_left = io_sim_peer_unsent(conn->peer) == 0;
     io_sim_peer_close(&conn->peer, reset);
-    LIST_FOREACH (link, &conn->streams)
-        CONTAINER_OF(link, struct h2_script, link)->closed = true;
+    LIST_FOREACH (link, &conn->streams) {
+        struct h2_script *script = CONTAINER_OF(link, struct h2_script, link);
+        if (script->log != NULL && !(script->closed && all_left))
+            script->log->failed_on &= ~(1u << conn->worker->index);
+        script->closed = true;
+    }
 }
 
 /* ---- sending ---- */
