@@ -336,7 +336,7 @@ void admin_do_change_worker(struct admin *admin, struct admin_call *call)
     }
     carry_out(admin, worker, &order);
     note(admin, changes, worker, &order);
-    reload_count_changes(admin->options.reload);
+    reload_note_changes(admin->options.reload);
     admin_answer_worker(admin, call, worker);
 }
 

@@ -149,7 +149,7 @@ void reload_bring(struct reload *reload)
     overlay_fini(&reload->in_use);
     reload->in_use = reload->next;
     reload->next = (struct overlay){.config = NULL};
-    reload_count_changes(reload);
+    reload_note_changes(reload);
     options->sources->snapshot = snapshot;
     prober_adopt(options->prober, snapshot->pools, snapshot->pool_count, snapshot->index_end);
     overlay_set_modes(&reload->in_use.changes, snapshot->workers, snapshot->worker_count, options->prober);
@@ -384,7 +384,6 @@ int reload_create(const struct reload_options *options, struct reload **ret_relo
     reload->options = *options;
     reload->in_use = *options->overlay;
     *options->overlay = (struct overlay){.config = NULL};
-    reload_count_changes(reload);
     timer_init(&reload->step_timer, on_step);
     timer_init(&reload->sweep_timer, on_sweep);
     timer_init(&reload->watch_timer, on_watch);

@@ -12,6 +12,7 @@
 
 #include "balance/probe.h"
 #include "control/admin.h"
+#include "control/changes_memory.h"
 #include "control/config_slot.h"
 #include "control/link.h"
 #include "control/overlay.h"
@@ -25,6 +26,7 @@ struct reload_options {
     const struct config_slot *slots; /* CONFIG_SLOTS of them */
     const struct config *config;     /* in use: the file's */
     struct overlay *overlay;         /* over it, taken over: what the first snapshot was made of */
+    struct changes_memory *memory;   /* where its changes outlive this process; NULL: nowhere */
     struct roster *roster;
     struct snapshot **newest;
     struct prober *prober;
@@ -59,11 +61,11 @@ MUST_CHECK int reload_ask(struct reload *reload, enum link_purpose purpose, cons
                           uint32_t *ret_number);
 
 /* What was changed at run time, beside the file. An entry that changes nothing but a mode or a weight may be put,
- * altered or dropped by the caller, who carries it out and has them counted again; the others come and go by
+ * altered or dropped by the caller, who carries it out and has them noted; the others come and go by
  * reload_change. */
 struct changes *reload_changes(struct reload *reload);
-/* How many they are is told on the metrics page. */
-void reload_count_changes(struct reload *reload);
+/* They are others now: the metrics page tells how many, and the memory has them. */
+void reload_note_changes(struct reload *reload);
 /* Is nothing under way? */
 bool reload_is_idle(const struct reload *reload);
 /* Has these in place of them, by the steps of a reload but without its file. Nothing is under way. Takes them over,
@@ -72,9 +74,9 @@ bool reload_is_idle(const struct reload *reload);
  * code. */
 MUST_CHECK int reload_change(struct reload *reload, struct changes *changes, void (*done)(void *context), void *context,
                              char why[OVERLAY_WHY_MAX]);
-/* Before reactors run: what the server before had told, which may be newer than what the first snapshot was made of.
- * Takes them over, also on failure. 0, or a code and nothing has changed. */
-MUST_CHECK int reload_adopt(struct reload *reload, struct changes *changes);
+/* Before reactors run: what the server before had at its end, which may be newer than what the first snapshot was made
+ * of. Those that are to be kept, or all. Takes them over, also on failure. 0, or a code and nothing has changed. */
+MUST_CHECK int reload_adopt(struct reload *reload, struct changes *changes, bool all);
 /* Whether a word of the keeper can be heard now: such a change does not wait for it, so it waits. */
 bool reload_listens(const struct reload *reload);
 

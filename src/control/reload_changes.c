@@ -34,10 +34,14 @@ struct changes *reload_changes(struct reload *reload)
     return &reload->in_use.changes;
 }
 
-void reload_count_changes(struct reload *reload)
+void reload_note_changes(struct reload *reload)
 {
-    atomic_store_explicit(&reload->options.sources->run_time_changes, reload->in_use.changes.count,
-                          memory_order_relaxed);
+    const struct changes *changes = &reload->in_use.changes;
+
+    atomic_store_explicit(&reload->options.sources->run_time_changes, changes->count, memory_order_relaxed);
+    if (reload->options.memory && changes_memory_write(reload->options.memory, changes))
+        log_warn("changes of run time are too many to outlive this server", LOG_N("changes", (int64_t)changes->count),
+                 LOG_N("most", CHANGES_MEMORY_MAX));
 }
 
 bool reload_is_idle(const struct reload *reload)
@@ -68,13 +72,15 @@ int reload_change(struct reload *reload, struct changes *changes, void (*done)(v
     return error;
 }
 
-int reload_adopt(struct reload *reload, struct changes *changes)
+int reload_adopt(struct reload *reload, struct changes *changes, bool all)
 {
     struct carried carried = {.changes = *changes};
     struct overlay next;
     char why[OVERLAY_WHY_MAX];
-    int error = overlay_carry(reload->options.config, &carried, false, &next);
+    int error = overlay_carry(reload->options.config, &carried, all, &next);
 
+    if (!error && all)
+        carried_log(&carried); /* else it was said of those that the first snapshot was made of */
     carried_fini(&carried);
     if (error)
         return error;

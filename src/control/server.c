@@ -450,6 +450,7 @@ static int start_reload(struct server *server)
         .slots = server->options.slots,
         .config = server->options.config,
         .overlay = &server->overlay,
+        .memory = server->options.memory,
         .roster = &server->roster,
         .newest = &server->newest,
         .prober = server->prober,
@@ -487,11 +488,36 @@ static int start_upgrade(struct server *server)
     return upgrade_create(&options, &server->upgrade);
 }
 
+/* Where a server died nobody has asked for the file as it is: all of its changes go on. */
+static void remember(struct server *server)
+{
+    const struct changes_memory *memory = server->options.memory;
+    uint32_t count = memory ? changes_memory_count(memory) : 0;
+    struct changes changes;
+
+    if (count == 0)
+        return;
+    if (server->options.forgets) {
+        log_error("changes of run time are dropped: servers that began with them died", LOG_N("changes", count));
+        return;
+    }
+    int error = changes_memory_read(memory, &changes);
+    if (!error)
+        error = reload_adopt(server->reload, &changes, true);
+    if (error)
+        log_error("changes of run time are dropped", LOG_Z("reason", err_reason(error)), LOG_N("changes", count));
+    else
+        log_info("changes of run time go on: the server before died", LOG_N("changes", count));
+}
+
 /* All that may fail has been done. */
 static int take_over(struct server *server)
 {
     int error = server->options.before ? upgrade_take_over(server->upgrade, server->options.told) : 0;
 
+    if (!server->options.before)
+        remember(server);
+    reload_note_changes(server->reload);
     if (!error && server->admin)
         admin_note_handover(server->admin);
     return error;

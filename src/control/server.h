@@ -6,6 +6,7 @@
 #ifndef CONTROL_SERVER_H
 #define CONTROL_SERVER_H
 
+#include "control/changes_memory.h"
 #include "control/config_slot.h"
 #include "control/signal.h"
 
@@ -23,7 +24,9 @@ struct server_options {
     uint32_t listeners, listen_width;
     int link;                        /* to the keeper; -1: there is none */
     const struct config_slot *slots; /* where the keeper puts configurations */
-    int admin_fd;                    /* the administration API's socket, as these; -1: none */
+    struct changes_memory *memory; /* what was changed of workers at run time, over the death of a server; NULL: none */
+    bool forgets;                  /* begins without what is there, which may be why others died */
+    int admin_fd;                  /* the administration API's socket, as these; -1: none */
     /* In an upgrade. NULL: no server is replaced; else its version. */
     const char *before;
     int told;         /* the file of memory where the one before has told what it knows; -1: none */

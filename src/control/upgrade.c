@@ -156,7 +156,7 @@ static void adopt_changes(struct upgrade *upgrade, const struct handover *handov
     int error = handover_changes(handover, &changes);
 
     if (!error)
-        error = reload_adopt(upgrade->options.reload, &changes);
+        error = reload_adopt(upgrade->options.reload, &changes, false);
     if (error)
         log_warn("the last changes of run time are not taken over", LOG_Z("reason", err_reason(error)));
 }

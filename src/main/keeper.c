@@ -34,6 +34,7 @@ enum {
     BACKOFF_MAX_MS = 10000,
     NOT_FORKED = -1,       /* no status that waitpid gives */
     LIVED_WELL_MS = 10000, /* a server that ran this long is started again at once */
+    DEATHS_MOST = 3,       /* in a row of servers that did not; then what was changed at run time is dropped */
 };
 
 /* ---- descriptors ---- */
@@ -104,9 +105,9 @@ static struct config *config_of(const struct keeper *keeper)
     return config_slot_config(&keeper->slots[keeper->current]);
 }
 
-static int create_slots(struct keeper *keeper)
+static int create_shared(struct keeper *keeper)
 {
-    int error = 0;
+    int error = changes_memory_create(&keeper->memory);
 
     for (uint32_t i = 0; i < CONFIG_SLOTS && !error; i++)
         error = config_slot_create(&keeper->slots[i]);
@@ -150,7 +151,7 @@ static int find_user(struct keeper *keeper)
 
 static int prepare(struct keeper *keeper)
 {
-    int error = create_slots(keeper);
+    int error = create_shared(keeper);
 
     if (!error)
         error = config_slot_load(&keeper->slots[0], keeper->path, keeper->flags);
@@ -192,6 +193,7 @@ void keeper_release(struct keeper *keeper)
     keeper_upgrade_release(keeper);
     for (uint32_t i = 0; i < CONFIG_SLOTS; i++)
         config_slot_destroy(&keeper->slots[i]);
+    changes_memory_destroy(&keeper->memory);
 }
 
 static int confine(void *context)
@@ -212,6 +214,8 @@ static int run_server(struct keeper *keeper, enum signal_role role, int link, bo
         .listen_width = keeper->sockets.width,
         .link = link,
         .slots = keeper->slots,
+        .memory = keeper->memory,
+        .forgets = keeper->deaths > 0 && keeper->deaths % DEATHS_MOST == 0,
         .admin_fd = keeper->admin_fd,
         .before = takes_over ? keeper->upgrade.before : NULL,
         .told = takes_over ? keeper->upgrade.told : -1,
@@ -460,7 +464,9 @@ static int keep(struct keeper *keeper)
         int status = NOT_FORKED;
         if (keep_one(keeper, &status))
             return exit_code_of(status);
-        if (clock_steady_ms() - began_ms >= LIVED_WELL_MS)
+        bool lived_well = clock_steady_ms() - began_ms >= LIVED_WELL_MS;
+        keeper->deaths = lived_well ? 0 : keeper->deaths + 1;
+        if (lived_well)
             wait_ms = 0;
         if (status != NOT_FORKED)
             log_death(status, wait_ms);

@@ -65,13 +65,15 @@ struct keeper {
     const char *path;         /* of the configuration; NULL: the layout built in */
     const struct config_flags *flags;
     struct config_slot slots[CONFIG_SLOTS];
-    uint32_t current, previous; /* the same: there is no previous one */
+    struct changes_memory *memory; /* of what is changed at run time, for a server whose predecessor died */
+    uint32_t current, previous;    /* the same: there is no previous one */
     uint32_t connections, reactors;
     struct keeper_sockets sockets;
     int admin_fd;     /* -1: no administration API */
     struct priv priv; /* as found; each server has a copy of its own, by its fork */
     pid_t server;     /* its process; 0: none runs */
     int link;         /* to it; -1: it is gone */
+    uint32_t deaths;  /* in a row, each soon after a start */
     /* another configuration */
     enum keeper_step step;
     int loader; /* the child's process */

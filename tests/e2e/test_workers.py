@@ -13,7 +13,9 @@ import pytest
 from harness.admin import Admin
 from harness.ballast import Ballast, settings
 from harness.load import Load
+from harness.programs import children
 from harness.reloads import newest, order, with_workers
+from harness.upgrades import settle, upgrade
 from harness.waiting import free_port, wait_for
 from harness.worker import ECHO, OK, Script, wait
 
@@ -31,7 +33,7 @@ def run(stack, ballast_path, tmp_path):
     def start(*workers, **extra):
         config = settings(workers, **{"admin": {"address": f"unix:{tmp_path}/admin", "write": True}, **extra})
         ballast = stack.enter_context(Ballast(ballast_path, config))
-        ballast.admin = Admin(tmp_path / "admin")
+        ballast.admin, ballast.program = Admin(tmp_path / "admin"), ballast_path
         return ballast.wait_alive(len(workers))
     return start
 
@@ -335,6 +337,104 @@ def test_one_at_a_time(run, demo, stack):
              "the reload")
     assert names(ballast) == [str(a.port)] and differences(ballast) == []
     assert ballast.get().status == 200
+
+
+def kill_server(ballast):
+    """Its keeper starts another; returns when that serves."""
+    pid, = children(ballast.pid)
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: (now := children(ballast.pid)) and now != [pid], what="another server")
+    wait_for(ballast.admin.listens, what="the administration API of that")
+
+
+OUTLIVED = "changes of run time go on: the server before died"
+FORGOTTEN = "changes of run time are dropped: servers that began with them died"
+
+
+def test_changes_outlive_the_server(run, demo):
+    """A server that dies takes nothing along of what an operator has changed, to be kept over reloads or not."""
+    a, b, c, d = demo(), demo(), demo(), demo()
+    ballast = run(a, b, c)
+    add(ballast, d, weight=2)
+    remove(ballast, a, keep=True)
+    ballast.admin.patch_worker("web", b.port, mode="drain")
+    ballast.admin.patch_worker("web", c.port, weight=3, mode="disabled", keep=False)
+    ballast.admin.patch_worker("web", c.port, mode="ready")
+    before = differences(ballast)
+    assert [(x["what"], x["keep"]) for x in before] == [
+        ("added", False), ("removed", True), ("changed", True), ("changed", False)]
+    kill_server(ballast)
+    assert differences(ballast) == before, "with the time and the author of each"
+    event, = [event for event in ballast.admin.get("/v1/events")["events"] if event["message"] == OUTLIVED]
+    assert (event["level"], event["facts"]) == ("info", "changes=4")
+    ballast.wait_alive(3)
+    for _ in range(5):
+        assert ballast.get().status == 200
+    metrics = ballast.settled_metrics()
+    assert [metrics[f"worker_{x.port}_requests"] for x in (b, c, d)] == [0, 3, 2]
+    assert f"worker_{a.port}_alive" not in metrics
+    # Each is still what it was: a reload takes back what was not to be kept.
+    reload(ballast)
+    assert [(x["what"], x["worker"]) for x in differences(ballast)] == [
+        ("removed", str(a.port)), ("changed", str(b.port))]
+    kill_server(ballast)
+    ballast.admin.patch_worker("web", b.port, mode="ready")
+    assert add(ballast, a, weight=1)["configured_weight"] == 1
+    assert differences(ballast) == []
+
+
+def test_what_was_taken_back_stays_so(run, demo):
+    a, b = demo(), demo()
+    ballast = run(a)
+    add(ballast, b)
+    ballast.admin.patch_worker("web", a.port, mode="disabled")
+    remove(ballast, b)
+    ballast.admin.patch_worker("web", a.port, mode="ready")
+    kill_server(ballast)
+    assert differences(ballast) == [] and names(ballast) == [str(a.port)]
+    assert not {OUTLIVED, FORGOTTEN} & set(messages(ballast))
+    ballast.wait_alive(1)
+    assert ballast.get().status == 200
+
+
+def test_changes_outlive_a_server_and_then_an_upgrade(run, demo):
+    """And a server that has taken over passes them on when it dies."""
+    a, b, c = demo(), demo(), demo()
+    ballast = run(a, b)
+    add(ballast, c, keep=True)
+    kill_server(ballast)
+    ballast.admin.patch_worker("web", a.port, mode="drain")
+    before = differences(ballast)
+    assert [x["what"] for x in before] == ["added", "changed"]
+    assert "done" in upgrade(ballast)
+    settle(ballast)
+    assert differences(ballast) == before
+    kill_server(ballast)
+    assert differences(ballast) == before
+    assert ballast.admin.worker("web", a.port)["mode"] == "drain"
+
+
+def test_changes_that_may_be_why_servers_die_are_dropped(run, demo):
+    """The third death in a row within ten seconds of a start costs them, so that none makes servers die for ever."""
+    a, b = demo(), demo()
+    ballast = run(a)
+    add(ballast, b, keep=True)
+    for _ in range(2):
+        kill_server(ballast)
+        assert [x["what"] for x in differences(ballast)] == ["added"]
+    for _ in range(20):  # several, where the machine stood still for ten seconds
+        kill_server(ballast)
+        if differences(ballast) == []:
+            break
+    assert names(ballast) == [str(a.port)]
+    event, = [event for event in ballast.admin.get("/v1/events")["events"] if event["message"] == FORGOTTEN]
+    assert (event["level"], event["facts"]) == ("error", "changes=1")
+    ballast.wait_log(FORGOTTEN)
+    # What is changed from then on has the same chance.
+    ballast.admin.patch_worker("web", a.port, mode="drain")
+    kill_server(ballast)
+    assert [x["what"] for x in differences(ballast)] == ["changed"]
+    assert messages(ballast).count(FORGOTTEN) == 0
 
 
 def test_many_under_load(run, demo):
