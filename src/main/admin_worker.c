@@ -101,14 +101,17 @@ static bool target_of(const struct options *options, enum word word, char target
     return whole;
 }
 
-static int ask(const struct options *options, enum word word, json_t **ret_answer)
+/* *ret_before: how a worker was that is told something else, for the sentence about it; NULL: nobody asked. */
+static int ask(const struct options *options, enum word word, json_t **ret_before, json_t **ret_answer)
 {
     struct admin_client client;
     char why[ADMIN_WHY_MAX] = "the pool or the worker is too long a word", target[TARGET_MAX];
-    bool fits = target_of(options, word, target), with_body = strcmp(words[word].method, "GET") != 0;
-    json_t *body = with_body && word != WORD_REMOVE ? body_of(options, word) : NULL;
+    bool fits = target_of(options, word, target), orders = strcmp(words[word].method, "PATCH") == 0;
+    json_t *body = orders || word == WORD_ADD ? body_of(options, word) : NULL;
     int error = fits ? admin_client_find(&client, options->flags.admin, options->config_path, why) : -ERR_CONFIG;
 
+    if (!error && orders && !options->json)
+        error = admin_client_ask(&client, "GET", target, NULL, ret_before, why);
     if (!error)
         error = admin_client_ask(&client, words[word].method, target, body, ret_answer, why);
     json_decref(body);
@@ -119,15 +122,62 @@ static int ask(const struct options *options, enum word word, json_t **ret_answe
 
 /* ---- printing ---- */
 
-static void print_worker(enum word word, const json_t *worker)
+static bool is(const json_t *json, const char *name, const char *word)
 {
-    printf("worker %s of pool %s at %s ", admin_text(worker, "name"), admin_text(worker, "pool"),
-           admin_text(worker, "address"));
-    if (word == WORD_REMOVE)
-        printf("is removed: %lld requests are at it\n", admin_number(worker, "active"));
+    return strcmp(admin_text(json, name), word) == 0;
+}
+
+static const char *mode_of(const json_t *json)
+{
+    return is(json, "mode", "drain") ? "drained" : admin_text(json, "mode");
+}
+
+static void print_requests(const json_t *json, const char *where)
+{
+    long long active = admin_number(json, "active");
+
+    printf(active == 1 ? "%lld request is %s" : "%lld requests are %s", active, where);
+}
+
+static void print_change(const json_t *before, const json_t *now)
+{
+    long long old = admin_number(before, "weight"), weight = admin_number(now, "weight");
+    bool same_mode = strcmp(admin_text(before, "mode"), admin_text(now, "mode")) == 0;
+
+    if (!same_mode && old != weight)
+        printf("was %s, of weight %lld, and is %s now, of weight %lld", mode_of(before), old, mode_of(now), weight);
+    else if (!same_mode)
+        printf("was %s and is %s now", mode_of(before), mode_of(now));
+    else if (old != weight)
+        printf("had weight %lld and has weight %lld now", old, weight);
     else
-        printf("is %s and %s, of weight %lld: %lld requests are at it\n", admin_text(worker, "state"),
-               admin_text(worker, "mode"), admin_number(worker, "weight"), admin_number(worker, "active"));
+        printf("is %s, of weight %lld, as it was", mode_of(now), weight);
+}
+
+/* What that means for requests. */
+static const char *consequence(enum word word, const json_t *now)
+{
+    if (word == WORD_REMOVE || is(now, "mode", "drain"))
+        return "it gets no new requests";
+    if (is(now, "mode", "disabled"))
+        return "it gets no new requests and no probes";
+    if (is(now, "state", "up"))
+        return "it is up and gets requests";
+    return is(now, "state", "down") ? "it is down and gets no requests until its probes are good again"
+                                    : "it gets requests after its first good probe";
+}
+
+static void print_worker(enum word word, const json_t *before, const json_t *now)
+{
+    printf("worker %s of pool %s at %s ", admin_text(now, "name"), admin_text(now, "pool"), admin_text(now, "address"));
+    if (word == WORD_REMOVE)
+        printf("is removed");
+    else if (word == WORD_ADD)
+        printf("is added, of weight %lld", admin_number(now, "weight"));
+    else
+        print_change(before, now);
+    printf(": %s, and ", consequence(word, now));
+    print_requests(now, "at it\n");
 }
 
 static void print_differences(const json_t *answer)
@@ -144,8 +194,8 @@ static void print_differences(const json_t *answer)
                : what[0] == 'r' ? '-'
                                 : '~',
                admin_text(one, "worker"), admin_text(one, "pool"), admin_text(one, "address"), what);
-        if (strcmp(admin_text(one, "mode"), "ready") != 0)
-            printf(", %s", admin_text(one, "mode"));
+        if (!is(one, "mode", "ready"))
+            printf(", %s", mode_of(one));
         if (admin_number(one, "weight"))
             printf(", of weight %lld", admin_number(one, "weight"));
         printf("; %s over reloads; since %s by %s\n", json_is_true(json_object_get(one, "keep")) ? "kept" : "not kept",
@@ -153,26 +203,31 @@ static void print_differences(const json_t *answer)
     }
     for (size_t i = 0; i < json_array_size(leaving); i++) {
         const json_t *one = json_array_get(leaving, i);
-        printf("  worker %s of pool %s at %s is gone, with %lld requests under way\n", admin_text(one, "worker"),
-               admin_text(one, "pool"), admin_text(one, "address"), admin_number(one, "active"));
+        printf("  worker %s of pool %s at %s is gone: ", admin_text(one, "worker"), admin_text(one, "pool"),
+               admin_text(one, "address"));
+        print_requests(one, "still at it\n");
     }
 }
 
 int admin_worker_run(const struct options *options)
 {
     enum word word = word_of(options);
-    json_t *answer = NULL;
+    json_t *before = NULL, *answer = NULL;
+    int error = ask(options, word, &before, &answer);
 
-    if (ask(options, word, &answer))
+    if (error) {
+        json_decref(before);
         return 1;
+    }
     if (options->json) {
         json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
         putchar('\n');
     } else if (word == WORD_CHANGES) {
         print_differences(answer);
     } else {
-        print_worker(word, answer);
+        print_worker(word, before, answer);
     }
+    json_decref(before);
     json_decref(answer);
     return 0;
 }

@@ -1,5 +1,6 @@
 """Workers that come and go at run time: nothing is dropped, and it is told how that differs from the file."""
 
+import functools
 import json
 import os
 import signal
@@ -269,32 +270,70 @@ def test_a_plan_tells_what_becomes_of_them(run, demo, ballast_path):
     assert "no longer" in entry["sentence"]
 
 
-def test_the_command(run, demo, ballast_path):
-    a, b = demo(), demo()
-    ballast = run(a)
-
-    def command(*words, code=0):
-        done = subprocess.run([ballast_path, "worker", *words, "--admin", f"unix:{ballast.admin.where}"],
+@pytest.fixture
+def command(ballast_path):
+    """command(ballast, *words) -> what `ballast worker` says."""
+    def run(ballast, *words, code=0):
+        done = subprocess.run([ballast_path, "worker", *map(str, words), "--admin", f"unix:{ballast.admin.where}"],
                               capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == code, done
         return done.stdout if code == 0 else done.stderr
+    return run
 
+
+def test_the_command_says_what_becomes_of_requests(run, scripted, demo, command):
+    held = threading.Event()
+    a, b, dead = scripted(), demo(), f"127.0.0.1:{free_port()}"
+    ballast = run(a)
+    add(ballast, dead, name="dead")
+    wait_for(lambda: ballast.admin.worker("web", "dead")["state"] == "down", what="its probes")
+    assert command(ballast, "set", "web", "dead", "--weight", 2) == (
+        f"worker dead of pool web at {dead} had weight 1 and has weight 2 now: "
+        "it is down and gets no requests until its probes are good again, and 0 requests are at it\n")
+    a.play(Script((wait(held), OK)))
+    with ballast.connect() as client:
+        client.send(GET)
+        wait_for(lambda: a.requests, what="the request at the worker")
+        add(ballast, b)
+        where = f"worker {a.port} of pool web at {a.address} "
+        assert command(ballast, "remove", "web", a.port) == (
+            f"{where}is removed: it gets no new requests, and 1 request is at it\n")
+        assert f"  {where}is gone: 1 request is still at it\n" in command(ballast, "changes")
+        held.set()
+        assert client.read_answer().status == 200
+
+
+def test_the_command(run, demo, command):
+    a, b = demo(), demo()
+    ballast = run(a)
+    command = functools.partial(command, ballast)
     assert command("changes") == "all workers are as the file says\n"
-    said = command("add", "web", b.address, "--weight", "2", "--name", "blue")
-    assert said.startswith(f"worker blue of pool web at {b.address} is ")
-    assert said.endswith(" and ready, of weight 2: 0 requests are at it\n")
+    blue, other = f"worker blue of pool web at {b.address} ", f"worker {a.port} of pool web at {a.address} "
+    none = ", and 0 requests are at it\n"
+    assert command("add", "web", b.address, "--weight", "2", "--name", "blue") in (
+        f"{blue}is added, of weight 2: {then}{none}"
+        for then in ("it gets requests after its first good probe", "it is up and gets requests"))
     assert "The pool has a worker at this address." in command("add", "web", b.address, code=1)
     ballast.wait_alive(2)
-    assert " is up and drain, of weight 2" in command("drain", "web", b.address)
-    assert " is up and ready, of weight 5" in command("ready", "web", "blue", "--weight", "5", "--keep")
-    assert " is unknown and disabled, of weight 1" in command("disable", "web", str(a.port), "--no-keep")
+    assert command("drain", "web", b.address) == (
+        f"{blue}was ready and is drained now: it gets no new requests{none}")
+    assert command("drain", "web", "blue") == f"{blue}is drained, of weight 2, as it was: it gets no new requests{none}"
+    assert command("ready", "web", "blue", "--weight", "5", "--keep") == (
+        f"{blue}was drained, of weight 2, and is ready now, of weight 5: it is up and gets requests{none}")
+    assert command("set", "web", "blue", "--weight", "4") == (
+        f"{blue}had weight 5 and has weight 4 now: it is up and gets requests{none}")
+    before = ballast.admin.worker("web", "blue")
+    said = json.loads(command("set", "web", "blue", "--weight", "5", "--json"))
+    assert (said["name"], said["mode"], said["weight"], set(said)) == ("blue", "ready", 5, set(before))
+    assert command("disable", "web", str(a.port), "--no-keep") == (
+        f"{other}was ready and is disabled now: it gets no new requests and no probes{none}")
     assert [line.partition("; since ")[0] for line in command("changes").splitlines()] == [
         f"+ worker blue of pool web at {b.address}: added, of weight 5; kept over reloads",
         f"~ worker {a.port} of pool web at {a.address}: changed, disabled; not kept over reloads"]
     command("set", "web", str(a.port), "--weight", "3")
     assert json.loads(command("changes", "--json"))["differences"] == differences(ballast)
     assert command("remove", "web", "blue") == (
-        f"worker blue of pool web at {b.address} is removed: 0 requests are at it\n")
+        f"{blue}is removed: it gets no new requests{none}")
     assert "last worker" in command("remove", "web", str(a.port), code=1)
     assert "no pool of that name" in command("remove", "a/b", str(a.port), code=1)
 
