@@ -106,6 +106,9 @@ static void draw_timeouts(struct plan *plan, struct rand_gen *gen)
     timeouts->request_head_ms = one_of(gen, shorter, 4);
     timeouts->request_body_ms = one_of(gen, shorter, 4);
     timeouts->response_head_ms = one_of(gen, shorter, 4) + 100;
+    /* It begins when the whole request is on its way: some 300 ms before the smallest windows have let it through. */
+    if (plan_has(plan, FAMILY_H2_WORKERS) && timeouts->response_head_ms < 600)
+        timeouts->response_head_ms = 600;
     timeouts->response_idle_ms = one_of(gen, shorter, 4) + 50;
     timeouts->client_idle_ms = one_of(gen, shorter, 4) * 2;
     timeouts->client_stall_ms = one_of(gen, shorter, 4) * 2;

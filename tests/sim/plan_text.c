@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "http/session.h"
 #include "tests/sim/tls.h"
 
 /* ---- excuses ---- */
@@ -78,21 +77,6 @@ static const char *h2_try_excuse(const struct plan *plan, const struct plan_requ
     return NULL;
 }
 
-/* The wait for an answer begins when the whole request is on its way, and what waits for a worker's windows is. */
-static bool answers_too_late(const struct plan *plan, const struct plan_request *request)
-{
-    int64_t round_ms = 2 * (plan->net.delay_ns + plan->net.jitter_ns) / 1000000 + 1, longest_ms = 0;
-    uint32_t waiting = request->body_bytes < STREAM_BODY_HIGH ? request->body_bytes : STREAM_BODY_HIGH;
-    for (uint32_t i = 0; i < plan->workers; i++) {
-        const struct plan_worker *worker = &plan->worker[i];
-        if (worker->pool != request->pool || !worker->h2)
-            continue;
-        int64_t ms = waiting / worker->h2_window * (round_ms + worker->credit_ms);
-        longest_ms = ms > longest_ms ? ms : longest_ms;
-    }
-    return longest_ms > 0 && longest_ms + request->answer.delay_ms >= plan->timeouts.response_head_ms;
-}
-
 static bool first_try_is_refused(const struct plan *plan, const struct plan_request *request)
 {
     return plan_pool_is_h2(plan, request->pool) && !request->answer.cut_resets;
@@ -150,8 +134,6 @@ static const char *own_excuse(const struct plan *plan, uint32_t client, uint32_t
         return "its answer is faulty";
     if (answer->early && answer->close_after && !plan_pool_is_h2(plan, request->pool))
         return "its worker closes before it was read";
-    if (answers_too_late(plan, request))
-        return "its worker's windows are small, and it answers late";
     return try_excuse(plan, request);
 }
 
