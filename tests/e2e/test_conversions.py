@@ -7,16 +7,13 @@ import json
 import pathlib
 import random
 import shutil
-import socket
 import ssl
-import struct
 import subprocess
 
 import pytest
 
 from harness.certificates import Authority
-from harness.client import Client
-from harness.h2 import CANCEL, DataFrame, H2Client, RstStreamFrame, SettingsFrame, WindowUpdateFrame, head
+from harness.either import H1, H2
 from harness.programs import Server
 from harness.waiting import free_port
 
@@ -26,82 +23,6 @@ SIDES += [(client, worker) for client in ("h1 over TLS", "h2 over TLS") for work
 SPOKEN = {"http1": "http1", "https": "http1", "h2c": "h2c", "h2": "h2"}
 SIZES = [0, 1, 65536]
 LARGE = 100 << 20
-
-
-class H1:
-    """An HTTP/1.1 client, one connection a request."""
-
-    def __init__(self, address, tls=None):
-        self.client = Client(address, 60, tls)
-
-    def ask(self, method, path, body=None, trailers=None):
-        lines = f"{method} {path} HTTP/1.1\r\nHost: test.example\r\nTE: trailers\r\nConnection: TE\r\n".encode()
-        if trailers is not None:
-            self.client.send(lines + b"Transfer-Encoding: chunked\r\n\r\n")
-            if body:
-                self.client.send(b"%x\r\n%s\r\n" % (len(body), body))
-            self.client.send(b"0\r\n" + b"".join(f"{n}: {v}\r\n".encode() for n, v in trailers) + b"\r\n")
-        elif body is not None:
-            self.client.send(lines + b"Content-Length: %d\r\n\r\n" % len(body) + body)
-        else:
-            self.client.send(lines + b"\r\n")
-
-    def begin_upload(self, path):
-        self.client.send(f"POST {path} HTTP/1.1\r\nHost: test.example\r\nContent-Length: 9\r\n\r\nhalf".encode())
-
-    def answer(self, method="GET"):
-        answer = self.client.read_answer(method.encode())
-        while answer.status < 200:
-            answer = self.client.read_answer(method.encode())
-        lines = [line.decode().split(": ", 1) for line in answer.trailers.split(b"\r\n") if line]
-        return answer.status, answer.body, {name.lower(): value for name, value in lines}
-
-    def is_cut(self):
-        try:
-            self.client.read_answer()
-        except (AssertionError, ConnectionResetError):
-            return True
-        return False
-
-    def wait_begun(self):
-        self.client.read_head()
-
-    def leave(self):
-        self.client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.client.close()
-
-
-class H2:
-    """An HTTP/2 client, one stream."""
-
-    def __init__(self, address, tls=None):
-        self.client = H2Client(address, timeout=60, tls=tls)
-        self.client.send(SettingsFrame(0, settings={SettingsFrame.INITIAL_WINDOW_SIZE: 1 << 20}),
-                         WindowUpdateFrame(0, window_increment=1 << 30))
-        self.client.until(lambda: self.client.settings)
-
-    def ask(self, method, path, body=None, trailers=None):
-        self.client.ask(1, head(method, path, extra=[("te", "trailers")]), body, trailers)
-
-    def begin_upload(self, path):
-        self.client.send(self.client.head_frame(1, head("POST", path, extra=[("content-length", "9")]), False),
-                         DataFrame(1, b"half"))
-
-    def answer(self, method="GET"):
-        stream = self.client.answer(1)
-        assert stream.ended and stream.reset in (None, 0)
-        trailers = stream.heads[-1] if ":status" not in stream.heads[-1] else {}
-        return stream.status, bytes(stream.body), trailers
-
-    def is_cut(self):
-        stream = self.client.answer(1)
-        return stream.reset not in (None, 0) and not stream.ended
-
-    def wait_begun(self):
-        self.client.until(lambda: 1 in self.client.streams and self.client.streams[1].body)
-
-    def leave(self):
-        self.client.send(RstStreamFrame(1, CANCEL))
 
 
 @dataclasses.dataclass

@@ -1,7 +1,9 @@
 """HTTP/2 frame by frame: a client and a worker that may break any rule, with hyperframe's frames and hpack's heads."""
 
 import dataclasses
+import select
 import socket
+import ssl
 import threading
 
 import hpack
@@ -161,8 +163,21 @@ class H2Connection(H2Client):
     def __init__(self, worker, accepted):
         self.take_over(accepted)
         self.worker, self.hello, self.number = worker, b"", len(worker.connections)
+        self.lock = threading.RLock()
         accepted.settimeout(60)
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.send(SettingsFrame(0, settings=worker.settings))
+
+    def send(self, *frames):
+        with self.lock:
+            super().send(*frames)
+
+    def take(self):
+        if not self.worker.tls:
+            return super().take()
+        self.socket.pending() or select.select([self.socket], [], [])
+        with self.lock:  # TLS does not read while another thread writes
+            return super().take()
 
     def run(self):
         while len(self.hello) < len(PREFACE) and (data := self.socket.recv(len(PREFACE) - len(self.hello))):
@@ -192,23 +207,31 @@ class H2Connection(H2Client):
 
 
 class H2Worker:
-    """A worker that speaks HTTP/2 without TLS. `play` maps a path to what is done when it is asked for: a function of
-    the connection and the stream's number; any other path gets 200."""
+    """A worker that speaks HTTP/2, over TLS where there is a context for it. `play` maps a path to what is done when it
+    is asked for: a function of the connection and the stream's number; any other path gets 200."""
 
-    def __init__(self, play=None, settings=None, reads=True):
-        self.play, self.settings, self.reads = play or {}, settings or {}, reads
-        self.asked, self.connections = [], []
+    def __init__(self, play=None, settings=None, reads=True, tls=None):
+        self.play, self.settings, self.reads, self.tls = play or {}, settings or {}, reads, tls
+        self.asked, self.connections, self.ended = [], [], []
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.port = self.listener.getsockname()[1]
+        self.address = f"127.0.0.1:{self.port}"
         threading.Thread(target=self.accept, daemon=True).start()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.listener.close()
-        for connection in self.connections:
-            connection.socket.close()
+        self.close()
+
+    def close(self):
+        """Stop listening and end every connection."""
+        for ends in [self.listener, *(connection.socket for connection in self.connections)]:
+            try:
+                ends.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            ends.close()
 
     def accept(self):
         while True:
@@ -216,13 +239,18 @@ class H2Worker:
                 accepted, _ = self.listener.accept()
             except OSError:
                 return
+            try:
+                accepted = self.tls.wrap_socket(accepted, server_side=True) if self.tls else accepted
+            except ssl.SSLError:
+                continue
             connection = H2Connection(self, accepted)
             self.connections.append(connection)
             threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
-    @staticmethod
-    def serve(connection):
+    def serve(self, connection):
         try:
             connection.run()
-        except OSError:
+        except (OSError, ValueError):
             pass  # the balancer, or the test, has ended it
+        finally:
+            self.ended.append(connection.number)

@@ -64,10 +64,11 @@ class Request:
 
 
 class Worker:
-    """Listens from construction on; `requests` holds all recorded ones, oldest first."""
+    """Listens from construction on, over TLS where there is a context for it; `requests` holds all recorded ones,
+    oldest first."""
 
-    def __init__(self, host="127.0.0.1", timeout=20.0):
-        self.timeout = timeout
+    def __init__(self, host="127.0.0.1", timeout=20.0, tls=None):
+        self.timeout, self.tls = timeout, tls
         self.lock = threading.Lock()
         self.requests = []
         self.faults = []  # what no balancer may ever send: malformed requests
@@ -142,8 +143,10 @@ class Worker:
     def _serve(self, sock, number):
         sock.settimeout(self.timeout)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        stream = Stream(sock)
         try:
+            if self.tls:
+                sock = self.connections[number] = self.tls.wrap_socket(sock, server_side=True)
+            stream = Stream(sock)
             while self._exchange(sock, stream, number):
                 pass
         except ProtocolError as error:
