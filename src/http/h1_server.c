@@ -236,6 +236,14 @@ static int end_error(int error)
     return error == -ERR_NO_MEMORY ? error : -ERR_CLIENT_GONE;
 }
 
+/* All was said both ways, and the client's part has left: it may end the connection in the same moment. */
+static bool is_over(const struct h1_server *server)
+{
+    const struct conn *conn = &server->session.conn;
+
+    return server->state == STATE_WHOLE && server->out_ended && conn_unsent(conn) == 0 && !conn->send_failed;
+}
+
 static void on_ended(struct conn *conn, int error)
 {
     struct h1_server *server = of_conn(conn);
@@ -246,6 +254,8 @@ static void on_ended(struct conn *conn, int error)
         conn_close(conn, CONN_CLOSE_NOW);
     } else if (!error && server->tunnel && server->state == STATE_BODY) {
         take_body(server);
+    } else if (is_over(server)) {
+        return;
     } else if (error || server->state == STATE_BODY) {
         fail_stream(server, end_error(error));
     } else if (server->state == STATE_WHOLE) {
@@ -256,7 +266,7 @@ static void on_ended(struct conn *conn, int error)
 /* Told once, whichever way it is found out. */
 static void client_is_gone(struct h1_server *server)
 {
-    if (!server->stream->failed || server->stream->error != -ERR_CLIENT_GONE)
+    if (!is_over(server) && (!server->stream->failed || server->stream->error != -ERR_CLIENT_GONE))
         fail_stream(server, -ERR_CLIENT_GONE);
 }
 

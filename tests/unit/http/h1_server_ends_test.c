@@ -210,6 +210,27 @@ static void test_abort_resets(void **state)
     assert_int_equal(echo.closed, 1);
 }
 
+/* All of its answer has left: what the client does then takes nothing from it. */
+static void test_client_leaves_behind_its_answer(void **state)
+{
+    struct msg msg = {.status = 200, .reason = STR("OK"), .length = 2, .body = MSG_BODY_LENGTH};
+    for (int reset = 0; reset <= 1; reset++) {
+        begin_by_hand();
+        say(GET_A);
+        assert_int_equal(answer(&msg, "ok"), 0);
+        assert_int_equal(told(STREAM_SENT), 1);
+        io_sim_peer_close(&peer, reset);
+        world_settle(&world);
+        assert_int_equal(told(STREAM_FAILED), 0);
+        assert_false(echo_finish(echo.current));
+        world_settle(&world);
+        assert_int_equal(echo.closed, 1);
+        assert_int_equal(echo.heads_lost, 0);
+        leave();
+    }
+    begin();
+}
+
 static void test_head_is_lost(void **state)
 {
     static const struct {
@@ -467,6 +488,7 @@ int main(void)
         SERVED_TEST(test_slow_client_stops_the_owner),
         SERVED_TEST(test_large_echo),
         SERVED_TEST(test_abort_resets),
+        SERVED_TEST(test_client_leaves_behind_its_answer),
         SERVED_TEST(test_head_is_lost),
         SERVED_TEST(test_client_gone_inside_body),
         SERVED_TEST(test_client_gone_behind_full_body),
