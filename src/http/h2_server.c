@@ -106,13 +106,15 @@ static void on_over(struct h2_session *h2)
     conn_close(conn, h2->dead ? CONN_CLOSE_NOW : CONN_CLOSE_LINGER);
 }
 
-/* A client that has all of its answer, and has said all, may end the connection in the same moment. */
+/* A client that has all of its answer, and has said all, may end the connection in the same moment. What a tunnel still
+ * carries is cut off by any reset. */
 static int end_error(const struct h2_stream *h2s, uint32_t h2_code)
 {
     if (h2_code == H2_BROKEN)
         return -ERR_REQUEST_STREAM;
     bool has_left = h2s->out_framed && list_empty(&h2s->leaving);
-    bool lost = (h2_code == H2_LOST && !has_left) || !h2s->out_framed || (!h2s->whole && h2_code != H2_NO_ERROR);
+    bool cut_off = !h2s->whole && (h2_code != H2_NO_ERROR || h2s->tunnel);
+    bool lost = (h2_code == H2_LOST && !has_left) || !h2s->out_framed || cut_off;
     return lost ? -ERR_CLIENT_GONE : 0;
 }
 

@@ -259,10 +259,19 @@ static int pass_answer(struct exchange *x, unsigned events)
     return error;
 }
 
+static enum exchange_step close_tunnel(struct exchange *x, int why)
+{
+    int error = tunnel_close(x, why);
+
+    return error ? cut(x, error) : EXCHANGE_RELAY;
+}
+
 static enum exchange_step relay(struct exchange *x)
 {
     unsigned worker_events = x->worker_events;
 
+    if (x->tunnel_closing)
+        return tunnel_is_closed(x) ? fail(x, x->tunnel_closing, EXCHANGE_ACCOUNT) : EXCHANGE_RELAY;
     if (client_gone(x))
         return fail(x, -ERR_CLIENT_GONE, EXCHANGE_ACCOUNT);
     if (x->client_events & STREAM_DRAIN)
@@ -292,9 +301,9 @@ static enum exchange_step relay(struct exchange *x)
     if (x->timed_out && patience_has_expired(x))
         return cut(x, -ERR_DEADLINE);
     if (x->timed_out && tunnel_has_drained(x))
-        return cut(x, -ERR_TUNNEL_DRAINED);
+        return close_tunnel(x, -ERR_TUNNEL_DRAINED);
     if (x->timed_out && patience_is_lost(x))
-        return cut(x, patience_error(x));
+        return x->tunnel ? close_tunnel(x, patience_error(x)) : cut(x, patience_error(x));
     patience_set(x);
     return EXCHANGE_RELAY;
 }

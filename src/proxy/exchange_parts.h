@@ -74,7 +74,8 @@ struct exchange {
     uint64_t read;          /* read_so_far when the deadline was set */
     int64_t silent_at_ms;   /* when its silence until then is too long */
     struct pace pace;       /* of the client, where there is a least rate */
-    int64_t tunnel_ends_ms; /* until then the tunnel may end by itself; 0: it may stand */
+    int tunnel_closing;     /* why we close it: both sides were told the end, theirs are awaited; 0: we do not */
+    int64_t tunnel_ends_ms; /* until then the tunnel may end by itself, or its sides, once it closes; 0: it may stand */
     int64_t connected_ns, first_byte_ns;
     int64_t whole_ms;            /* when the worker's answer was whole */
     struct exchange *next_spare; /* of the home's, once ended */

@@ -73,7 +73,7 @@ void tunnel_follow_workers(struct exchange_home *home)
 {
     LIST_FOREACH (link, &home->alive) {
         struct exchange *x = CONTAINER_OF(link, struct exchange, link);
-        if (x->tunnel)
+        if (x->tunnel && !x->tunnel_closing)
             follow_worker(x);
     }
 }
@@ -106,4 +106,38 @@ bool tunnel_is_over(const struct exchange *x)
     bool sent = x->client_events & STREAM_SENT;
 
     return x->down.done && sent && ((x->up.done && !x->worker.unsent) || x->worker.failed);
+}
+
+int tunnel_close(struct exchange *x, int why)
+{
+    int error = 0;
+
+    x->tunnel_closing = why;
+    x->tunnel_ends_ms = exchange_now_ms(x) + TUNNEL_CLOSE_MS;
+    io_timer_set(x->home->io, &x->deadline, x->tunnel_ends_ms);
+    if (!x->down.done)
+        error = session_send_end(&x->client, NULL, 0);
+    if (!error && !x->up.done)
+        error = session_send_end(&x->worker, NULL, 0);
+    x->down.done = true;
+    x->up.done = true;
+    return error;
+}
+
+static void drop_body(struct stream *stream)
+{
+    bufq_clear(&stream->body);
+    if (!stream->ended && !stream->failed)
+        session_consumed(stream);
+}
+
+bool tunnel_is_closed(struct exchange *x)
+{
+    bool sent = x->client_events & STREAM_SENT;
+
+    drop_body(&x->client);
+    drop_body(&x->worker);
+    bool client_over = x->client.failed || (x->client.ended && sent);
+    bool worker_over = x->worker.failed || (x->worker.ended && !x->worker.unsent);
+    return (client_over && worker_over) || exchange_now_ms(x) >= x->tunnel_ends_ms;
 }

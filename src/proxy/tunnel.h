@@ -7,7 +7,9 @@
 
 #include <stdbool.h>
 
-#include "base/assert.h"
+#include "net/conn.h"
+
+enum { TUNNEL_CLOSE_MS = CONN_LINGER_MS };
 
 struct exchange;
 struct exchange_home;
@@ -28,5 +30,10 @@ void tunnel_follow_workers(struct exchange_home *home);
 bool tunnel_has_drained(const struct exchange *x);
 /* Both directions have ended, or one has and the other has nobody to go to. */
 bool tunnel_is_over(const struct exchange *x);
+/* We end it ourselves, for this reason: both sides are told the end (RFC 9113 section 8.5: END_STREAM is what a FIN
+ * is), behind what has been sent to them; what they still say is dropped. 0 or a code of session_send_end. */
+MUST_CHECK int tunnel_close(struct exchange *x, int why);
+/* It was closed: both sides have ended too, or had TUNNEL_CLOSE_MS to do so. */
+bool tunnel_is_closed(struct exchange *x);
 
 #endif

@@ -163,15 +163,25 @@ def test_client_resets(balance, websocket):
         assert client.answer(3).status == 200
 
 
+def end_in_order(client, number):
+    """Ballast says its end, then the client: nobody resets anything."""
+    stream = client.streams[number]
+    assert client.until(lambda: stream.ended or stream.reset is not None)
+    assert stream.ended and stream.reset is None
+    client.send(DataFrame(number, b"", flags=["END_STREAM"]))
+
+
 def test_a_silent_tunnel_is_closed_in_order(balance, websocket):
     ballast = balance(websocket, timeouts={"tunnel_idle": "300ms"})
     with opened(ballast) as client:
         establish(client, 1)
-        client.until(lambda: client.streams.get(1) and (client.streams[1].ended or client.streams[1].reset is not None))
-        assert client.streams[1].status == 200 and (client.streams[1].ended or client.streams[1].reset == NO_ERROR)
+        client.until(lambda: 1 in client.streams and client.streams[1].heads)
+        end_in_order(client, 1)
         client.ask(3, head(path="/health"))  # the connection goes on
         assert client.answer(3).status == 200
-    assert ballast.wait_access_line(lambda line: line["target"] == "/chat")["reason"] == "tunnel_idle"
+        assert ballast.wait_access_line(lambda line: line["target"] == "/chat")["reason"] == "tunnel_idle"
+        client.settle()
+        assert client.count(RstStreamFrame) == 0
     assert ballast.settled_metrics()['ballast_tunnels_closed_total{reason="idle"}'] == 1
 
 
@@ -182,7 +192,17 @@ def test_drain_closes_tunnels_in_order(balance, websocket):
         client.until(lambda: 1 in client.streams and client.streams[1].heads)
         echo(client, 1, b"before")
         ballast.send_signal(signal.SIGTERM)
-        client.until(lambda: client.streams[1].ended or client.streams[1].reset is not None)
-        assert client.streams[1].ended or client.streams[1].reset == NO_ERROR
+        end_in_order(client, 1)
         assert client.end() == NO_ERROR
+        assert client.count(RstStreamFrame) == 0 and not client.reset
     wait_for(lambda: ballast.process.poll() is not None, 20, "the balancer to end")
+
+
+def test_a_client_that_does_not_end_is_not_waited_for(balance, websocket):
+    ballast = balance(websocket, timeouts={"tunnel_idle": "300ms"})
+    with opened(ballast) as client:
+        establish(client, 1)
+        client.until(lambda: 1 in client.streams and client.streams[1].reset is not None)
+        assert client.streams[1].ended and client.streams[1].reset == NO_ERROR
+        line = ballast.wait_access_line(lambda line: line["target"] == "/chat")
+    assert line["reason"] == "tunnel_idle" and 1_500_000 < line["total_us"] < 10_000_000

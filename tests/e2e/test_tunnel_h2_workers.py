@@ -221,13 +221,32 @@ def test_closed_in_order(ballast, worker, why):
         if why == "tunnel_drained":
             balancer.send_signal(15)
         assert client.ended() == b"" and not client.stream.reset
+        client.finish()
         other.until(lambda: other.streams[1].ended or other.streams[1].reset is not None)
-        assert other.streams[1].ended or other.streams[1].reset == NO_ERROR
+        assert other.streams[1].ended and other.streams[1].reset is None
+        other.send(DataFrame(1, b"", flags=["END_STREAM"]))
         for far, number in ((connection, stream), (second, beside)):
-            wait_for(lambda: far.closed or far.streams[number].ended or far.streams[number].reset == NO_ERROR)
+            wait_for(lambda: far.streams[number].ended or far.streams[number].reset is not None)
+            assert far.streams[number].ended and far.streams[number].reset is None
+            far.send(DataFrame(number, b"", flags=["END_STREAM"]))
+        wait_for(lambda: [line["reason"] for line in balancer.access_lines()] == [why] * 2, what="two lines")
+        assert [far.count(RstStreamFrame) for far in (connection, second, other)] == [0, 0, 0]
     if why == "tunnel_drained":
         assert balancer.process.wait(15) == 0
-    wait_for(lambda: [line["reason"] for line in balancer.access_lines()] == [why] * 2, what="two lines")
+
+
+@pytest.mark.parametrize("code", [NO_ERROR, CANCEL])
+def test_a_client_that_resets_after_the_worker_has_ended(ballast, worker, code):
+    """It will not end in order any more, whatever its code says: nobody waits for that."""
+    def leave(connection, stream):
+        accept(connection, stream)
+        connection.send(DataFrame(stream, b"bye", flags=["END_STREAM"]))
+    balancer = ballast(worker({"/chat": leave}))
+    with opened(balancer) as client:
+        establish(client, 1)
+        assert client.answer(1).ended
+        client.send(RstStreamFrame(1, code))
+        assert balancer.wait_access_line(lambda line: line["target"] == "/chat")["reason"] == "client_gone"
 
 
 def test_interim_heads_come_before(ballast, worker):

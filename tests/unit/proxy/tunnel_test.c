@@ -78,6 +78,25 @@ static void ends_when_both_have(void **state)
     end();
 }
 
+static void assert_told_the_end(void)
+{
+    assert_int_equal(io_sim_peer_state(client), IO_SIM_PEER_ENDED);
+    assert_int_equal(io_sim_peer_state(worker()), IO_SIM_PEER_ENDED);
+    world_count(&w);
+    assert_int_equal(w.totals.active, 1);
+}
+
+/* Both sides were told, and say theirs. */
+static void assert_closed_in_order(void)
+{
+    assert_told_the_end();
+    io_sim_peer_shutdown(client);
+    world_run(&w, 10);
+    io_sim_peer_shutdown(worker());
+    world_run(&w, 10);
+    assert_ended_well();
+}
+
 static void ends_when_nothing_moves(void **state)
 {
     begin_tunnel();
@@ -90,7 +109,7 @@ static void ends_when_nothing_moves(void **state)
     world_run(&w, w.rules.tunnel_idle_ms - 20);
     assert_int_equal(io_sim_peer_state(client), IO_SIM_PEER_OPEN);
     world_run(&w, 40);
-    assert_ended_well();
+    assert_closed_in_order();
     end();
 }
 
@@ -101,7 +120,7 @@ static void ends_in_its_time_when_all_stops(void **state)
     world_run(&w, w.rules.tunnel_drain_ms - 10);
     assert_int_equal(io_sim_peer_state(client), IO_SIM_PEER_OPEN);
     world_run(&w, 20);
-    assert_ended_well();
+    assert_closed_in_order();
     end();
 }
 
@@ -115,7 +134,7 @@ static void opened_while_all_stops(void **state)
     world_run(&w, w.rules.tunnel_drain_ms - 10);
     assert_int_equal(io_sim_peer_state(client), IO_SIM_PEER_OPEN);
     world_run(&w, 20);
-    assert_ended_well();
+    assert_closed_in_order();
     end();
 }
 
@@ -135,7 +154,7 @@ static void ends_in_its_time_when_its_worker_goes(void **state)
     world_run(&w, w.rules.tunnel_leave_ms / 2 - 10);
     assert_int_equal(io_sim_peer_state(client), IO_SIM_PEER_OPEN);
     world_run(&w, 20);
-    assert_ended_well();
+    assert_closed_in_order();
     assert_int_equal(w.totals.tunnels_drained, 1);
     atomic_store(&w.helper.workers[0].removed, false);
     end();
@@ -154,7 +173,7 @@ static void stands_when_its_worker_comes_back(void **state)
     assert_string_equal(world_received(client), "pong");
     reactor_drain(w.reactor);
     world_run(&w, w.rules.tunnel_drain_ms + 10);
-    assert_ended_well();
+    assert_closed_in_order();
     end();
 }
 
@@ -167,7 +186,7 @@ static void opened_after_its_worker_went(void **state)
     world_run(&w, w.rules.tunnel_leave_ms - 10);
     assert_int_equal(io_sim_peer_state(client), IO_SIM_PEER_OPEN);
     world_run(&w, 30);
-    assert_ended_well();
+    assert_closed_in_order();
     atomic_store(&w.helper.workers[0].removed, false);
     end();
 }
@@ -184,7 +203,39 @@ static void its_worker_goes_while_all_stops(void **state)
     world_run(&w, w.rules.tunnel_drain_ms - 20);
     assert_int_equal(io_sim_peer_state(client), IO_SIM_PEER_OPEN);
     world_run(&w, 20);
+    assert_closed_in_order();
+    end();
+}
+
+/* What they still say is taken, and goes nowhere. */
+static void is_not_waited_for_for_ever(void **state)
+{
+    begin_tunnel();
+    reactor_drain(w.reactor);
+    world_run(&w, w.rules.tunnel_drain_ms + 10);
+    assert_told_the_end();
+    world_send(client, "still here");
+    scripted_worker_send(&w.far[0], "me too");
+    world_run(&w, TUNNEL_CLOSE_MS - 20);
+    assert_told_the_end();
+    assert_int_equal(io_sim_peer_received(client).n, 0);
+    world_run(&w, 40);
     assert_ended_well();
+    end();
+}
+
+/* In the time that it has to end. */
+static void resets_while_it_closes(void **state)
+{
+    begin_tunnel();
+    reactor_drain(w.reactor);
+    world_run(&w, w.rules.tunnel_drain_ms + 10);
+    assert_told_the_end();
+    io_sim_peer_shutdown(client);
+    scripted_worker_close(&w.far[0], w.far[0].accepted - 1, true);
+    world_run(&w, 10);
+    assert_ended_well();
+    assert_int_equal(w.totals.tunnels_drained, 1);
     end();
 }
 
@@ -235,6 +286,8 @@ int main(void)
         cmocka_unit_test(stands_when_its_worker_comes_back),
         cmocka_unit_test(opened_after_its_worker_went),
         cmocka_unit_test(its_worker_goes_while_all_stops),
+        cmocka_unit_test(is_not_waited_for_for_ever),
+        cmocka_unit_test(resets_while_it_closes),
         cmocka_unit_test(is_cut_when_the_worker_resets),
         cmocka_unit_test(ends_when_nobody_is_there),
         cmocka_unit_test(is_refused_when_it_is_another),
