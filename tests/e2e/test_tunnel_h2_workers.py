@@ -158,7 +158,7 @@ def test_auto_takes_http1(balance, real, tmp_path):
 def test_each_side_ends_by_itself(ballast, worker):
     """END_STREAM is what the end of sending is over TCP."""
     streams = {}
-    far = worker({"/chat": lambda c, s: (accept(c, s), streams.update(one=(c, s)))})
+    far = worker({"/chat": lambda c, s: (streams.update(one=(c, s)), accept(c, s))})
     balancer = ballast(far)
     with Client(balancer.address) as client:
         client.send(UPGRADE)
@@ -175,7 +175,7 @@ def test_each_side_ends_by_itself(ballast, worker):
 
 def test_a_client_that_leaves(ballast, worker):
     streams = {}
-    far = worker({"/chat": lambda c, s: (accept(c, s), streams.update(one=(c, s)))})
+    far = worker({"/chat": lambda c, s: (streams.update(one=(c, s)), accept(c, s))})
     balancer = ballast(far)
     with opened(balancer) as client:
         establish(client, 1)
@@ -208,7 +208,7 @@ def test_a_worker_that_leaves(ballast, worker, how):
 def test_closed_in_order(ballast, worker, why):
     """By its own time of silence, and when the balancer stops: on both sides an end, not a cut."""
     streams = {}
-    far = worker({"/chat": lambda c, s: (accept(c, s), streams.update(one=(c, s)))})
+    far = worker({"/chat": lambda c, s: (streams.update(one=(c, s)), accept(c, s))})
     times = {"tunnel_idle": "300ms"} if why == "tunnel_idle" else {"tunnel_drain": "300ms", "drain": "20s"}
     balancer = ballast(far, timeouts=times)
     with Client(balancer.address) as client, opened(balancer) as other:
