@@ -3,6 +3,7 @@
 
 #include <libgen.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/err.h"
@@ -34,4 +35,12 @@ int admin_socket_open(const struct config_address *address, int *ret_fd)
     }
     *ret_fd = fd;
     return 0;
+}
+
+bool admin_socket_needs_token(int fd)
+{
+    int domain = AF_UNIX;
+    socklen_t length = sizeof(domain);
+
+    return fd >= 0 && (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) != 0 || domain != AF_UNIX);
 }

@@ -121,6 +121,7 @@ static int open_admin(struct keeper *keeper)
     const struct config_address *address = &config_of(keeper)->admin.address;
     const struct succession *inherited = &keeper->upgrade.inherited;
 
+    keeper->admin_addr = address->addr;
     if (inherited->admin_fd < 0 || !sock_addr_equal(&inherited->admin_addr.storage, &address->addr.storage))
         return admin_socket_open(address, &keeper->admin_fd);
     keeper->admin_fd = inherited->admin_fd;

@@ -69,11 +69,12 @@ struct keeper {
     uint32_t current, previous;    /* the same: there is no previous one */
     uint32_t connections, reactors;
     struct keeper_sockets sockets;
-    int admin_fd;     /* -1: no administration API */
-    struct priv priv; /* as found; each server has a copy of its own, by its fork */
-    pid_t server;     /* its process; 0: none runs */
-    int link;         /* to it; -1: it is gone */
-    uint32_t deaths;  /* in a row, each soon after a start */
+    int admin_fd;                /* -1: no administration API */
+    struct sock_addr admin_addr; /* where that is; the configuration in use may name another place by now */
+    struct priv priv;            /* as found; each server has a copy of its own, by its fork */
+    pid_t server;                /* its process; 0: none runs */
+    int link;                    /* to it; -1: it is gone */
+    uint32_t deaths;             /* in a row, each soon after a start */
     /* another configuration */
     enum keeper_step step;
     int loader; /* the child's process */

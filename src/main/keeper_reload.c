@@ -11,6 +11,7 @@
 
 #include "control/config_tls.h"
 #include "control/signal.h"
+#include "main/admin_socket.h"
 #include "main/keeper_upgrade.h"
 
 static void tell(const struct keeper *keeper, const struct link_message *message)
@@ -78,6 +79,19 @@ static void send_sockets(struct keeper *keeper, uint32_t listener)
     }
 }
 
+/* The socket stays until the next start: with no token anybody could ask there. */
+static void fail_for_token(struct keeper *keeper)
+{
+    char where[SOCK_TEXT_MAX], why[KEEPER_WHY_MAX];
+
+    (void)snprintf(
+        why, sizeof(why),
+        "the administration API is at %.*s until the next start or upgrade, and there it needs a token: leave "
+        "admin.token in the file until then, or upgrade (ballast upgrade, USR2) instead of reloading",
+        STR_ARG(sock_addr_text(where, &keeper->admin_addr.storage)));
+    fail(keeper, why);
+}
+
 static void offer(struct keeper *keeper)
 {
     static struct link_message message;
@@ -85,7 +99,10 @@ static void offer(struct keeper *keeper)
     char why[KEEPER_WHY_MAX];
 
     config_tls_keep_tickets(config_slot_config(&keeper->slots[keeper->current]), config);
-
+    if (config->admin.token.n == 0 && admin_socket_needs_token(keeper->admin_fd)) {
+        fail_for_token(keeper);
+        return;
+    }
     if (keeper->purpose != LINK_TO_PLAN) {
         if (keeper_sockets_open(config, keeper->reactors, &keeper->sockets, &keeper->next_sockets, why)) {
             fail(keeper, why);

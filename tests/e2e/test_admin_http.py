@@ -53,6 +53,25 @@ def test_without_a_token_there_is_no_tcp(ballast_path, tmp_path):
         Ballast(ballast_path, settings(["127.0.0.1:1"], admin=f"127.0.0.1:{free_port()}")).start()
 
 
+@pytest.mark.parametrize("admin", [{}, {"admin": "unix:/nowhere/admin.sock"}])
+def test_no_reload_takes_the_token_from_tcp(over_tcp, admin):
+    """Its address counts from the next start on, and till then nobody may ask there without one."""
+    balancer, address = over_tcp
+    config = {name: value for name, value in balancer.config.items() if name != "admin"}
+    balancer.write_config({**config, **admin})
+    balancer.send_signal(signal.SIGHUP)
+    entry = wait_for(lambda: Admin(address, TOKEN).get("/v1/reloads")["reloads"], what="the reload to be over")[0]
+    assert entry["state"] == "failed" and entry["sentence"] == (
+        "the administration API is at %s:%d until the next start or upgrade, and there it needs a token: leave "
+        "admin.token in the file until then, or upgrade (ballast upgrade, USR2) instead of reloading" % address)
+    assert Admin(address).ask("GET", "/v1/status").status == 401
+    other = TOKEN[::-1]
+    balancer.write_config({**config, "admin": {"address": "unix:/nowhere/admin.sock", "token": other}})
+    balancer.send_signal(signal.SIGHUP)
+    wait_for(lambda: Admin(address, other).ask("GET", "/v1/status").status == 200, what="the other token")
+    assert Admin(address, TOKEN).ask("GET", "/v1/status").status == 401
+
+
 def test_unknown_paths_and_methods(over_unix):
     admin = Admin(over_unix[1])
     assert admin.ask("GET", "/v2/status").json["reason"] == "no_such_path"
