@@ -103,8 +103,6 @@ static void refuse(struct keeper *keeper, const char *why)
 
 static void fill_succession(const struct keeper *keeper, struct succession *ret_succession)
 {
-    const struct config *config = keeper->loaded ? config_slot_config(&keeper->slots[keeper->current]) : NULL;
-
     *ret_succession = (struct succession){
         .number = keeper->upgrade.number,
         .server = keeper->server,
@@ -118,7 +116,7 @@ static void fill_succession(const struct keeper *keeper, struct succession *ret_
         ret_succession->admin_addr = keeper->upgrade.inherited.admin_addr;
         memcpy(ret_succession->version, keeper->upgrade.before, sizeof(ret_succession->version));
     } else {
-        ret_succession->admin_addr = config->admin.address.addr;
+        ret_succession->admin_addr = keeper->admin_addr;
         (void)snprintf(ret_succession->version, sizeof(ret_succession->version), "%s", BALLAST_VERSION);
     }
 }
@@ -506,8 +504,10 @@ void keeper_upgrade_disown(struct keeper *keeper)
     struct keeper_upgrade *upgrade = &keeper->upgrade;
 
     close_fd(&upgrade->old.link);
-    if (upgrade->foreign)
-        keeper_sockets_disown(&upgrade->inherited.sockets);
+    if (!upgrade->foreign)
+        return;
+    keeper_sockets_disown(&upgrade->inherited.sockets);
+    let_go(keeper); /* copies of what nobody shall accept from would keep clients waiting */
 }
 
 void keeper_upgrade_release(struct keeper *keeper)

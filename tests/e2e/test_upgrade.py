@@ -76,6 +76,36 @@ def test_another_version_takes_over(run, demo):
     assert ballast.ask(GET).status == 200
 
 
+def test_the_api_moves_to_another_address(run, demo, tmp_path):
+    """A reload in between leaves it where it is, and forgets nothing of where that is."""
+    ballast = run(demo()).wait_alive(1)
+    before, after = ballast.admin, Admin(tmp_path / "other")
+    ballast.write_config({**ballast.config, "admin": {"address": f"unix:{after.where}", "write": True}})
+    order(before)
+    assert before.listens() and not after.listens()
+    ballast.send_signal(signal.SIGUSR2)
+    wait_for(after.listens, what="the API at its other address")
+    assert after.get("/v1/upgrade")["state"] == "done"
+    ballast.admin = after
+    settle(ballast)
+    with pytest.raises(ConnectionRefusedError):
+        before.ask("GET", "/v1/version")
+
+
+def test_a_listener_that_is_gone_refuses(run, demo):
+    """Nobody holds its socket open any more, where clients would wait for an answer in vain."""
+    gone = ("127.0.0.1", free_port())
+    ballast = run(demo(), threads=2, listeners=[{"address": f"127.0.0.1:{free_port()}"},
+                                                {"address": "%s:%d" % gone}]).wait_alive(1)
+    ballast.write_config({**ballast.config, "listeners": ballast.config["listeners"][:1], "threads": 1})
+    socket.create_connection(gone, 5).close()
+    upgrade(ballast)
+    settle(ballast)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(gone, 5)
+    assert ballast.ask(GET).status == 200
+
+
 def test_by_a_signal(run, demo):
     ballast = run(demo()).wait_alive(1)
     ballast.send_signal(signal.SIGUSR2)
