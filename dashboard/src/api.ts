@@ -71,6 +71,8 @@ export function takeTokenFromAddress(): void {
   history.replaceState(null, "", location.pathname);
 }
 
+export const hasToken = () => sessionStorage.getItem(KEY) !== null;
+
 export function setToken(token: string): void {
   sessionStorage.setItem(KEY, token);
 }
@@ -92,7 +94,10 @@ export async function get<T>(path: string): Promise<T> {
 
 async function ask<T>(method: string, path: string, order?: unknown): Promise<T> {
   const body = order === undefined ? undefined : JSON.stringify(order);
-  return (await judged(await fetch(path, { method, headers: headers(), body }))).json();
+  const answer = await fetch(path, { method, headers: headers(), body }).catch(() => {
+    throw new Error("The balancer gives no answer.");
+  });
+  return (await judged(answer)).json();
 }
 
 const workersOf = (pool: string) => `/v1/pools/${encodeURIComponent(pool)}/workers`;

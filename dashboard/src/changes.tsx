@@ -4,8 +4,8 @@
 import { useEffect, useRef } from "preact/hooks";
 import { signal, useSignal } from "@preact/signals";
 import { Difference, Leaving, Worker, addWorker, removeWorker } from "./api";
-import { differences, loadDifferences, refusals, say, status, workerKey } from "./state";
-import { clock } from "./workers";
+import { differences, loadDifferences, refusals, say, status, workerKey, workersOf } from "./state";
+import { clock, count } from "./words";
 
 // A button that is busy is not `disabled`: that would take the keyboard from it.
 
@@ -14,7 +14,7 @@ export const asked = signal(""); // the key of the worker that is to be removed
 const adding = signal(""); // the pool that gets another
 
 const addButtonOf = (pool: string) => document.querySelector<HTMLElement>(`[data-add="${CSS.escape(pool)}"]`);
-const requests = (count: number) => (count === 1 ? "1 request" : `${count} requests`);
+const requests = (many: number) => count(many, "request");
 
 function Refusal({ id, children }: { id: string; children: string }) {
   return children ? <p class="bad" role="alert" id={id}>{children}</p> : null;
@@ -73,24 +73,25 @@ export function AddWorker({ pool }: { pool: string }) {
 const takesAlone = (worker: Worker) =>
   worker.taking && status.value?.pools.find((pool) => pool.name === worker.pool)?.taking === 1;
 
-function Question({ worker }: { worker: Worker }) {
+function Removal({ worker }: { worker: Worker }) {
   const busy = useSignal(false);
+  const dialog = useRef<HTMLDialogElement>(null);
   const cancel = useRef<HTMLButtonElement>(null);
   const keep = useRef<HTMLInputElement>(null);
   const key = workerKey(worker);
-  useEffect(() => cancel.current?.focus(), []); // what a hasty Enter does is harmless
+  useEffect(() => {
+    dialog.current!.showModal();
+    cancel.current!.focus(); // what a hasty Enter does is harmless
+  }, []);
 
-  const close = () => {
-    asked.value = "";
-    requestAnimationFrame(() => document.querySelector<HTMLElement>(`[data-remove="${CSS.escape(key)}"]`)?.focus());
-  };
+  const close = () => dialog.current!.close(); // the keyboard goes back to where it was
   const remove = async () => {
     if (busy.value) return;
     busy.value = true;
     try {
       const gone = await removeWorker(worker, keep.current!.checked);
       say(`${worker.name} was removed${gone.active ? `: ${requests(gone.active)} at it will be finished` : ""}`);
-      asked.value = "";
+      close();
       addButtonOf(worker.pool)?.focus();
       await loadDifferences();
     } catch (error) {
@@ -99,28 +100,37 @@ function Question({ worker }: { worker: Worker }) {
     busy.value = false;
   };
   return (
-    <div class="question" role="group" aria-label={`remove ${worker.name}`} onKeyDown={(event) => onEscape(event, close)}>
+    <dialog class="question" ref={dialog} aria-label={`remove ${worker.name}`} onClose={() => (asked.value = "")}>
       <p>
         <b>Remove {worker.name}?</b> It gets no more requests; {worker.active ? `${requests(worker.active)} at it will be finished` : "there are none at it now"}.
         {takesAlone(worker) && <b class="bad"> Nobody else of {worker.pool} takes requests now.</b>}
       </p>
       <label class="check"><input type="checkbox" ref={keep} /> keep it removed over reloads</label>
       <span class="orders"><button class="danger" aria-disabled={busy.value} onClick={() => void remove()}>Remove</button><button ref={cancel} onClick={close}>Cancel</button></span>
-    </div>
+      <Refusal id={`refused-${key}`}>{refusals.value[key] ?? ""}</Refusal>
+    </dialog>
   );
 }
 
-// Below a worker's row: what was refused of it, and the question.
+// A reload or somebody else may take away the worker that is asked about.
+export function Question() {
+  const worker = workersOf(status.value).find((one) => workerKey(one) === asked.value);
+  const isGone = asked.value !== "" && !worker;
+  useEffect(() => {
+    if (!isGone) return;
+    say(`${asked.value.slice(asked.value.indexOf("/") + 1)} is gone`);
+    asked.value = "";
+  }, [isGone]);
+  return worker ? <Removal key={asked.value} worker={worker} /> : null;
+}
+
+// Below a worker's row: what was refused of it.
 export function Below({ worker, columns }: { worker: Worker; columns: number }) {
   const key = workerKey(worker);
-  const isAsked = asked.value === key;
-  if (!isAsked && !refusals.value[key]) return null;
+  if (asked.value === key || !refusals.value[key]) return null;
   return (
     <tr class="below" data-below={worker.name}>
-      <td colSpan={columns}>
-        {isAsked && <Question worker={worker} />}
-        <Refusal id={`refused-${key}`}>{refusals.value[key] ?? ""}</Refusal>
-      </td>
+      <td colSpan={columns}><Refusal id={`refused-${key}`}>{refusals.value[key]}</Refusal></td>
     </tr>
   );
 }
@@ -154,10 +164,10 @@ export function Differences() {
     <section class="card" aria-label="differences from the file">
       <h2>Not as the file says <span class="count">{list.length}</span></h2>
       {list.length + leaving.length === 0 ? <p class="quiet">Every worker is as the file says.</p> : (
-        <ul class="signs scroll" tabIndex={0}>
+        <div class="scroll" tabIndex={0} role="group" aria-label="list of differences"><ul class="signs">
           {list.map((one) => <DifferenceLine key={`${one.pool}/${one.worker}/${one.address}`} one={one} />)}
           {leaving.map((one) => <LeavingLine key={`leaving ${one.pool}/${one.worker}/${one.address}`} one={one} />)}
-        </ul>
+        </ul></div>
       )}
     </section>
   );

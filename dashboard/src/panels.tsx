@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import { Explanation, get } from "./api";
 import { config, events, exchanges, status } from "./state";
-import { clock, number, span } from "./workers";
+import { clock, number, span, zone } from "./words";
 
 export function InFlight() {
   const { exchanges: list, total } = exchanges.value;
@@ -11,7 +11,7 @@ export function InFlight() {
     <section class="card" aria-label="requests in flight">
       <h2>In flight <span class="count">{total}</span></h2>
       {list.length === 0 ? <p class="quiet">Nothing is being worked on at this moment.</p> : (
-        <div class="scroll" tabIndex={0}>
+        <div class="scroll" tabIndex={0} role="group" aria-label="list of requests in flight">
           <table class="plain">
             <thead><tr><th scope="col">Request</th><th scope="col">Worker</th><th scope="col">Step</th><th scope="col" class="num">Age</th></tr></thead>
             <tbody>
@@ -51,15 +51,15 @@ export function Reasons() {
 export function Events() {
   return (
     <section class="card" aria-label="recent events">
-      <h2>Events</h2>
-      <ol class="events scroll" tabIndex={0}>
+      <h2>Events <span class="count">times in {zone}</span></h2>
+      <div class="scroll" tabIndex={0} role="group" aria-label="list of events"><ol class="events">
         {events.value.map((event) => (
           <li key={`${event.time} ${event.number}`} class={event.level}>
             <time dateTime={event.time}>{clock(event.time)}</time>
-            <span><b>{event.message}</b> <small>{event.facts}</small></span>
+            <span>{event.level !== "info" && <em>{event.level}</em>}<b>{event.message}</b> <small>{event.facts}</small></span>
           </li>
         ))}
-      </ol>
+      </ol></div>
     </section>
   );
 }
@@ -84,8 +84,8 @@ export function Explain() {
       <h2>What would a request get?</h2>
       <form class="explain" onSubmit={(event) => { event.preventDefault(); void explain(event.currentTarget); }}>
         <select name="method" aria-label="method">{["GET", "HEAD", "POST", "PUT", "DELETE"].map((m) => <option>{m}</option>)}</select>
-        <input name="host" aria-label="host" value="localhost" />
-        <input name="path" aria-label="path" value="/" />
+        <input name="host" aria-label="host" defaultValue="localhost" />
+        <input name="path" aria-label="path" defaultValue="/" />
         <button>Explain</button>
       </form>
       {refused.value && <p class="bad">{refused.value}</p>}
@@ -103,7 +103,7 @@ export function Config() {
   return (
     <section class="card" aria-label="configuration">
       <h2>Configuration as loaded</h2>
-      <pre class="scroll" tabIndex={0}>{JSON.stringify(config.value, null, 2)}</pre>
+      <pre class="scroll" tabIndex={0} role="group" aria-label="configuration, as JSON">{JSON.stringify(config.value, null, 2)}</pre>
     </section>
   );
 }

@@ -4,7 +4,8 @@ import { ComponentChildren, createRef } from "preact";
 import { signal } from "@preact/signals";
 import { Plan, PlanWorker, Reload, orderReload } from "./api";
 import { canWrite, loadReloads, reloads, say } from "./state";
-import { Pill, clock } from "./workers";
+import { clock } from "./words";
+import { Pill } from "./workers";
 
 const planned = signal<Reload | null>(null);
 const busy = signal(false);
@@ -16,7 +17,7 @@ async function order(what: { plan?: boolean; apply?: string }): Promise<void> {
   try {
     const reload = await orderReload(what);
     planned.value = what.plan ? reload : null;
-    requestAnimationFrame(() => (card.current?.querySelector<HTMLElement>(".plan, .orders button"))?.focus());
+    keepKeyboard();
     say(what.plan ? "" : `reload ${reload.number}: ${reload.state}. ${reload.sentence}`);
     await loadReloads();
   } catch (error) {
@@ -24,6 +25,9 @@ async function order(what: { plan?: boolean; apply?: string }): Promise<void> {
   }
   busy.value = false;
 }
+
+const keepKeyboard = () =>
+  requestAnimationFrame(() => card.current?.querySelector<HTMLElement>(".plan, .orders button")?.focus());
 
 const STANDING: Partial<Record<Reload["state"], string>> = {
   failed: "The file is not what is in use: it does not load.",
@@ -61,6 +65,11 @@ function changes(plan: Plan): ComponentChildren[] {
   ];
 }
 
+function leave(): void {
+  planned.value = null;
+  keepKeyboard();
+}
+
 function PlanView({ reload }: { reload: Reload }) {
   const plan = reload.plan;
   if (!plan) return <p class="bad plan" tabIndex={-1}>{reload.sentence}</p>;
@@ -74,7 +83,7 @@ function PlanView({ reload }: { reload: Reload }) {
       </p>
       <p class="orders">
         <button aria-disabled={busy.value} onClick={() => void order({ apply: plan.id })}>Apply</button>
-        <button onClick={() => (planned.value = null)}>Leave it</button>
+        <button onClick={leave}>Leave it</button>
       </p>
     </div>
   );
@@ -94,14 +103,14 @@ export function Reloads() {
       )}
       {canWrite.value && planned.value && <PlanView reload={planned.value} />}
       {done.length === 0 ? <p class="quiet">None since the start.</p> : (
-        <ol class="events reloads scroll" tabIndex={0}>
+        <div class="scroll" tabIndex={0} role="group" aria-label="list of reloads"><ol class="events reloads">
           {done.map((reload) => (
             <li key={reload.number} class={PILL[reload.state] === "down" ? "error" : ""}>
               <time dateTime={reload.time}>{clock(reload.time)}</time>
               <span><Pill kind={PILL[reload.state]}>{reload.state.replace("_", " ")}</Pill> <small>by {reload.cause}: {reload.sentence}</small></span>
             </li>
           ))}
-        </ol>
+        </ol></div>
       )}
     </section>
   );

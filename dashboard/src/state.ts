@@ -1,7 +1,11 @@
 // What the page knows, as signals; and who keeps it up to date.
 
 import { computed, signal } from "@preact/signals";
-import { Difference, Event, Exchange, Leaving, Refused, Reload, Sample, Status, follow, get, takeTokenFromAddress } from "./api";
+import { announce } from "./announce";
+import {
+  Difference, Event, Exchange, Leaving, Refused, Reload, Sample, Status, Worker, follow, get, hasToken,
+  takeTokenFromAddress,
+} from "./api";
 
 const SAMPLES = 300;
 const EVENTS = 200;
@@ -23,12 +27,18 @@ export const differences = signal<{ differences: Difference[]; leaving: Leaving[
 export const said = signal("");
 export const refusals = signal<Record<string, string>>({}); // by worker: what was refused of it, until it is asked again
 export const sparks = signal<Record<string, number[]>>({});
-export const canWrite = computed(() => status.value?.version.write === true && link.value === "live");
+export const canWrite = computed(() => status.value?.version.write === true); // a balancer that is away may be back soon
 
+export const down = computed(() => workersOf(status.value).filter((worker) => worker.state === "down").length);
+
+export const workersOf = (now: Status | null) => now?.pools.flatMap((pool) => pool.workers) ?? [];
 export const workerKey = (worker: { pool: string; name: string }) => `${worker.pool}/${worker.name}`;
 
 let heardAt = 0;
+let aheadMs = 0; // how far the balancer's clock is ahead of the browser's
 let saidTimer = 0;
+
+export const serverNow = () => Date.now() + aheadMs;
 
 export function say(text: string): void {
   clearTimeout(saidTimer);
@@ -36,13 +46,18 @@ export function say(text: string): void {
   saidTimer = setTimeout(() => (said.value = ""), SAID_MS);
 }
 
+const downWords = () => (down.value === 0 ? "No worker is down" : down.value === 1 ? "1 worker is down" : `${down.value} workers are down`);
+
 function noteStatus(now: Status): void {
+  const downBefore = status.value ? down.value : 0;
   const second = Math.floor(Date.parse(now.time) / 1000);
   const before = samples.value[samples.value.length - 1];
   heardAt = Date.now();
+  aheadMs = Date.parse(now.time) - heardAt;
   if (status.value && status.value.version.pid !== now.version.pid) void loadOnce(); // it was started again
   status.value = now;
   link.value = "live";
+  if (down.value !== downBefore) announce(downWords());
   if (!before || second > before.time_s)
     samples.value = [...samples.value, { time_s: second, active: now.requests.active, ...now.rates }].slice(-SAMPLES);
   const drawn: Record<string, number[]> = {};
@@ -50,6 +65,14 @@ function noteStatus(now: Status): void {
     for (const worker of pool.workers)
       drawn[workerKey(worker)] = [...(sparks.value[workerKey(worker)] ?? []), worker.rates.requests_per_s].slice(-SPARK);
   sparks.value = drawn;
+}
+
+// What an order has made of a worker, before the stream tells it.
+export function noteWorker(now: Worker): void {
+  const before = status.value!;
+  const isIt = (worker: Worker) => workerKey(worker) === workerKey(now);
+  const pools = before.pools.map((pool) => ({ ...pool, workers: pool.workers.map((one) => (isIt(one) ? now : one)) }));
+  status.value = { ...before, pools };
 }
 
 // What is loaded, and how it came to that.
@@ -76,6 +99,7 @@ async function loadOnce(): Promise<void> {
 
 function noteEvent(event: Event): void {
   events.value = [event, ...events.value].slice(0, EVENTS);
+  if (event.level !== "info") announce(`${event.message} ${/worker=\S+/.exec(event.facts)?.[0].slice(7) ?? ""}`);
   if (event.message.includes("configuration")) void loadReloads().catch(() => {});
 }
 
@@ -108,6 +132,7 @@ export async function run(): Promise<void> {
     } catch (error) {
       if (error instanceof Refused && error.status === 401) {
         link.value = "locked";
+        tokenIsWrong.value = hasToken();
         await new Promise<void>((resolve) => (unlock.value = resolve));
       }
     }
@@ -117,4 +142,5 @@ export async function run(): Promise<void> {
   }
 }
 
+export const tokenIsWrong = signal(false);
 export const unlock = signal<(() => void) | null>(null);

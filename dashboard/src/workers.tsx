@@ -1,26 +1,13 @@
 // Pools with their workers: state and why, rates, probes, a time line of health, and what an operator may do.
 
 import { Fragment } from "preact";
+import { useSignal } from "@preact/signals";
 import { Change, Mode, Pool, Probe, Worker, orderWorker } from "./api";
 import { AddWorker, AddedMark, Below, asked } from "./changes";
-import { canWrite, refusals, say, sparks, status, workerKey } from "./state";
+import { canWrite, noteWorker, refusals, say, sparks, status, workerKey } from "./state";
+import { ago, clock, decimal, number, span } from "./words";
 
 const TIMELINE_MS = 10 * 60 * 1000;
-
-export const number = (value: number) =>
-  value >= 1e6 ? `${(value / 1e6).toFixed(1)} M` : value >= 1e4 ? `${(value / 1e3).toFixed(1)} k` : value.toLocaleString("en");
-export const decimal = (value: number) => (value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2));
-
-export function span(seconds: number): string {
-  const units: [number, string][] = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
-  const at = Math.max(0, units.findIndex(([size]) => seconds >= size) % units.length);
-  const from = seconds < 1 ? 3 : at;
-  const rest = from < 3 ? Math.floor((seconds % units[from][0]) / units[from + 1][0]) : 0;
-  return `${Math.floor(seconds / units[from][0])} ${units[from][1]}${rest ? ` ${rest} ${units[from + 1][1]}` : ""}`;
-}
-
-export const clock = (time: string | number) => new Date(time).toLocaleTimeString([], { hourCycle: "h23" });
-const ago = (time: string) => (time ? `${span(Math.max(0, (Date.now() - Date.parse(time)) / 1000))} ago` : "");
 
 function forgetRefusal(worker: Worker): void {
   const { [workerKey(worker)]: before, ...others } = refusals.value;
@@ -31,6 +18,7 @@ async function order(worker: Worker, what: { mode?: Mode; weight?: number }): Pr
   forgetRefusal(worker);
   try {
     const now = await orderWorker(worker, what);
+    noteWorker(now);
     say(`${now.name}: ${now.mode}, weight ${now.weight}`);
   } catch (error) {
     refusals.value = { ...refusals.value, [workerKey(worker)]: (error as Error).message };
@@ -76,7 +64,9 @@ function Probes({ probes }: { probes: Probe[] }) {
   );
 }
 
-type Stretch = { state: string; cause: string; from: number; to: number };
+const THICK: Record<Stretch["state"], number> = { down: 10, up: 6, unknown: 2 }; // told apart without colors
+
+type Stretch = { state: Worker["state"]; cause: string; from: number; to: number };
 
 // From the changes (newest first) to stretches of the last ten minutes, oldest first.
 function stretches(changes: Change[], now: number): Stretch[] {
@@ -100,7 +90,7 @@ function Timeline({ worker }: { worker: Worker }) {
     <svg class="timeline" viewBox="0 0 600 10" preserveAspectRatio="none" role="img"
       aria-label={`health in the last 10 minutes: ${list.map((s) => `${s.state} (${s.cause}) for ${span((s.to - s.from) / 1000)}`).join(", ")}`}>
       {list.map((s) => (
-        <rect class={s.state} x={600 - ((now - s.from) * 600) / TIMELINE_MS} y="0" height="10"
+        <rect class={s.state} x={600 - ((now - s.from) * 600) / TIMELINE_MS} y={5 - THICK[s.state] / 2} height={THICK[s.state]}
           width={Math.max(2, ((s.to - s.from) * 600) / TIMELINE_MS)}>
           <title>{`${s.state} since ${clock(s.from)}: ${s.cause}`}</title>
         </rect>
@@ -109,38 +99,42 @@ function Timeline({ worker }: { worker: Worker }) {
   );
 }
 
-function Actions({ worker }: { worker: Worker }) {
-  if (!canWrite.value) return null;
-  const others: [Mode, string][] = [["ready", "Ready"], ["drain", "Drain"], ["disabled", "Disable"]];
+const MODES: [Mode, string][] = [["ready", "Ready"], ["drain", "Drain"], ["disabled", "Disable"]];
+
+// All modes stand there always: one that is pressed keeps its place and the keyboard, and a second Enter changes nothing.
+function Modes({ worker }: { worker: Worker }) {
   return (
-    <span class="actions">
-      {others
-        .filter(([mode]) => mode !== worker.mode)
-        .map(([mode, text]) => (
-          <button onClick={() => void order(worker, { mode })} aria-label={`${text} ${worker.name}`}>
-            {text}
-          </button>
-        ))}
-      <button data-remove={workerKey(worker)} onClick={() => askRemoval(worker)} aria-label={`Remove ${worker.name}`}
-        aria-expanded={asked.value === workerKey(worker)}>Remove</button>
+    <span class="modes">
+      {MODES.map(([mode, text]) => (
+        <button aria-label={`${text} ${worker.name}`} aria-pressed={mode === worker.mode}
+          onClick={() => mode !== worker.mode && void order(worker, { mode })}>{text}</button>
+      ))}
     </span>
   );
 }
 
-// A weight that was refused does not stay in the field.
-async function changeWeight(worker: Worker, field: HTMLInputElement): Promise<void> {
-  await order(worker, { weight: Number(field.value) });
-  if (refusals.value[workerKey(worker)]) field.value = String(worker.weight);
+function Actions({ worker }: { worker: Worker }) {
+  if (!canWrite.value) return null;
+  return (
+    <span class="actions">
+      <Modes worker={worker} />
+      <button data-remove={workerKey(worker)} onClick={() => askRemoval(worker)} aria-label={`Remove ${worker.name}`}
+        aria-haspopup="dialog">Remove</button>
+    </span>
+  );
 }
 
 function Weight({ worker }: { worker: Worker }) {
+  const draft = useSignal<string | null>(null); // what is being typed: an update does not write over it
   const changed = worker.weight !== worker.configured_weight;
   const title = changed ? `configured: ${worker.configured_weight}` : "as configured";
   if (!canWrite.value) return <span class={changed ? "changed" : ""} title={title}>{worker.weight}</span>;
   return (
-    <input type="number" min="1" max="256" value={worker.weight} class={changed ? "changed" : ""} title={title}
-      aria-label={`weight of ${worker.name}`}
-      onChange={(event) => void changeWeight(worker, event.currentTarget)} />
+    <input type="number" min="1" max="256" value={draft.value ?? String(worker.weight)} class={changed ? "changed" : ""}
+      title={title} aria-label={`weight of ${worker.name}`}
+      onInput={(event) => (draft.value = event.currentTarget.value)}
+      onKeyDown={(event) => event.key === "Escape" && (draft.value = null)}
+      onChange={(event) => void order(worker, { weight: Number(event.currentTarget.value) }).then(() => (draft.value = null))} />
   );
 }
 
@@ -154,13 +148,13 @@ function Row({ worker }: { worker: Worker }) {
         <AddedMark worker={worker} />
       </th>
       <td data-label="State">
-        <Pill kind={worker.state} title={worker.since && `since ${new Date(worker.since).toLocaleString()}`}>{worker.state}</Pill>
+        <Pill kind={worker.state} title={worker.since && `since ${clock(worker.since)}`}>{worker.state}</Pill>
         {worker.mode !== "ready" && <Pill kind="mode">{worker.mode}</Pill>}
-        <small>{worker.state === "down" ? `${worker.cause}, ` : ""}{ago(worker.since)}</small>
+        <small>{worker.state === "down" ? `${worker.cause}, ` : ""}<span class="ago">{ago(worker.since)}</span></small>
       </td>
-      <td data-label="Health, 10 min" class="wide"><Timeline worker={worker} /><Probes probes={worker.last_probes} /></td>
+      <td data-label="Health, 10 min"><div class="health"><Timeline worker={worker} /><Probes probes={worker.last_probes} /></div></td>
       <td data-label="Rate" class="num"><Spark values={sparks.value[workerKey(worker)] ?? []} />{decimal(worker.rates.requests_per_s)}<small>/s</small></td>
-      <td data-label="p50 / p99" class="num">{decimal(worker.rates.p50_ms)} / {decimal(worker.rates.p99_ms)}<small> ms</small></td>
+      <td data-label="p50 / p99, ms" class="num">{decimal(worker.rates.p50_ms)} / {decimal(worker.rates.p99_ms)}</td>
       <td data-label="Active" class="num">{worker.active}</td>
       <td data-label="Requests" class="num">{number(worker.requests)}{worker.broken > 0 && <small class={failing ? "broken bad" : "broken"}>{number(worker.broken)} broken</small>}</td>
       <td data-label="Weight" class="num"><Weight worker={worker} /></td>
@@ -169,7 +163,7 @@ function Row({ worker }: { worker: Worker }) {
   );
 }
 
-export function PoolCard({ pool }: { pool: Pool }) {
+export function PoolCard({ pool, workers }: { pool: Pool; workers: Worker[] }) {
   return (
     <section class="card pool" aria-label={`pool ${pool.name}`}>
       <header>
@@ -182,12 +176,12 @@ export function PoolCard({ pool }: { pool: Pool }) {
         <thead>
           <tr>
             <th scope="col">Worker</th><th scope="col">State</th><th scope="col">Health, 10 min</th><th scope="col" class="num">Rate</th>
-            <th scope="col" class="num">p50 / p99</th><th scope="col" class="num">Active</th><th scope="col" class="num">Requests</th>
+            <th scope="col" class="num">p50 / p99, ms</th><th scope="col" class="num">Active</th><th scope="col" class="num">Requests</th>
             <th scope="col" class="num">Weight</th>{canWrite.value && <th scope="col"><span class="hidden">Actions</span></th>}
           </tr>
         </thead>
         <tbody>
-          {pool.workers.map((worker) => (
+          {workers.map((worker) => (
             <Fragment key={worker.name}><Row worker={worker} /><Below worker={worker} columns={canWrite.value ? 9 : 8} /></Fragment>
           ))}
         </tbody>

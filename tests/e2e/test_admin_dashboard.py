@@ -1,53 +1,20 @@
-"""The dashboard in a headless Chromium, by playwright-core. Its modules are those that tools/dashboard.py put into
-build/dashboard, where Node.js 20 is; elsewhere the tests are skipped, and say so."""
+"""The dashboard in a headless Chromium: what it shows and what it does."""
 
-import json
 import os
-import pathlib
-import shutil
 import signal
-import subprocess
 
 import pytest
 
 from harness.admin import Admin
+from harness.browser import Browser, needs_browser
 from harness.programs import children
 from harness.reloads import newest, with_workers
 from harness.waiting import free_port, wait_for
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-MODULES = ROOT / "build" / "dashboard"
-CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 TOKEN = "a-token-of-the-test-1234"
 DIFFERENCES = "section[aria-label='differences from the file']"
 
-pytestmark = pytest.mark.skipif(not (MODULES / "node_modules" / "playwright-core").is_dir() or not CHROMIUM,
-                                reason="needs Node.js 20, `tools/dashboard.py prepare` and Chromium")
-
-
-class Browser:
-    def __init__(self):
-        driver = pathlib.Path(__file__).resolve().parent / "harness" / "browser_driver.mjs"
-        self.process = subprocess.Popen(["node", str(driver)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        env={**os.environ, "BALLAST_DASHBOARD": str(MODULES),
-                                             "BALLAST_CHROMIUM": CHROMIUM})
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        try:
-            self("close")
-        finally:
-            self.process.stdin.close()
-            self.process.wait(20)
-
-    def __call__(self, verb, **order):
-        self.process.stdin.write(json.dumps({"verb": verb, **order}) + "\n")
-        self.process.stdin.flush()
-        answer = json.loads(self.process.stdout.readline())
-        assert "error" not in answer, f"{verb} {order}: {answer['error']}"
-        return answer["ok"]
+pytestmark = needs_browser
 
 
 @pytest.fixture
@@ -159,7 +126,7 @@ def test_what_the_file_has_is_removed_and_shown_so(page):
     browser("click", selector=f'[data-remove="web/{a.port}"]')
     browser("wait", selector=".question", text="Nobody else of web takes requests now.")
     browser("click", selector=".question .danger")
-    browser("wait", selector=f'[data-below="{a.port}"] .bad[role=alert]', text="last")
+    browser("wait", selector=".question .bad[role=alert]", text="last")
     browser("press", key="Escape")
     browser("gone", selector=".question")
     assert len(admin.get("/v1/pools/web")["workers"]) == 1

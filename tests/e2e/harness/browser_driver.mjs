@@ -7,6 +7,36 @@ import { pathToFileURL } from "node:url";
 const { open } = await import(pathToFileURL(`${process.env.BALLAST_DASHBOARD}/browser.mjs`));
 let at;
 
+// What has the keyboard, as assistive technology is told of it and as it is seen.
+async function focused(page) {
+  const devtools = await page.context().newCDPSession(page);
+  try {
+    const { result } = await devtools.send("Runtime.evaluate", { expression: "document.activeElement" });
+    const { nodes } = await devtools.send("Accessibility.getPartialAXTree", { objectId: result.objectId, fetchRelatives: false });
+    return { role: nodes[0].role?.value, name: nodes[0].name?.value ?? "", ...(await page.evaluate(seen)) };
+  } finally {
+    await devtools.detach();
+  }
+}
+
+// Runs in the page: its indicator's width and color, the ground around it, and whether anything covers it.
+function seen() {
+  const at = document.activeElement;
+  const style = getComputedStyle(at);
+  const opaque = (one) => !/^rgba\(.*, 0\)$/.test(getComputedStyle(one).backgroundColor);
+  let ground = at.parentElement;
+  while (ground.parentElement && !opaque(ground)) ground = ground.parentElement;
+  const box = at.getBoundingClientRect();
+  const x = Math.min(Math.max(box.left + box.width / 2, 0), innerWidth - 1);
+  const y = Math.min(Math.max(box.top + Math.min(box.height / 2, 20), 0), innerHeight - 1);
+  const hit = document.elementFromPoint(x, y);
+  return {
+    tag: at.tagName.toLowerCase(), y: box.top + scrollY,
+    outline: style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth), color: style.outlineColor,
+    ground: getComputedStyle(ground).backgroundColor, covered: !(at.contains(hit) || hit?.contains(at)),
+  };
+}
+
 const verbs = {
   open: async ({ url, options }) => void (at = await open(url, options ?? {})),
   text: ({ selector }) => at.page.locator(selector).first().innerText(),
@@ -21,6 +51,7 @@ const verbs = {
   focus: ({ selector }) => at.page.locator(selector).first().focus({ timeout: 15000 }),
   size: (size) => at.page.setViewportSize(size),
   press: ({ key }) => at.page.keyboard.press(key),
+  focused: () => focused(at.page),
   evaluate: ({ code }) => at.page.evaluate(code),
   faults: () => at.faults,
   close: () => at.browser.close(),
