@@ -317,3 +317,18 @@ def test_heads_in_pieces(ballast):
         frames += [raw(9, 4 if at == len(block) - 1 else 0, 1, block[at:at + 1]) for at in range(1, len(block))]
         h2.send(*frames[:4], raw(9, 4, 1, block[4:]))
         assert b"x-long: " + b"a" * 100 in h2.answer(1).body
+
+
+def test_an_upgrade_to_http2_is_passed_over(scripted, balance):
+    """3.1: there is no h2c by Upgrade any more; the connection goes on as what it is, and the worker hears nothing."""
+    worker = scripted()
+    ballast = balance(worker)
+    asks = b"GET / HTTP/1.1\r\nHost: test.example\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n" \
+           b"HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n\r\n"
+    with ballast.connect() as client:
+        for _ in range(2):
+            client.send(asks)
+            answer = client.read_answer()
+            assert (answer.status, answer.interim, answer.fields.all(b"upgrade")) == (200, [], [])
+    assert not any(re.search(b"(?i)upgrade|http2-settings", request.head) for request in worker.take())
+    assert {line["protocol"] for line in ballast.wait_access(2)} == {"HTTP/1.1"}

@@ -14,6 +14,7 @@ import pytest
 from harness.ballast import Ballast, read_metrics, settings
 from harness.certificates import Authority
 from harness.client import Client, CutShort
+from harness.h2 import PREFACE, PROTOCOL_ERROR, H2Client, SettingsFrame
 from harness.programs import asleep, children
 from harness.waiting import free_port
 from harness.worker import Script
@@ -541,3 +542,59 @@ def test_tls_without_http2(secure, authority):
     context = context_for(authority)
     context.set_alpn_protocols(["h2", "http/1.1"])
     assert ask(port, context)[1]["alpn"] == "http/1.1"
+
+
+def test_tls_h2c_is_not_agreed_on(secure, authority):
+    """RFC 9113 section 3.2: that word is for no handshake."""
+    _, port = secure()
+    context = context_for(authority)
+    context.set_alpn_protocols(["h2c", "http/1.1"])
+    assert ask(port, context)[1]["alpn"] == "http/1.1"
+    context.set_alpn_protocols(["h2c"])
+    with pytest.raises(ssl.SSLError, match="no application protocol"):
+        ask(port, context)
+
+
+@pytest.mark.parametrize("offered", [["http/1.1"], []])
+def test_tls_http2_has_to_be_agreed_on(secure, authority, offered):
+    """RFC 9113 section 3.2: over TLS no preface makes it HTTP/2."""
+    _, port = secure()
+    context = context_for(authority)
+    if offered:
+        context.set_alpn_protocols(offered)
+    assert ask(port, context, request=PREFACE + SettingsFrame(0).serialize())[0].startswith(b"HTTP/1.1 505 ")
+
+
+def test_tls_http2_that_was_agreed_on_has_to_be_spoken(secure, authority):
+    """RFC 9113 section 3.4: anything but its preface is an error of the connection."""
+    ballast, port = secure()
+    context = context_for(authority)
+    context.set_alpn_protocols(["h2"])
+    with H2Client(("127.0.0.1", port), hello=False, tls=context) as h2:
+        h2.send(GET)
+        assert h2.end() == PROTOCOL_ERROR
+    assert ballast.metrics()["requests_total"] == 0
+
+
+def s_client(port, *arguments, said=b""):
+    done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-servername", "test.example",
+                           *arguments], input=said, capture_output=True, timeout=20, check=False)
+    return done.returncode, done.stdout.decode() + done.stderr.decode()
+
+
+def test_tls_weak_ciphers_are_refused(secure):
+    """RFC 9113 section 9.2.2: whatever has no ephemeral key exchange or no authenticated encryption, for TLS 1.2."""
+    _, port = secure()
+    weak = "ALL:COMPLEMENTOFALL:!ECDHE+AESGCM:!ECDHE+CHACHA20:!DHE+AESGCM:!DHE+CHACHA20:!ECDHE+AESCCM:!DHE+AESCCM" \
+           ":!ARIAGCM:!PSK:!SRP:@SECLEVEL=0"
+    code, said = s_client(port, "-tls1_2", "-cipher", weak)
+    assert code != 0 and "alert handshake failure" in said, said
+    code, said = s_client(port, "-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256", said=b"Q\n")
+    assert code == 0, said
+
+
+def test_tls_is_not_negotiated_again(secure):
+    """RFC 9113 section 9.2.1: a client that asks for it within TLS 1.2 is told no."""
+    _, port = secure()
+    code, said = s_client(port, "-tls1_2", said=b"R\n")
+    assert "RENEGOTIATING" in said and "no renegotiation" in said and code != 0, said

@@ -10,6 +10,8 @@ import hpack
 from hyperframe.frame import (ContinuationFrame, DataFrame, Frame, GoAwayFrame, HeadersFrame, PingFrame, RstStreamFrame,
                               SettingsFrame, WindowUpdateFrame)
 
+from .h2_judge import BrokenRule, FrameJudge
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR, STREAM_CLOSED = 0, 1, 2, 3, 5
 FRAME_SIZE_ERROR, REFUSED_STREAM, CANCEL, COMPRESSION_ERROR, ENHANCE_YOUR_CALM = 6, 7, 8, 9, 11
@@ -37,7 +39,9 @@ class Stream:
 
 
 class H2Client:
-    """One connection. Frames are sent as told; what comes is kept by stream."""
+    """One connection. Frames are sent as told; what comes is judged, and kept by stream."""
+
+    answers = True  # are what comes
 
     def __init__(self, address, hello=True, timeout=10.0, tls=None):
         connected = socket.create_connection(address, timeout)
@@ -52,6 +56,7 @@ class H2Client:
         self.goaway, self.last, self.settings, self.updates = None, None, {}, []
         self.closed = self.reset = False  # reset: not by an orderly end
         self.goaways, self.pongs, self.frames = [], [], []
+        self.judge = FrameJudge(answers=self.answers)
 
     def __enter__(self):
         return self
@@ -61,6 +66,9 @@ class H2Client:
 
     def send(self, *frames):
         data = b"".join(f if isinstance(f, bytes) else f.serialize() for f in frames)
+        for frame in frames:
+            if isinstance(frame, SettingsFrame) and "ACK" not in frame.flags:
+                self.judge.note_settings(frame.settings)
         try:
             self.socket.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
@@ -95,6 +103,7 @@ class H2Client:
             frame, length = Frame.parse_frame_header(memoryview(self.buffer[:9]))
             if len(self.buffer) < 9 + length:
                 break
+            self.judge.judge(self.buffer[:9], self.buffer[9:9 + length])
             frame.parse_body(memoryview(self.buffer[9:9 + length]))
             self.buffer = self.buffer[9 + length:]
             self.note(frame)
@@ -106,7 +115,9 @@ class H2Client:
         if isinstance(frame, (HeadersFrame, ContinuationFrame)):
             self.block += bytes(frame.data)
             if "END_HEADERS" in frame.flags:
-                stream.heads.append(dict(self.decoder.decode(self.block)))
+                fields = self.decoder.decode(self.block)
+                self.judge.judge_fields(fields, trailers=any(self.is_final(h) for h in stream.heads))
+                stream.heads.append(dict(fields))
                 self.block = b""
         elif isinstance(frame, DataFrame):
             stream.body += frame.data
@@ -128,6 +139,10 @@ class H2Client:
             self.updates.append((frame.stream_id, frame.window_increment))
         if "END_STREAM" in frame.flags:
             stream.ended = True
+
+    def is_final(self, fields):
+        """Whether what follows this head are trailers."""
+        return not self.answers or not fields[":status"].startswith("1")
 
     def count(self, kind, flag=None):
         """How many frames of this kind came, with that flag or without."""
@@ -159,6 +174,8 @@ class H2Client:
 
 class H2Connection(H2Client):
     """A balancer's connection to a worker: the same frames, from the other side."""
+
+    answers = False
 
     def __init__(self, worker, accepted):
         self.take_over(accepted)
@@ -213,6 +230,7 @@ class H2Worker:
     def __init__(self, play=None, settings=None, reads=True, tls=None):
         self.play, self.settings, self.reads, self.tls = play or {}, settings or {}, reads, tls
         self.asked, self.connections, self.ended = [], [], []
+        self.faults = []  # what no balancer may ever send
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self.listener.getsockname()[1]
         self.address = f"127.0.0.1:{self.port}"
@@ -223,6 +241,7 @@ class H2Worker:
 
     def __exit__(self, *_):
         self.close()
+        assert not self.faults
 
     def close(self):
         """Stop listening and end every connection."""
@@ -252,5 +271,7 @@ class H2Worker:
             connection.run()
         except (OSError, ValueError):
             pass  # the balancer, or the test, has ended it
+        except BrokenRule as error:
+            self.faults.append(error)
         finally:
             self.ended.append(connection.number)
