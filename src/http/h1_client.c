@@ -80,12 +80,6 @@ static bool open_tunnel(struct h1_client *client, struct h1_head *head)
     return true;
 }
 
-/* What could go through a pipe; what a tunnel carries is copied (ADR 0030). */
-static uint64_t plain_left(const struct h1_client *client)
-{
-    return client->tunnel ? 0 : h1_body_in_plain(&client->in);
-}
-
 static void on_spliced(struct conn *conn, size_t n)
 {
     struct h1_client *client = of_conn(conn);
@@ -117,7 +111,8 @@ static int parse_head(struct h1_client *client, size_t bytes)
     stream->head = head.msg;
     client->keep_alive = head.keep_alive;
     h1_body_in_init(&client->in, &head);
-    client->held = conn_splices(&client->session.conn) && plain_left(client) >= SESSION_SPLICE_MIN;
+    client->held =
+        !client->tunnel && conn_splices(&client->session.conn) && h1_body_in_plain(&client->in) >= SESSION_SPLICE_MIN;
     bufq_consume(in, bytes);
     memset(&client->scan, 0, sizeof(client->scan));
     return 0;
@@ -355,7 +350,7 @@ static size_t client_room(struct stream *stream)
     struct h1_client *client = of_stream(stream);
     size_t waiting = bufq_bytes(&client->session.conn.out);
 
-    if (waiting < SESSION_OUT_HIGH)
+    if (waiting < SESSION_OUT_HIGH && !client->session.conn.out_pipe)
         return SESSION_OUT_HIGH - waiting;
     client->wants_room = true;
     return 0;
@@ -366,7 +361,7 @@ static uint64_t client_splice_left(struct stream *stream)
     struct h1_client *client = of_stream(stream);
     struct conn *conn = &client->session.conn;
 
-    return client->state == STATE_BODY && conn_splices(conn) && !conn->ended ? plain_left(client) : 0;
+    return client->state == STATE_BODY && conn_splices(conn) && !conn->ended ? h1_body_in_plain(&client->in) : 0;
 }
 
 static void client_splice_from(struct stream *stream, struct io_pipe *pipe)

@@ -455,7 +455,7 @@ static size_t server_room(struct stream *stream)
     struct h1_server *server = of_stream(stream);
     size_t waiting = bufq_bytes(&server->session.conn.out);
 
-    if (waiting < SESSION_OUT_HIGH)
+    if (waiting < SESSION_OUT_HIGH && !server->session.conn.out_pipe)
         return SESSION_OUT_HIGH - waiting;
     server->wants_room = true;
     return 0;
@@ -466,7 +466,7 @@ static uint64_t server_splice_left(struct stream *stream)
     struct h1_server *server = of_stream(stream);
     struct conn *conn = &server->session.conn;
 
-    bool plain = server->state == STATE_BODY && !server->tunnel && !conn->ended;
+    bool plain = server->state == STATE_BODY && !conn->ended;
 
     return plain && conn_splices(conn) ? h1_body_in_plain(&server->in) : 0;
 }

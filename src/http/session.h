@@ -171,7 +171,7 @@ MUST_CHECK static inline int session_send_end(struct stream *stream, const struc
     return stream->session->ops->send_end(stream, trailers, count);
 }
 
-/* Bytes that session_send_body should be given now; 0 arms STREAM_ROOM. */
+/* Bytes that session_send_body should be given now; 0 arms STREAM_ROOM. None while a pipe leaves. */
 static inline size_t session_room(struct stream *stream)
 {
     return stream->session->ops->room(stream);
@@ -220,6 +220,14 @@ static inline bool session_splice_takes(struct stream *stream)
 MUST_CHECK static inline int session_splice_to(struct stream *stream, struct io_pipe *pipe)
 {
     return stream->session->ops->splice->to(stream, pipe);
+}
+
+/* The pipe between these two is the caller's again at the end of this turn: bytes on their way into it come as others
+ * do, and those that it holds leave as others do. Only after session_splice_from. */
+static inline void session_splice_stop(struct stream *from, struct stream *to)
+{
+    conn_splice_in_stop(&from->session->conn);
+    conn_splice_out_stop(&to->session->conn);
 }
 
 /* Both messages are complete, or as complete as they will be: the stream leaves the session. Client side: the next

@@ -37,6 +37,8 @@ struct io_backend {
     /* Makes a pipe of IO_PIPE_BYTES, or gives it back to the system with what it holds. NULL: the backend has none. */
     int (*pipe_open)(struct io_pipe *pipe);
     void (*pipe_close)(struct io_pipe *pipe);
+    /* Takes out exactly n bytes, of those that it holds. */
+    void (*pipe_read)(struct io_pipe *pipe, char *into, size_t n);
     /* Starts an op that io.c has filled in and entered in its sock; may complete it at once by io_complete. An accept
      * is submitted again after each connection or failure that it reported: one report at a time is on its way. While
      * an op is not completed its link is the backend's. */

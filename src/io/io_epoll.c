@@ -222,6 +222,18 @@ static void epoll_pipe_close(struct io_pipe *pipe)
     close(pipe->ends[1]);
 }
 
+static void epoll_pipe_read(struct io_pipe *pipe, char *into, size_t n)
+{
+    while (n > 0) {
+        ssize_t got = read(pipe->ends[0], into, n);
+        ASSERT(got > 0 || errno == EINTR);
+        if (got > 0) {
+            into += got;
+            n -= (size_t)got;
+        }
+    }
+}
+
 static int connect_code(int system_errno)
 {
     switch (system_errno) {
@@ -538,6 +550,7 @@ const struct io_backend io_epoll_backend = {
     .discard = epoll_discard,
     .pipe_open = epoll_pipe_open,
     .pipe_close = epoll_pipe_close,
+    .pipe_read = epoll_pipe_read,
     .submit = epoll_submit,
     .cancel = epoll_cancel,
     .shutdown_send = epoll_shutdown_send,

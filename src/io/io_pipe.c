@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/err.h"
 #include "io/io_backend.h"
 
 static struct io_pipe *pipe_create(struct io *io)
@@ -62,6 +63,20 @@ void io_pipe_unref(struct io_pipe *pipe)
     }
     list_prepend(&io->pipes, &pipe->link);
     io->pipes_kept++;
+}
+
+int io_pipe_drain(struct io_pipe *pipe, struct bufq *into)
+{
+    while (pipe->held > 0) {
+        uint32_t n = pipe->held < BUFQ_JOIN_BYTES ? pipe->held : BUFQ_JOIN_BYTES;
+        char *room = bufq_reserve(into, n);
+        if (room == NULL)
+            return -ERR_NO_MEMORY;
+        pipe->io->backend->pipe_read(pipe, room, n);
+        bufq_commit(into, n);
+        pipe->held -= n;
+    }
+    return 0;
 }
 
 void io_pipe_drop_kept(struct io *io)

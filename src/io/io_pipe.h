@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "base/bufq.h"
 #include "base/list.h"
 
 enum { IO_PIPE_BYTES = 65536, IO_PIPES_KEPT = 64 };
@@ -33,6 +34,9 @@ struct io_pipe *io_pipe_take(struct io *io);
 struct io_pipe *io_pipe_ref(struct io_pipe *pipe);
 /* Gives it back with the last reference. NULL is allowed. */
 void io_pipe_unref(struct io_pipe *pipe);
+/* Copies all that it holds behind the queue's bytes; no op on it is in flight. 0, or -ERR_NO_MEMORY: it holds what was
+ * not copied. */
+MUST_CHECK int io_pipe_drain(struct io_pipe *pipe, struct bufq *into);
 /* For io.c at its end: kept ones go back to the system. */
 void io_pipe_drop_kept(struct io *io);
 /* How many are in use, and how many are kept beside them: for tests and for who looks after descriptors. */

@@ -299,8 +299,21 @@ void conn_note_received(struct conn *conn, int result)
         receive_more(conn);
 }
 
+/* By conn_splice_in_stop: what had come all the same is as if it had been received. */
+static void note_stopped(struct conn *conn, int result)
+{
+    int error = result > 0 ? io_pipe_drain(conn->in_pipe, &conn->in) : 0;
+
+    drop_pipe(&conn->in_pipe);
+    conn_note_received(conn, error ? error : result);
+}
+
 void conn_note_spliced(struct conn *conn, int result)
 {
+    if (conn->in_pipe && conn->seat->rx.cancelled) {
+        note_stopped(conn, result);
+        return;
+    }
     if (receive_ended(conn, result))
         return;
     if (conn->in_pipe) { /* else the owner has given up on what it is about */
@@ -313,10 +326,19 @@ void conn_note_spliced(struct conn *conn, int result)
         receive_more(conn);
 }
 
+/* What finds no memory goes on through the pipe. */
+static void copy_out(struct conn *conn)
+{
+    if (io_pipe_drain(conn->out_pipe, &conn->out) == 0)
+        drop_pipe(&conn->out_pipe);
+}
+
 void conn_note_sent(struct conn *conn, int result)
 {
     if (conn->state >= CONN_CLOSING)
         return;
+    if (result == -ERR_CANCELLED) /* by conn_splice_out_stop */
+        result = 0;
     if (result < 0) {
         conn->send_failed = true;
         bufq_clear(&conn->out);
@@ -332,8 +354,8 @@ void conn_note_sent(struct conn *conn, int result)
         return;
     }
     conn->seat->sent += (uint32_t)result;
-    if (conn->out_pipe && conn->out_pipe->held == 0)
-        drop_pipe(&conn->out_pipe);
+    if (conn->out_pipe && (conn->out_pipe->held == 0 || conn->tx.cancelled))
+        copy_out(conn);
     if (!send_more(conn) && conn->end_when_sent && conn->state == CONN_OPEN)
         say_end(conn);
     if (conn->state == CONN_OPEN)
@@ -392,6 +414,29 @@ void conn_splice_out(struct conn *conn, struct io_pipe *pipe)
         return;
     ASSERT(!conn->out_pipe);
     conn->out_pipe = io_pipe_ref(pipe);
+    conn_flush(conn);
+}
+
+void conn_splice_in_stop(struct conn *conn)
+{
+    struct io_op *rx = conn->seat->sock.rx;
+
+    if (conn->in_pipe && rx && rx->kind == IO_OP_SPLICE_IN)
+        io_cancel(rx);
+    else
+        drop_pipe(&conn->in_pipe);
+}
+
+void conn_splice_out_stop(struct conn *conn)
+{
+    struct io_op *tx = conn->seat->sock.tx;
+
+    if (!conn->out_pipe)
+        return;
+    if (tx && tx->kind == IO_OP_SPLICE_OUT)
+        io_cancel(tx);
+    else
+        copy_out(conn);
     conn_flush(conn);
 }
 

@@ -96,9 +96,13 @@ bool conn_splices(const struct conn *conn);
 /* From now on at most n bytes that come go into this pipe, whenever it is empty and bytes are wanted; behind what is in
  * conn->in or on its way there, for which the owner lowers conn->in_left. NULL: into conn->in again. */
 void conn_splice_in(struct conn *conn, struct io_pipe *pipe, uint64_t n);
+/* Bytes that come go into conn->in again, copied there from the pipe if they were on their way into it. */
+void conn_splice_in_stop(struct conn *conn);
 /* Sends what the pipe holds behind what is in conn->out, at the end of this turn; until then nothing may be put there.
  * Harmless with an empty one. */
 void conn_splice_out(struct conn *conn, struct io_pipe *pipe);
+/* What that pipe still holds is copied to conn->out, in this turn; until out_pipe is NULL nothing may be put there. */
+void conn_splice_out_stop(struct conn *conn);
 /* Bytes that have not left: in conn->out and in the pipe. */
 size_t conn_unsent(const struct conn *conn);
 /* The owner's one deadline, in io_now_ms; TIMER_NEVER for none. */

@@ -43,6 +43,7 @@ static int send_some(struct flow *flow, size_t n)
     if (error)
         return error;
     flow->bytes += n;
+    flow->row = n < BUF_CHUNK_CAP ? 0 : flow->row + n;
     if (!flow->from->ended && !flow->holding)
         session_consumed(flow->from);
     return 0;
@@ -59,6 +60,47 @@ static bool holds(struct flow *flow)
     return flow->holding;
 }
 
+/* What waits is bulk, and the other side takes all of it. */
+static bool may_borrow(struct flow *flow)
+{
+    size_t waiting = bufq_bytes(&flow->from->body);
+
+    return waiting >= BUF_CHUNK_CAP && flow->row + waiting >= FLOW_BULK_BYTES && session_room(flow->to) >= waiting;
+}
+
+static void borrow(struct flow *flow)
+{
+    flow->row = 0;
+    flow->loan_until = flow->bytes + bufq_bytes(&flow->from->body) + FLOW_LOAN_BYTES;
+    flow->loan_ends_ms = io_now_ms(flow->pipe->io) + FLOW_LOAN_MS;
+}
+
+/* Who is silent keeps no pipe, nor does who reads nothing: then it is not empty. */
+static bool loan_is_over(const struct flow *flow)
+{
+    if (!flow->loan_ends_ms)
+        return false;
+    return flow->from->ended || io_now_ms(flow->pipe->io) >= flow->loan_ends_ms ||
+           (flow->pipe->held == 0 && flow->bytes >= flow->loan_until);
+}
+
+int flow_give_back(struct flow *flow)
+{
+    if (!flow->loan_ends_ms)
+        return 0;
+    int error = flow->handed ? 0 : io_pipe_drain(flow->pipe, &flow->from->body);
+    if (error)
+        return error;
+    session_splice_stop(flow->from, flow->to);
+    io_pipe_unref(flow->pipe);
+    flow->pipe = NULL;
+    flow->handed = false;
+    flow->loan_ends_ms = 0;
+    if (!flow->from->ended)
+        session_consumed(flow->from);
+    return 0;
+}
+
 /* Long bodies go around this process from here on, where both sides can and there is a pipe. Before bytes are taken, so
  * that no receive is on its way for what the pipe is to get. */
 static void try_pipe(struct flow *flow)
@@ -66,13 +108,15 @@ static void try_pipe(struct flow *flow)
     flow->holding = false;
     if (flow->pipe || flow->from->ended || flow->from->failed)
         return;
-    if (session_splice_left(flow->from) < SESSION_SPLICE_MIN)
+    if (session_splice_left(flow->from) < SESSION_SPLICE_MIN || (flow->borrows && !may_borrow(flow)))
         return;
     bool takes = session_splice_takes(flow->to);
     if (takes && flow->keeping && flow->once && holds(flow))
         return;
     if (takes && !flow->keeping)
         flow->pipe = io_pipe_take(flow->from->session->conn.io);
+    if (flow->pipe && flow->borrows)
+        borrow(flow);
     if (flow->pipe)
         session_splice_from(flow->from, flow->pipe);
     session_consumed(flow->from); /* it may have waited for this */
@@ -101,8 +145,11 @@ static int step_pipe(struct flow *flow)
 int flow_step(struct flow *flow)
 {
     struct stream *from = flow->from;
+    int error = loan_is_over(flow) ? flow_give_back(flow) : 0;
 
     flow->blocked = false;
+    if (error)
+        return error;
     try_pipe(flow);
     while (bufq_bytes(&from->body) > 0) {
         size_t room = session_room(flow->to);
@@ -111,12 +158,12 @@ int flow_step(struct flow *flow)
             return 0;
         }
         size_t waiting = bufq_bytes(&from->body);
-        int error = send_some(flow, waiting < room ? waiting : room);
+        error = send_some(flow, waiting < room ? waiting : room);
         if (error)
             return error;
     }
     flow->blocked = flow->holding;
-    int error = flow->pipe ? step_pipe(flow) : 0;
+    error = flow->pipe ? step_pipe(flow) : 0;
     if (error || !from->ended || flow->done)
         return error;
     flow->done = true;

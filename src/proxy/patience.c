@@ -3,16 +3,21 @@
 
 #include "proxy/exchange_parts.h"
 
+static int64_t sooner(int64_t due_ms, int64_t other_ms)
+{
+    return other_ms && other_ms < due_ms ? other_ms : due_ms;
+}
+
 void patience_set_for(struct exchange *x, int64_t ms)
 {
     int64_t due_ms = exchange_now_ms(x) + ms;
 
-    if (x->gone_at_ms && !x->answering && x->gone_at_ms < due_ms)
-        due_ms = x->gone_at_ms;
-    if (x->tunnel_ends_ms && x->tunnel_ends_ms < due_ms)
-        due_ms = x->tunnel_ends_ms;
-    if (x->expires_ms && x->expires_ms < due_ms)
-        due_ms = x->expires_ms;
+    if (!x->answering)
+        due_ms = sooner(due_ms, x->gone_at_ms);
+    due_ms = sooner(due_ms, x->tunnel_ends_ms);
+    due_ms = sooner(due_ms, x->expires_ms);
+    due_ms = sooner(due_ms, x->up.loan_ends_ms);
+    due_ms = sooner(due_ms, x->down.loan_ends_ms);
     io_timer_set(x->home->io, &x->deadline, due_ms);
 }
 

@@ -83,6 +83,8 @@ void tunnel_open(struct exchange *x)
     x->tunnel = true;
     flow_fini(&x->up);
     flow_init(&x->up, &x->client, &x->worker, false, io_buffers(x->home->io));
+    x->up.borrows = true;
+    x->down.borrows = true;
     account_note_tunnel(x->home->account);
     follow_worker(x); /* it may have been removed before it answered */
 }
@@ -110,12 +112,14 @@ bool tunnel_is_over(const struct exchange *x)
 
 int tunnel_close(struct exchange *x, int why)
 {
-    int error = 0;
+    int error = flow_give_back(&x->down);
 
+    if (!error)
+        error = flow_give_back(&x->up);
     x->tunnel_closing = why;
     x->tunnel_ends_ms = exchange_now_ms(x) + TUNNEL_CLOSE_MS;
     io_timer_set(x->home->io, &x->deadline, x->tunnel_ends_ms);
-    if (!x->down.done)
+    if (!error && !x->down.done)
         error = session_send_end(&x->client, NULL, 0);
     if (!error && !x->up.done)
         error = session_send_end(&x->worker, NULL, 0);

@@ -190,6 +190,34 @@ static void test_pipes_are_counted_kept_and_never_dirty(void **state)
     io_pipe_unref(pipes[0]);
 }
 
+/* Behind what waits already; and what finds no memory is still in the pipe. */
+static void test_a_drained_pipe_is_as_new(void **state)
+{
+    struct io_fixture *fixture = *state;
+    struct io_pipe *pipe = io_pipe_take(fixture->io);
+    struct bufq queue;
+    bufq_init(&queue, &fixture->buffers);
+    fill_pipe(fixture, pipe, "behind");
+    size_t most = fixture->buffers.chunks.max_objects;
+    fixture->buffers.chunks.max_objects = fixture->buffers.chunks.used;
+    assert_int_equal(io_pipe_drain(pipe, &queue), -ERR_NO_MEMORY);
+    assert_int_equal(pipe->held, 6);
+    fixture->buffers.chunks.max_objects = most;
+    assert_int_equal(bufq_append(&queue, "before", 6), 0);
+    assert_int_equal(io_pipe_drain(pipe, &queue), 0);
+    assert_int_equal(pipe->held, 0);
+    assert_int_equal(bufq_bytes(&queue), 12);
+    assert_int_equal(bufq_gather(&queue, 12, BUF_CHUNK_CAP), 0);
+    assert_memory_equal(bufq_front(&queue).p, "beforebehind", 12);
+    bufq_clear(&queue);
+    fill_pipe(fixture, pipe, "more");
+    assert_int_equal(pipe->held, 4);
+    assert_int_equal(io_pipe_drain(pipe, &queue), 0);
+    assert_int_equal(bufq_bytes(&queue), 4);
+    bufq_clear(&queue);
+    io_pipe_unref(pipe);
+}
+
 struct relay {
     struct io_sock from, to;
     struct probe in, out;
@@ -269,6 +297,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_a_full_connection_makes_a_pipe_wait),
     cmocka_unit_test(test_a_send_from_a_pipe_fails_behind_a_reset),
     cmocka_unit_test(test_pipes_are_counted_kept_and_never_dirty),
+    cmocka_unit_test(test_a_drained_pipe_is_as_new),
     cmocka_unit_test(test_eight_mebibytes_through_a_pipe),
 };
 

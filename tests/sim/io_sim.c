@@ -114,6 +114,15 @@ static void sim_pipe_close(struct io_pipe *pipe)
     free(pipe->state);
 }
 
+static void sim_pipe_read(struct io_pipe *pipe, char *into, size_t n)
+{
+    struct sim_bytes *held = pipe->state;
+
+    ASSERT(n <= held->n);
+    memcpy(into, sim_bytes_all(held).p, n);
+    sim_bytes_drop(held, n);
+}
+
 static void connect_try(struct sim_end *end, struct io_op *op)
 {
     if (end->refused)
@@ -316,6 +325,7 @@ const struct io_backend io_sim_backend = {
     .discard = sim_discard,
     .pipe_open = sim_pipe_open,
     .pipe_close = sim_pipe_close,
+    .pipe_read = sim_pipe_read,
     .submit = sim_submit,
     .cancel = sim_cancel,
     .shutdown_send = sim_shutdown_send,

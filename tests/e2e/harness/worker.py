@@ -23,7 +23,7 @@ REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) (\S+) HTTP/1\.1")
 class Step:
     """Something a script does other than sending bytes."""
     verb: str
-    event: object = None
+    event: object = None  # or a function
 
 
 CLOSE = Step("close")  # an orderly end in both directions
@@ -42,6 +42,11 @@ def wait(event):
 def signal(event):
     """A step that sets the event, for the test to wait for."""
     return Step("signal", event)
+
+
+def run(function):
+    """A step that is the test's own: called with the socket, from which no more than the head was read."""
+    return Step("run", function)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,6 +221,8 @@ class Worker:
                 step.event.wait(self.timeout)
             elif step.verb == "signal":
                 step.event.set()
+            elif step.verb == "run":
+                step.event(sock)
             elif step.verb == "read_body":
                 self._read_body(stream, request, fields)
             elif step.verb == "echo":
