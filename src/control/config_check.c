@@ -439,7 +439,8 @@ static void check_admin(struct checker *checker)
     const struct config_admin *admin = &checker->config->admin;
     if (!config_has_admin(checker->config))
         return;
-    if (admin->address.path.n == 0 && admin->token.n == 0 && admin->address.addr.len > 0)
+    bool seen = admin->address.inherited.n == 0; /* else what it is shows when it is used */
+    if (seen && admin->address.path.n == 0 && admin->token.n == 0 && admin->address.addr.len > 0)
         config_error_add(checker->errors, &admin->place,
                          "admin: anybody who reaches %.*s could ask; set a token, or listen on a Unix socket",
                          STR_ARG(config_shown(admin->address.text)));

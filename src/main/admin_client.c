@@ -33,6 +33,11 @@ static int find_address(struct admin_client *client, const char *where, char why
     struct sock_name name;
     const char *wrong;
 
+    if (strncmp(where, "fd:", 3) == 0)
+        return fail(why,
+                    "%s is a socket that Ballast was given, and does not say where that is: name its path or "
+                    "address (--admin ADDR, or $BALLAST_ADMIN)",
+                    where);
     if (sock_name_parse(str_of(where), STR("127.0.0.1"), &name, &wrong))
         return fail(why, "%s is no address: %s", where, wrong);
     if (sock_addr_numeric(&name, &client->addr))

@@ -22,17 +22,35 @@ static void make_directory(struct str path)
     (void)mkdir(dirname(copy), 0755); /* what is wrong with it, binding will say */
 }
 
-int admin_socket_open(const struct config_address *address, int *ret_fd)
+static const char *why_and_what_to_do(int error)
+{
+    switch (-error) {
+    case ERR_ADDRESS_IN_USE:
+        return "the address is already in use: stop the program that listens there, or name another (admin.address)";
+    case ERR_NO_PERMISSION:
+        return "permission was denied: name a path or a port that this user may use (admin.address)";
+    case ERR_BAD_ADDRESS: return "this machine has no such address or directory (admin.address)";
+    default: return err_sentence(error);
+    }
+}
+
+static int listen_there(const struct config_address *address, char why[ADMIN_SOCKET_WHY_MAX])
 {
     make_directory(address->path);
     mode_t before = umask(0177);
     int fd = sock_listen(&address->addr, BACKLOG, false);
     umask(before);
-    if (fd < 0) {
-        fprintf(stderr, "ballast: the administration API cannot listen on %.*s: %s\n", STR_ARG(address->text),
-                err_sentence(fd));
+    if (fd < 0)
+        (void)snprintf(why, ADMIN_SOCKET_WHY_MAX, "%s", why_and_what_to_do(fd));
+    return fd;
+}
+
+int admin_socket_open(const struct config_address *address, int *ret_fd, char why[ADMIN_SOCKET_WHY_MAX])
+{
+    int fd = address->inherited.n > 0 ? inherited_open(address, why) : listen_there(address, why);
+
+    if (fd < 0)
         return fd;
-    }
     *ret_fd = fd;
     return 0;
 }

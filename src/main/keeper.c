@@ -116,28 +116,47 @@ static int create_shared(struct keeper *keeper)
     return error;
 }
 
-static int open_admin(struct keeper *keeper)
+/* The one that the program before had, or another. */
+static int take_admin(struct keeper *keeper, char why[ADMIN_SOCKET_WHY_MAX])
 {
-    const struct config_address *address = &config_of(keeper)->admin.address;
+    const struct config_admin *admin = &config_of(keeper)->admin;
     const struct succession *inherited = &keeper->upgrade.inherited;
 
-    keeper->admin_addr = address->addr;
-    if (inherited->admin_fd < 0 || !sock_addr_equal(&inherited->admin_addr.storage, &address->addr.storage))
-        return admin_socket_open(address, &keeper->admin_fd);
+    keeper->admin_addr = admin->address.addr;
+    if (inherited->admin_fd < 0 || !sock_addr_equal(&inherited->admin_addr.storage, &keeper->admin_addr.storage))
+        return admin_socket_open(&admin->address, &keeper->admin_fd, why);
     keeper->admin_fd = inherited->admin_fd;
     return 0;
 }
 
+static int open_admin(struct keeper *keeper)
+{
+    const struct config_admin *admin = &config_of(keeper)->admin;
+    char why[ADMIN_SOCKET_WHY_MAX], place[CONFIG_PLACE_MAX];
+    int error = config_has_admin(config_of(keeper)) ? take_admin(keeper, why) : 0;
+
+    if (!error && admin->token.n == 0 && admin_socket_needs_token(keeper->admin_fd)) {
+        (void)snprintf(why, sizeof(why), "anybody who reaches it could ask; set a token, or hand over a Unix socket");
+        error = -ERR_CONFIG;
+    }
+    if (error)
+        fprintf(stderr, "ballast: %s: the administration API cannot listen on %.*s: %s.\n",
+                config_place_print(place, &admin->place), STR_ARG(config_shown(admin->address.text)), why);
+    return error;
+}
+
 static int open_sockets(struct keeper *keeper)
 {
-    const struct config *config = config_of(keeper);
+    const struct keeper_sockets *before = &keeper->upgrade.inherited.sockets;
     char why[KEEPER_WHY_MAX];
-    int error =
-        keeper_sockets_open(config, keeper->reactors, &keeper->upgrade.inherited.sockets, &keeper->sockets, why);
+    int error = open_admin(keeper);
 
     if (error)
+        return error;
+    error = keeper_sockets_open(config_of(keeper), keeper->reactors, keeper->admin_fd, before, &keeper->sockets, why);
+    if (error)
         fprintf(stderr, "ballast: %s.\n", why);
-    return error || !config_has_admin(config) ? error : open_admin(keeper);
+    return error;
 }
 
 static int find_user(struct keeper *keeper)

@@ -104,7 +104,8 @@ static void offer(struct keeper *keeper)
         return;
     }
     if (keeper->purpose != LINK_TO_PLAN) {
-        if (keeper_sockets_open(config, keeper->reactors, &keeper->sockets, &keeper->next_sockets, why)) {
+        if (keeper_sockets_open(config, keeper->reactors, keeper->admin_fd, &keeper->sockets, &keeper->next_sockets,
+                                why)) {
             fail(keeper, why);
             return;
         }

@@ -112,17 +112,23 @@ static int open_one(const struct config_listener *listener, const struct keeper_
 }
 
 /* Two names may stand for one socket, and one name for another's copy. */
-static int check_apart(const struct config *config, const struct keeper_sockets *sockets, uint32_t index,
+static int check_apart(const struct config *config, const struct keeper_sockets *sockets, uint32_t index, int admin_fd,
                        char why[WHY_MAX])
 {
-    for (uint32_t i = 0; i < index && config->listeners.items[index].address.inherited.n > 0; i++) {
-        if (!inherited_same(set_of(sockets, i)[0], set_of(sockets, index)[0]))
-            continue;
-        (void)snprintf(why, WHY_MAX, "it is the socket of %.*s: name it once",
-                       STR_ARG(config_shown(config->listeners.items[i].address.text)));
-        return -ERR_CONFIG;
-    }
-    return 0;
+    int fd = set_of(sockets, index)[0];
+    struct str other = STR("");
+
+    if (config->listeners.items[index].address.inherited.n == 0)
+        return 0;
+    for (uint32_t i = 0; i < index && other.n == 0; i++)
+        if (inherited_same(set_of(sockets, i)[0], fd))
+            other = config_shown(config->listeners.items[i].address.text);
+    if (admin_fd >= 0 && inherited_same(admin_fd, fd))
+        other = STR("the administration API");
+    if (other.n == 0)
+        return 0;
+    (void)snprintf(why, WHY_MAX, "it is the socket of %.*s: name it once", STR_ARG(other));
+    return -ERR_CONFIG;
 }
 
 /* start-up only: and once a reload; short tables. */
@@ -146,8 +152,9 @@ void keeper_sockets_free(struct keeper_sockets *sockets)
     *sockets = (struct keeper_sockets){.fds = NULL};
 }
 
-int keeper_sockets_open(const struct config *config, uint32_t reactors, const struct keeper_sockets *before,
-                        struct keeper_sockets *ret_sockets, char why[KEEPER_WHY_MAX])
+int keeper_sockets_open(const struct config *config, uint32_t reactors, int admin_fd,
+                        const struct keeper_sockets *before, struct keeper_sockets *ret_sockets,
+                        char why[KEEPER_WHY_MAX])
 {
     uint32_t count = (uint32_t)config->listeners.count;
     uint32_t width = before && before->width > reactors ? before->width : reactors;
@@ -162,7 +169,7 @@ int keeper_sockets_open(const struct config *config, uint32_t reactors, const st
         sockets.listeners = i + 1;
         error = open_one(listener, before, reactors, &sockets, i, reason);
         if (!error)
-            error = check_apart(config, &sockets, i, reason);
+            error = check_apart(config, &sockets, i, admin_fd, reason);
         if (error)
             (void)snprintf(why, KEEPER_WHY_MAX, "%s: cannot listen on %.*s: %s",
                            config_place_print(place, &listener->place), STR_ARG(listener->address.text),

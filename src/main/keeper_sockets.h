@@ -23,10 +23,12 @@ MUST_CHECK int keeper_sockets_create(uint32_t listeners, uint32_t width, struct 
 /* Frees the tables and closes nothing. */
 void keeper_sockets_free(struct keeper_sockets *sockets);
 /* Those of the configuration: the same sockets where `before` (NULL: none) has the address, which reactors share where
- * it has too few: nobody would accept from further ones until they have a server. Else new ones. 0, or a code with a
- * sentence in why and no listener open that was not before. */
-MUST_CHECK int keeper_sockets_open(const struct config *config, uint32_t reactors, const struct keeper_sockets *before,
-                                   struct keeper_sockets *ret_sockets, char why[KEEPER_WHY_MAX]);
+ * it has too few: nobody would accept from further ones until they have a server. Else new ones. admin_fd: the
+ * administration API's, which is no listener's; -1: none. 0, or a code with a sentence in why and no listener open that
+ * was not before. */
+MUST_CHECK int keeper_sockets_open(const struct config *config, uint32_t reactors, int admin_fd,
+                                   const struct keeper_sockets *before, struct keeper_sockets *ret_sockets,
+                                   char why[KEEPER_WHY_MAX]);
 /* Were the listener's sockets made for these, and not before? */
 bool keeper_sockets_is_new(const struct keeper_sockets *sockets, uint32_t listener,
                            const struct keeper_sockets *before);

@@ -23,7 +23,7 @@ GET = b"GET / HTTP/1.1\r\nHost: test.example\r\nConnection: close\r\n\r\n"
 def activated(balance, demo, tmp_path):
     """activated(listeners, *opened, names=...) -> a balancer that systemd's launcher starts when a client comes; the
     first of the addresses opened is the one that it is asked at."""
-    def start(listeners, *opened, names):
+    def start(listeners, *opened, names, admin=None):
         class Activated(Ballast):
             def __init__(self, program, config):
                 ports = [word for address in opened for word in ("-l", address)]
@@ -32,7 +32,7 @@ def activated(balance, demo, tmp_path):
                 host, _, port = opened[0].rpartition(":")
                 self.address = (host, int(port))
         ballast = balance(demo(), demo(), ballast=Activated, threads=2,
-                          admin={"address": f"unix:{tmp_path}/admin", "write": True},
+                          admin={"address": admin or f"unix:{tmp_path}/admin", "write": True},
                           listeners=[{"address": address} for address in listeners])
         ballast.admin = Admin(tmp_path / "admin")
         return ballast
@@ -119,6 +119,100 @@ def test_a_reload_that_names_no_socket_changes_nothing(activated):
     told = reload(ballast, ["fd:web", "fd:3"], expect="failed")
     assert "it is the socket of fd:web" in str(told), told
     assert ask(ballast.address) == 200
+
+
+TOKEN = "a-token-of-the-test-1234"
+
+
+@pytest.fixture
+def handed(stack, ballast_path, demo):
+    """handed(sock, **admin) -> a balancer whose administration API is at this socket."""
+    def start(sock, **admin):
+        config = settings([demo()], admin={"address": f"fd:{sock.fileno()}", "write": True, **admin})
+        return stack.enter_context(Ballast(ballast_path, config, pass_fds=[sock.fileno()])).wait_alive(1)
+    return start
+
+
+def upgrade(ballast, admin):
+    number = admin.get("/v1/upgrade")["number"] + 1
+    ballast.send_signal(signal.SIGUSR2)
+    def done():
+        now = admin.get("/v1/upgrade")
+        return now["number"] == number and now["state"] == "done"
+    wait_for(done, 20, "the upgrade")
+
+
+def test_the_api_at_a_socket_of_somebody_else(handed):
+    """At an IP address it asks for the token; it goes on over a reload, a server's death and an upgrade."""
+    with listening() as sock:
+        ballast = handed(sock, token=TOKEN)
+        admin = ballast.admin = Admin(sock.getsockname(), TOKEN)
+        assert admin.get("/v1/config")["admin"]["address"] == f"fd:{sock.fileno()}"
+        assert Admin(sock.getsockname()).ask("GET", "/v1/version").status == 401
+        reload(ballast, [f"127.0.0.1:{ballast.address[1]}"])
+        before = admin.get("/v1/version")["pid"]
+        os.kill(before, signal.SIGKILL)
+        wait_for(lambda: admin.get("/v1/version")["pid"] != before, what="another server")
+        ballast.reloaded = 0  # it counts from its own start
+        upgrade(ballast, admin)
+        assert Admin(sock.getsockname()).ask("GET", "/v1/version").status == 401
+        told = reload(ballast, [f"127.0.0.1:{ballast.address[1]}", f"fd:{sock.fileno()}"], expect="failed")
+        assert "clients are served at" in str(told), told
+        ballast.write_config({**ballast.config, "admin": {"address": f"fd:{sock.fileno()}"}})
+        ballast.send_signal(signal.SIGHUP)
+        told = wait_for(lambda: (e := admin.get("/v1/reloads")["reloads"][0])["number"] > told["number"] and e,
+                        what="the reload to be over")
+        assert told["state"] == "failed" and "there it needs a token" in told["sentence"]
+
+
+def test_the_api_at_a_unix_socket_of_somebody_else(handed, tmp_path):
+    """Its mode is who may ask: no token is needed."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(tmp_path / "handed"))
+        (tmp_path / "handed").chmod(0o666)
+        sock.listen()
+        handed(sock)
+        assert Admin(tmp_path / "handed").get("/v1/version")["write"] is True
+        assert (tmp_path / "handed").stat().st_mode & 0o777 == 0o666
+
+
+def test_the_api_by_socket_activation(activated, tmp_path):
+    """A further socket unit has it, by its name; a client's listener cannot be the same."""
+    path = tmp_path / "handed"
+    ballast = activated(["fd:web"], f"127.0.0.1:{free_port()}", str(path), names=["web", "admin"], admin="fd:admin")
+    ballast.admin = Admin(path)
+    assert ballast.admin.get("/v1/status")["health"] == "ok"
+    told = reload(ballast, ["fd:web", "fd:4"], expect="failed")
+    assert "cannot listen on fd:4: it is the socket of the administration API: name it once" in str(told), told
+    assert ask(ballast.address) == 200
+
+
+def test_where_the_api_cannot_be(ballast_path, tmp_path):
+    config = tmp_path / "ballast.yaml"
+    def said(admin, *sockets):
+        config.write_text("pools: {web: {workers: [3001]}}\n"
+                          f"listeners: ['127.0.0.1:{free_port()}']\nadmin: {admin}\n")
+        done = subprocess.run([str(ballast_path), "run", "-c", str(config)], capture_output=True, text=True, timeout=30,
+                              pass_fds=[sock.fileno() for sock in sockets], check=False)
+        assert done.returncode == 1, done.stderr
+        return done.stderr.replace(str(config), "FILE").splitlines()[-1]
+    where = "ballast: FILE:3:1: the administration API cannot listen on"
+    assert said("fd:250").startswith(f"{where} fd:250: descriptor 250 was not handed over: ")
+    assert said("fd:admin").startswith(f"{where} fd:admin: no sockets were handed over ")
+    with listening() as sock:
+        assert said(f"fd:{sock.fileno()}", sock) == (
+            f"{where} fd:{sock.fileno()}: anybody who reaches it could ask; set a token, or hand over a Unix socket.")
+        address = "%s:%d" % sock.getsockname()
+        assert said(f"{{address: '{address}', token: {TOKEN}}}") == (
+            f"{where} {address}: the address is already in use: stop the program that listens there, or name another "
+            "(admin.address).")
+    for words in (["-c", str(config)], ["--admin", "fd:3"]):
+        config.write_text("pools: {web: {workers: [3001]}}\nadmin: fd:3\n")
+        done = subprocess.run([str(ballast_path), "status", *words], capture_output=True, text=True, timeout=30,
+                              check=False)
+        assert (done.returncode, done.stderr) == (
+            3, "ballast: fd:3 is a socket that Ballast was given, and does not say where that is: name its path or "
+               "address (--admin ADDR, or $BALLAST_ADMIN)\n")
 
 
 def listening(kind=socket.SOCK_STREAM, listens=True):
