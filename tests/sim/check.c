@@ -103,6 +103,12 @@ static void add_up(const struct sim_server *server, struct account_totals *total
         totals->aborted += one->aborted;
         totals->active += one->active;
         totals->dispatches += one->dispatches;
+        totals->tunnels += one->tunnels;
+        totals->tunnels_open += one->tunnels_open;
+        totals->tunnels_idle += one->tunnels_idle;
+        totals->tunnels_drained += one->tunnels_drained;
+        totals->bytes_from_clients += one->bytes_from_clients;
+        totals->bytes_from_workers += one->bytes_from_workers;
     }
 }
 
@@ -234,6 +240,7 @@ static void check_drained(struct sim_server *server, uint32_t index)
     const struct world *world = server->world;
     /* Over HTTP/2 it says goodbye first, and waits for the other side's end: of one that cannot be reached, in vain. */
     bool lingers = plan_has(world->plan, FAMILY_H2_WORKERS) && plan_has(world->plan, FAMILY_DARK);
+    lingers |= plan_has(world->plan, FAMILY_TUNNEL); /* and a tunnel's worker ends in its own time */
     int64_t ending_ns = (20 + (lingers ? 2 * CONN_LINGER_MS : 0)) * INT64_C(1000000);
     int64_t *since = &server->before[index].alone_ns;
     struct reactor_use use;
@@ -268,6 +275,24 @@ static void check_budget(struct sim_server *server, uint32_t index)
     server->before[index].retries = use.retries;
 }
 
+/* ---- deadlines: told to stop, tunnels end by themselves or are ended ---- */
+
+static void check_tunnels_end(struct sim_server *server, uint32_t index)
+{
+    const struct world *world = server->world;
+    const struct account_totals *now = &server->accounts[index]->totals;
+    /* Told the end, both sides have as long as that to end too. */
+    int64_t limit_ns = (world->plan->timeouts.tunnel_drain_ms + CONN_LINGER_MS + 5) * INT64_C(1000000);
+    if (now->tunnels > server->before[index].tunnels)
+        server->before[index].tunnel_ns = world_now_ns(world);
+    server->before[index].tunnels = now->tunnels;
+    int64_t opened_ns = server->before[index].tunnel_ns;
+    int64_t since_ns = opened_ns > server->drain_ns ? opened_ns : server->drain_ns;
+    if (server->draining && now->tunnels_open > 0 && world_now_ns(world) > since_ns + limit_ns)
+        check_fail("deadlines", TRACE_NOBODY, TRACE_NOBODY, "reactor %u is to stop and keeps %llu tunnels after %u ms",
+                   index, (unsigned long long)now->tunnels_open, world->plan->timeouts.tunnel_drain_ms);
+}
+
 static void check_server(struct sim_server *server)
 {
     const struct plan *plan = server->world->plan;
@@ -285,12 +310,17 @@ static void check_server(struct sim_server *server)
         check_budget(server, r);
     for (uint32_t r = 0; r < plan->reactors; r++)
         check_drained(server, r);
+    for (uint32_t r = 0; r < plan->reactors; r++)
+        check_tunnels_end(server, r);
 }
 
 void check_step(struct world *world)
 {
     for (uint32_t w = 0; w < world->plan->workers; w++)
         worker_check(&world->workers[w]);
+    for (uint32_t c = 0; c < world->plan->clients; c++)
+        if (world->clients[c].tunnel.request != NULL && !world->clients[c].done)
+            check_tunnel_drains(&world->clients[c]);
     for (uint32_t i = 0; i < WORLD_SERVERS; i++)
         if (world->servers[i].there)
             check_server(&world->servers[i]);
@@ -313,8 +343,32 @@ static void check_returned(const struct sim_server *server, uint32_t index)
 
 struct sums {
     uint64_t asked, begun, right;
-    uint64_t metrics; /* asked too; counted only when refused */
+    uint64_t metrics;                    /* asked too; counted only when refused */
+    uint64_t in_vain;                    /* bytes of a tunnel that there was not, which look like one request more */
+    uint64_t switched, opened, silent;   /* tunnels: by a worker, to a client, with an end by silence */
+    uint64_t from_clients, from_workers; /* bytes, when all is right */
 };
+
+static void sum_bytes(struct sums *sums, const struct plan_request *request, const struct request_log *log)
+{
+    const struct plan_answer *answer = &request->answer;
+    bool bodiless = request->method == PLAN_HEAD || answer->status == 204 || answer->status == 304;
+    if (log->tunnel.opened) {
+        sums->from_clients += request->tunnel.up_bytes;
+        sums->from_workers += request->tunnel.down_bytes;
+        return;
+    }
+    sums->from_clients += request->body_bytes;
+    sums->from_workers += bodiless ? 0 : answer->body_bytes;
+}
+
+static void sum_tunnel(struct sums *sums, const struct plan_request *request, const struct request_log *log)
+{
+    sums->in_vain += request->tunnel.early_bytes > 0 && !log->tunnel.opened;
+    sums->switched += log->tunnel.switched;
+    sums->opened += log->tunnel.opened;
+    sums->silent += log->tunnel.opened && request->tunnel.end == TUNNEL_NEVER;
+}
 
 static struct sums sum_logs(const struct world *world)
 {
@@ -328,9 +382,31 @@ static struct sums sum_logs(const struct world *world)
                 continue;
             }
             sums.asked += log->sent_any;
+            sum_tunnel(&sums, &world->plan->client[c].requests[i], log);
+            sum_bytes(&sums, &world->plan->client[c].requests[i], log);
             sums.right += log->outcome == OUTCOME_RIGHT;
         }
     return sums;
+}
+
+static void check_tunnel_sums(const struct world *world, const struct account_totals *totals, const struct sums *sums)
+{
+    bool calm = world->plan->calm && world->upgraded_ns == 0;
+    if (totals->tunnels_open != 0 || totals->tunnels < sums->opened || totals->tunnels > sums->switched ||
+        totals->tunnels_idle + totals->tunnels_drained > totals->tunnels ||
+        (calm && totals->tunnels_idle != sums->silent))
+        check_fail(
+            "accounted", TRACE_NOBODY, TRACE_NOBODY,
+            "workers gave %llu tunnels, clients got %llu, of which %llu end by silence; counted: %llu, open %llu, "
+            "idle %llu, drained %llu",
+            (unsigned long long)sums->switched, (unsigned long long)sums->opened, (unsigned long long)sums->silent,
+            (unsigned long long)totals->tunnels, (unsigned long long)totals->tunnels_open,
+            (unsigned long long)totals->tunnels_idle, (unsigned long long)totals->tunnels_drained);
+    if (calm && (totals->bytes_from_clients != sums->from_clients || totals->bytes_from_workers != sums->from_workers))
+        check_fail("accounted", TRACE_NOBODY, TRACE_NOBODY,
+                   "clients sent %llu bytes and workers %llu; counted: %llu and %llu",
+                   (unsigned long long)sums->from_clients, (unsigned long long)sums->from_workers,
+                   (unsigned long long)totals->bytes_from_clients, (unsigned long long)totals->bytes_from_workers);
 }
 
 static void check_sums(const struct world *world, const struct account_totals *totals)
@@ -339,7 +415,7 @@ static void check_sums(const struct world *world, const struct account_totals *t
     if (totals->active != 0)
         check_fail("accounted", TRACE_NOBODY, TRACE_NOBODY, "%llu requests are still active",
                    (unsigned long long)totals->active);
-    if (totals->total > sums.asked + sums.metrics || sums.begun > totals->dispatches ||
+    if (totals->total > sums.asked + sums.metrics + sums.in_vain || sums.begun > totals->dispatches ||
         sums.right > totals->ok + totals->aborted)
         check_fail("accounted", TRACE_NOBODY, TRACE_NOBODY,
                    "clients asked %llu and were answered %llu, workers saw %llu; counted: total %llu, ok %llu, aborted "
@@ -352,6 +428,7 @@ static void check_sums(const struct world *world, const struct account_totals *t
                    "nothing failed, and of %llu requests %llu are ok, %llu failed, %llu aborted",
                    (unsigned long long)sums.asked, (unsigned long long)totals->ok, (unsigned long long)totals->failed,
                    (unsigned long long)totals->aborted);
+    check_tunnel_sums(world, totals, &sums);
 }
 
 void check_stopped(struct sim_server *server)
@@ -368,7 +445,9 @@ void check_handed_on(const struct sim_server *before, const struct sim_server *n
     uint64_t dispatches[PLAN_WORKERS] = {0};
     add_up(before, &totals, dispatches);
     if (told->total != totals.total || told->ok != totals.ok || told->failed != totals.failed ||
-        told->aborted != totals.aborted || told->active != 0 || told->dispatches != totals.dispatches)
+        told->aborted != totals.aborted || told->active != 0 || told->dispatches != totals.dispatches ||
+        told->tunnels != totals.tunnels || told->tunnels_idle != totals.tunnels_idle ||
+        told->tunnels_drained != totals.tunnels_drained || told->tunnels_open != 0)
         check_fail("accounted", TRACE_NOBODY, TRACE_NOBODY,
                    "the server before ends with total %llu, ok %llu, dispatches %llu; the next one goes on from total "
                    "%llu, ok %llu, active %llu, dispatches %llu",
@@ -383,5 +462,6 @@ void check_end(struct world *world)
     uint64_t dispatches[PLAN_WORKERS] = {0};
     add_up(world->server, &totals, dispatches);
     check_sums(world, &totals);
+    check_tunnels(world);
     check_stopped(world->server);
 }

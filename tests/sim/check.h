@@ -31,6 +31,19 @@ void check_answer_head(struct sim_client *client);
 void check_answer_whole(struct sim_client *client);
 /* clean: an orderly end, not a reset. */
 void check_answer_cut(struct sim_client *client, bool clean);
+/* A tunnel: what it asks a worker with; the 101 that its client gets; bytes at one end; the end there, or a reset. */
+void check_switch_asked(const struct sim_worker *worker, const struct wire_reader *reader,
+                        const struct plan_request *request);
+void check_switched(struct sim_client *client);
+void check_tunnel_bytes(const struct tunnel_end *end, const struct wire_reader *reader);
+void check_tunnel_end(const struct tunnel_end *end, bool clean);
+/* After each turn, of a client in a tunnel. */
+void check_tunnel_drains(const struct sim_client *client);
+/* All is over. */
+void check_tunnels(const struct world *world);
+/* How exactly the time of a client's event can be known. */
+int64_t check_slack_ns(const struct world *world);
+bool check_times_are_plain(const struct sim_client *client);
 /* A connection without a request was closed by the balancer. */
 void check_idle_end(struct sim_client *client);
 /* It ended before the handshake was over. */

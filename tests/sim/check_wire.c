@@ -58,6 +58,7 @@ void check_request_head(const struct sim_worker *worker, const struct wire_reade
     if (!head_is_right(reader, request) || worker->plan->pool != request->pool)
         check_fail("no-mixing", client, id, "w%u gets q%d with a wrong head: %.*s", worker->index, id,
                    (int)reader->head_n, reader->head);
+    check_switch_asked(worker, reader, request);
     if (!plan_method_repeatable(request->method) && log->begun > 1)
         check_fail("post-once", client, id, "w%u gets q%d, which another worker has had", worker->index, id);
     if (log->begun + log->refused > world->plan->tries)
@@ -113,12 +114,12 @@ static _Noreturn void needless(const struct sim_client *client, const char *what
 }
 
 /* How exactly the time of a client's event can be known: the way there and back, a connect to a worker, and a tick. */
-static int64_t slack_ns(const struct world *world)
+int64_t check_slack_ns(const struct world *world)
 {
     return 5 * (world->plan->net.delay_ns + world->plan->net.jitter_ns) + 3 * NS_PER_MS;
 }
 
-static bool times_are_plain(const struct sim_client *client)
+bool check_times_are_plain(const struct sim_client *client)
 {
     const struct plan *plan = client->world->plan;
     return !client->plan->h2 && !plan_has(plan, FAMILY_TIGHT) && !plan_has(plan, FAMILY_MEMORY) &&
@@ -130,7 +131,8 @@ static bool times_are_plain(const struct sim_client *client)
 static int64_t untaken_ns(const struct world *world, int64_t since_ns)
 {
     int64_t open_ns = world->upgraded_ns + world->plan->upgrade.open_ms * NS_PER_MS;
-    bool between = world->upgraded_ns > 0 && since_ns > world->upgraded_ns - slack_ns(world) && since_ns < open_ns;
+    bool between =
+        world->upgraded_ns > 0 && since_ns > world->upgraded_ns - check_slack_ns(world) && since_ns < open_ns;
     return between ? open_ns - since_ns : 0;
 }
 
@@ -141,7 +143,7 @@ static void check_deadline(const struct sim_client *client, const char *what, in
 {
     int64_t took_ns = world_now_ns(client->world) - since_ns, limit_ns = limit_ms * NS_PER_MS;
     uint32_t request = client->awaiting < client->plan->count ? awaited(client)->id : 0;
-    int64_t late_ns = slack_ns(client->world) + untaken_ns(client->world, since_ns);
+    int64_t late_ns = check_slack_ns(client->world) + untaken_ns(client->world, since_ns);
     if (took_ns < limit_ns - early_ns - 2 * NS_PER_MS || took_ns > limit_ns + late_ns)
         check_fail("deadlines", (int)client->index, request > 0 ? (int)request : TRACE_NOBODY,
                    "c%u: %s after %.3f ms, the limit is %u ms", client->index, what, (double)took_ns / 1e6, limit_ms);
@@ -153,15 +155,15 @@ static void check_body_timeout(const struct sim_client *client, const struct req
     uint32_t limit_ms = client->world->plan->timeouts.request_body_ms;
     bool anew = log->interim_ns > log->last_sent_ns;
     check_deadline(client, "request_body_timeout", anew ? log->interim_ns : log->last_sent_ns, limit_ms,
-                   anew ? slack_ns(client->world) : 0);
+                   anew ? check_slack_ns(client->world) : 0);
 }
 
 static void check_timed_answer(const struct sim_client *client, struct str reason)
 {
     const struct plan *plan = client->world->plan;
     const struct request_log *log = log_of(client);
-    int64_t early_ns = slack_ns(client->world);
-    if (!times_are_plain(client) || client->plan->pipelined)
+    int64_t early_ns = check_slack_ns(client->world);
+    if (!check_times_are_plain(client) || client->plan->pipelined)
         return;
     if (str_ends(reason, STR("\"answer_timeout\"")) && log->whole_ns > 0 && awaited(client)->framing == PLAN_NO_BODY &&
         log->begun == 1 && awaited(client)->answer.kind == ANSWER_HANG)
@@ -213,6 +215,10 @@ void check_answer_head(struct sim_client *client)
     struct wire_reader *reader = &client->reader;
     struct str value;
     client->own_answer = false;
+    if (reader->status == 101) {
+        check_switched(client);
+        return;
+    }
     if (reader->status < 200) {
         bool named = says_id(field_of(reader, "X-Sim-Hint"), request->id, 0);
         if (request->old || client->interims > 12 || (!named && (reader->status != 100 || !request->expect)))
@@ -234,10 +240,10 @@ static void check_prompt(const struct sim_client *client)
 {
     const struct request_log *log = log_of(client);
     int64_t took_ns = world_now_ns(client->world) - log->answered_ns;
-    if (!times_are_plain(client) || log->answered_ns == 0 || client->plan->piece > 0)
+    if (!check_times_are_plain(client) || log->answered_ns == 0 || client->plan->piece > 0)
         return;
     int64_t rounds = 4 + awaited(client)->answer.body_bytes / 100000; /* so many windows full */
-    if (took_ns > rounds * slack_ns(client->world))
+    if (took_ns > rounds * check_slack_ns(client->world))
         check_fail("deadlines", (int)client->index, (int)awaited(client)->id,
                    "c%u has its answer to q%u only %.3f ms after the worker gave it", client->index,
                    awaited(client)->id, (double)took_ns / 1e6);
@@ -280,7 +286,7 @@ void check_answer_cut(struct sim_client *client, bool clean)
     if (inside && clean && !client->own_answer)
         check_fail("one-answer", (int)client->index, (int)request->id,
                    "c%u: the answer to q%u ends in the middle, and orderly", client->index, request->id);
-    if (inside && log->stalled_ns > 0 && request->answer.kind == ANSWER_STALL && times_are_plain(client) &&
+    if (inside && log->stalled_ns > 0 && request->answer.kind == ANSWER_STALL && check_times_are_plain(client) &&
         client->plan->stop == STOP_NONE && !client->plan->pipelined && client->world->plan->drain_ms == 0 &&
         !plan_has(client->world->plan, FAMILY_DARK) && !plan_has(client->world->plan, FAMILY_OUTAGE) &&
         !plan_has(client->world->plan, FAMILY_BREAK) && !plan_pool_cuts(client->world->plan, request->pool) &&
@@ -290,7 +296,7 @@ void check_answer_cut(struct sim_client *client, bool clean)
         uint32_t limit_ms = client->world->plan->timeouts.response_idle_ms;
         bool chunked = request->answer.framing == PLAN_CHUNKED;
         check_deadline(client, "answer_stalled", log->stalled_ns, limit_ms,
-                       chunked ? limit_ms * NS_PER_MS : slack_ns(client->world));
+                       chunked ? limit_ms * NS_PER_MS : check_slack_ns(client->world));
     }
     wire_reader_start(&client->reader);
 }
@@ -298,8 +304,9 @@ void check_answer_cut(struct sim_client *client, bool clean)
 void check_idle_end(struct sim_client *client)
 {
     const struct plan *plan = client->world->plan;
-    if (client->told_close || client->answered_ns == 0 || !times_are_plain(client) || client->plan->stop != STOP_NONE ||
-        plan_has(plan, FAMILY_BREAK) || client->next < client->plan->count || client->world->upgraded_ns > 0)
+    if (client->told_close || client->answered_ns == 0 || !check_times_are_plain(client) ||
+        client->plan->stop != STOP_NONE || plan_has(plan, FAMILY_BREAK) || client->next < client->plan->count ||
+        client->world->upgraded_ns > 0)
         return;
     if (client->world->drain_ns > 0) {
         int64_t since_ns =
@@ -309,7 +316,7 @@ void check_idle_end(struct sim_client *client)
         return;
     }
     check_deadline(client, "idle connection closed", client->answered_ns, plan->timeouts.client_idle_ms,
-                   slack_ns(client->world));
+                   check_slack_ns(client->world));
 }
 
 void check_handshake_end(struct sim_client *client)
@@ -322,5 +329,5 @@ void check_handshake_end(struct sim_client *client)
         return;
     uint32_t idle_ms = plan->timeouts.client_idle_ms, handshake_ms = plan->timeouts.tls_handshake_ms;
     check_deadline(client, "tls_handshake", client->greeted_ns, idle_ms < handshake_ms ? idle_ms : handshake_ms,
-                   slack_ns(world));
+                   check_slack_ns(world));
 }

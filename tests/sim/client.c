@@ -5,12 +5,13 @@
 
 #include "tests/sim/check.h"
 
-enum { EXPECT_WAIT_MS = 60, UNREAD_MS = 12000 };
+enum { EXPECT_WAIT_MS = 60, UNREAD_MS = 12000, RECORD_MORE_BYTES = 64 };
 
 #define NS_PER_MS INT64_C(1000000)
 
 static void start(void *context);
 static void on_event(struct io_sim_peer *peer, void *context);
+static void on_end(struct sim_client *client, bool clean);
 
 static const struct plan_request *planned(const struct sim_client *client, uint32_t index)
 {
@@ -22,14 +23,18 @@ static void after_ms(struct sim_client *client, int64_t ms, io_sim_timer_fn fn)
     io_sim_after(client->world->net, ms * NS_PER_MS, fn, client);
 }
 
+static void say_goodbye(struct sim_client *client)
+{
+    sim_tls_end(client->tls, &client->words);
+    io_sim_peer_send(client->peer, sim_bytes_all(&client->words).p, client->words.n);
+    sim_bytes_drop(&client->words, client->words.n);
+}
+
 /* Orderly: whoever closes without a word is taken for cut off. */
 static void leave(struct sim_client *client)
 {
-    if (client->tls != NULL && io_sim_peer_state(client->peer) == IO_SIM_PEER_OPEN) {
-        sim_tls_end(client->tls, &client->words);
-        io_sim_peer_send(client->peer, sim_bytes_all(&client->words).p, client->words.n);
-        sim_bytes_drop(&client->words, client->words.n);
-    }
+    if (client->tls != NULL && io_sim_peer_state(client->peer) == IO_SIM_PEER_OPEN)
+        say_goodbye(client);
     io_sim_peer_close(&client->peer, false);
 }
 
@@ -49,13 +54,21 @@ void client_finish(struct sim_client *client)
 /* Long bodies are not to take for ever in small pieces. */
 static size_t piece_of(const struct sim_client *client, size_t bytes)
 {
+    if (client->tunnel.request != NULL) {
+        const struct plan_tunnel *tunnel = &client->tunnel.request->tunnel;
+        return tunnel->up_pieces > 1 ? tunnel->up_bytes / tunnel->up_pieces + 1 : 0;
+    }
     return client->plan->piece > 0 && client->plan->piece < bytes / 40 ? bytes / 40 : client->plan->piece;
 }
 
 static void set_pace(struct sim_client *client)
 {
-    client->out.piece = piece_of(client, client->out.bytes.n);
+    size_t piece = piece_of(client, client->out.bytes.n);
+    bool sealed = client->tls != NULL && client->tunnel.request != NULL;
+    client->out.piece = piece > 0 && sealed ? piece + RECORD_MORE_BYTES : piece;
     client->out.gap_ns = client->plan->gap_ms * NS_PER_MS;
+    if (client->tunnel.request != NULL)
+        client->out.gap_ns = client->tunnel.request->tunnel.up_gap_ms * NS_PER_MS;
 }
 
 /* ---- TLS, or none ---- */
@@ -141,8 +154,10 @@ static void write_head(struct sim_bytes *out, const struct plan_request *request
     snprintf(target, sizeof(target), "/p%u/q/%u", request->pool, request->id);
     wire_append(out, "%s %s HTTP/1.%d\r\nHost: sim.test\r\n", plan_method_name(request->method),
                 request->metrics ? "/metrics" : target, request->old ? 0 : 1);
-    wire_append(out, "X-Sim-Id: %u\r\nX-Hop: 1\r\nConnection: x-hop%s\r\n", request->id,
-                request->last_close ? ", close" : "");
+    wire_append(out, "X-Sim-Id: %u\r\nX-Hop: 1\r\nConnection: x-hop%s%s\r\n", request->id,
+                request->last_close ? ", close" : "", request->tunnel.asked ? ", upgrade" : "");
+    if (request->tunnel.asked)
+        sim_tunnel_write_fields(out, request);
     if (request->framing == PLAN_LENGTH)
         wire_append(out, "Content-Length: %u\r\n", request->body_bytes);
     if (request->framing == PLAN_CHUNKED)
@@ -181,6 +196,14 @@ static void on_expect_timer(void *context)
         send_body(client);
 }
 
+/* Of the tunnel that it asks for, not knowing whether there will be one. */
+static void say_early(struct sim_client *client, const struct plan_request *request)
+{
+    client->tunnel.said = request->tunnel.early_bytes;
+    wire_append_body(&client->words, world_request_key(client->world, request->id), 0, request->tunnel.early_bytes);
+    client_say(client);
+}
+
 static void queue_request(struct sim_client *client)
 {
     uint32_t index = client->next++;
@@ -201,6 +224,8 @@ static void queue_request(struct sim_client *client)
     }
     write_body(client, request);
     client->ends[index] = client->out.sent + client->out.bytes.n;
+    if (request->tunnel.asked)
+        say_early(client, request);
 }
 
 static void send_next(struct sim_client *client)
@@ -208,7 +233,8 @@ static void send_next(struct sim_client *client)
     client->sending = true;
     do
         queue_request(client);
-    while (client->plan->pipelined && client->next < client->plan->count);
+    while (client->plan->pipelined && client->next < client->plan->count &&
+           !planned(client, client->next - 1)->tunnel.asked);
     trace_line((int)client->index, (int)planned(client, client->next - 1)->id, "c%u sends up to q%u (%zu bytes)",
                client->index, planned(client, client->next - 1)->id, client->out.bytes.n);
     set_pace(client);
@@ -238,6 +264,15 @@ static void note_sent(void *context)
         }
         log->sent_whole |= client->out.sent >= client->ends[i];
     }
+    if (client->tunnel.request != NULL)
+        sim_tunnel_note_moved(&client->tunnel);
+}
+
+static void tunnel_has_sent(struct sim_client *client)
+{
+    sim_tunnel_sent(&client->tunnel);
+    if (sim_tunnel_is_over(&client->tunnel))
+        on_end(client, true);
 }
 
 static void on_sent(void *context)
@@ -245,6 +280,8 @@ static void on_sent(void *context)
     struct sim_client *client = context;
     if (client->plan->h2)
         client_h2_sent(client);
+    else if (client->tunnel.request != NULL)
+        tunnel_has_sent(client);
     else if (client->plan->half_close && client->next == client->plan->count && !client->body_waits) {
         trace_line((int)client->index, TRACE_NOBODY, "c%u ends its sending", client->index);
         io_sim_peer_shutdown(client->peer);
@@ -260,6 +297,8 @@ static void stop(struct sim_client *client)
                                                     : "stalls");
     if (client->plan->stop != STOP_RESET && client->plan->stop != STOP_LEAVE)
         return;
+    if (client->tunnel.request != NULL && client->plan->stop == STOP_RESET)
+        sim_tunnel_log_of(&client->tunnel)->reset_ns = world_now_ns(client->world);
     io_sim_peer_close(&client->peer, client->plan->stop == STOP_RESET);
     client_finish(client);
 }
@@ -270,7 +309,67 @@ static void on_stop(void *context)
     stop(client);
 }
 
+/* ---- tunnels ---- */
+
+static void say_in_tunnel(void *context)
+{
+    struct sim_client *client = context;
+    client_say(client);
+    pacer_kick(&client->out);
+}
+
+static void shut_tunnel(void *context)
+{
+    struct sim_client *client = context;
+    if (client->tls != NULL)
+        say_goodbye(client);
+    io_sim_peer_shutdown(client->peer);
+}
+
+static void begin_tunnel(struct sim_client *client)
+{
+    uint64_t early = client->tunnel.said;
+    wire_reader_body(&client->reader, true, false);
+    client->tunnel = (struct tunnel_end){
+        .world = client->world,
+        .request = planned(client, client->awaiting),
+        .client = true,
+        .out = &client->out,
+        .words = &client->words,
+        .say = say_in_tunnel,
+        .shut = shut_tunnel,
+        .context = client,
+        .said = early,
+    };
+    set_pace(client);
+    sim_tunnel_open(&client->tunnel);
+}
+
 /* ---- reading ---- */
+
+/* What was not asked yet is asked on another connection. */
+static void begin_anew(struct sim_client *client)
+{
+    io_sim_peer_close(&client->peer, false);
+    sim_tls_destroy(&client->tls);
+    for (uint32_t i = 0; i < client->next; i++)
+        if (client->ends[i] > client->out.sent)
+            client->ends[i] = UINT64_MAX; /* its rest is never sent */
+    sim_bytes_drop(&client->out.bytes, client->out.bytes.n);
+    if (client->next == client->plan->count || client->out.stopped) {
+        client_finish(client);
+        return;
+    }
+    client->told_close = false;
+    client->not_reading = false;
+    client->paused = false;
+    client->sending = false;
+    client->body_waits = false;
+    client->interims = 0;
+    client->tunnel.request = NULL;
+    wire_reader_start(&client->reader);
+    after_ms(client, 1, start);
+}
 
 static void answer_is_whole(struct sim_client *client)
 {
@@ -282,6 +381,10 @@ static void answer_is_whole(struct sim_client *client)
     client->interims = 0;
     client->body_waits = false;
     wire_reader_start(&client->reader);
+    if (planned(client, client->awaiting - 1)->tunnel.early_bytes > 0) {
+        begin_anew(client); /* what it said in vain is no request */
+        return;
+    }
     if (client->told_close)
         return;
     if (client->awaiting == client->plan->count && !client->plan->lingers && !client->plan->half_close)
@@ -296,6 +399,10 @@ static void head_is_whole(struct sim_client *client)
     const struct plan_request *request = planned(client, client->awaiting);
     struct str value;
     check_answer_head(client);
+    if (reader->status == 101) {
+        begin_tunnel(client);
+        return;
+    }
     if (reader->status < 200) {
         trace_line((int)client->index, (int)request->id, "c%u gets an interim %d", client->index, reader->status);
         client->interims++;
@@ -327,6 +434,8 @@ static void read_bytes(struct sim_client *client)
         size_t used = wire_reader_feed(&client->reader, got, true);
         client_take(client, used);
         client->received += used;
+        if (client->tunnel.request != NULL)
+            sim_tunnel_read(&client->tunnel, &client->reader);
         if (client->reader.bad != NULL)
             check_fail("one-answer", (int)client->index, (int)planned(client, client->awaiting)->id,
                        "c%u gets %s: %.*s", client->index, client->reader.bad, (int)client->reader.head_n,
@@ -336,6 +445,16 @@ static void read_bytes(struct sim_client *client)
         if (client->reader.state == WIRE_DONE)
             answer_is_whole(client);
     }
+}
+
+static void lose_tunnel(struct sim_client *client, bool clean)
+{
+    struct request_log *log = &client->world->logs[client->index][client->awaiting];
+    if (!client->tunnel.heard_end)
+        check_tunnel_end(&client->tunnel, clean);
+    log->status = 101;
+    log->outcome = log->tunnel.down_whole ? OUTCOME_RIGHT : OUTCOME_CUT;
+    client->awaiting = client->next;
 }
 
 static void lose_answers(struct sim_client *client, bool clean)
@@ -359,26 +478,11 @@ static void on_end(struct sim_client *client, bool clean)
         check_handshake_end(client);
     if (client->plan->h2)
         client_h2_end(client);
+    else if (client->tunnel.request != NULL)
+        lose_tunnel(client, clean);
     else
         lose_answers(client, clean);
-    io_sim_peer_close(&client->peer, false);
-    sim_tls_destroy(&client->tls);
-    for (uint32_t i = 0; i < client->next; i++)
-        if (client->ends[i] > client->out.sent)
-            client->ends[i] = UINT64_MAX; /* its rest is never sent */
-    sim_bytes_drop(&client->out.bytes, client->out.bytes.n);
-    if (client->next == client->plan->count || client->out.stopped) {
-        client_finish(client);
-        return;
-    }
-    client->told_close = false;
-    client->not_reading = false;
-    client->paused = false;
-    client->sending = false;
-    client->body_waits = false;
-    client->interims = 0;
-    wire_reader_start(&client->reader);
-    after_ms(client, 1, start);
+    begin_anew(client);
 }
 
 static void on_read_again(void *context)
@@ -417,6 +521,15 @@ static bool stop_was_reached(struct sim_client *client)
     return client->peer == NULL;
 }
 
+/* The worker's end was passed on. True when nothing more can be said either. */
+static bool tunnel_ends(struct sim_client *client)
+{
+    if (!client->tunnel.heard_end)
+        check_tunnel_end(&client->tunnel, true);
+    sim_tunnel_hear_end(&client->tunnel);
+    return client->out.stopped || sim_tunnel_is_over(&client->tunnel);
+}
+
 static void refuse(struct sim_client *client)
 {
     if (!client->world->draining)
@@ -451,7 +564,9 @@ static void on_event(struct io_sim_peer *peer, void *context)
     state = io_sim_peer_state(client->peer);
     if (state == IO_SIM_PEER_ENDED || state == IO_SIM_PEER_RESET) {
         bool said = client->tls == NULL || sim_tls_has_ended(client->tls);
-        on_end(client, state == IO_SIM_PEER_ENDED && said);
+        bool clean = state == IO_SIM_PEER_ENDED && said;
+        if (client->tunnel.request == NULL || !clean || tunnel_ends(client))
+            on_end(client, clean);
     } else if (client->plan->pause_ms > 0 && !client->paused && client->received > 0) {
         client->paused = true;
         io_sim_peer_pause(client->peer, true);

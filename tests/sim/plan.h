@@ -40,6 +40,8 @@ enum plan_answer_kind {
     ANSWER_RESET,   /* reset at at_byte */
     ANSWER_GARBAGE, /* no answer at all, or a framing nobody may pass on */
 };
+/* Who ends its sending when it has sent all: each, or one and then the other, or nobody until it is silent too long. */
+enum plan_tunnel_end { TUNNEL_EACH, TUNNEL_CLIENT_FIRST, TUNNEL_WORKER_FIRST, TUNNEL_NEVER };
 enum { PLAN_GARBAGE_KINDS = 6, PLAN_HOSTILE_KINDS = 20 };
 
 struct plan_answer {
@@ -62,6 +64,19 @@ struct plan_answer {
     uint32_t delay_ms;
 };
 
+/* What a request asks for that is to become a tunnel. Up: from the client to the worker. */
+struct plan_tunnel {
+    bool asked;
+    bool refused; /* the worker gives its answer instead */
+    enum plan_tunnel_end end;
+    uint32_t up_bytes, down_bytes;
+    uint32_t up_pieces, down_pieces;
+    uint32_t up_gap_ms, down_gap_ms;
+    uint32_t early_bytes;     /* of those up, sent with the request */
+    uint32_t down_from;       /* the worker begins when it has so many of those up */
+    uint32_t worker_pause_ms; /* it reads, pauses, reads; 0: reads always */
+};
+
 struct plan_request {
     uint32_t id;
     enum plan_method method;
@@ -76,6 +91,7 @@ struct plan_request {
     bool trailers;
     uint32_t cancel_ms; /* HTTP/2: its stream is reset so long after it began; 0: never */
     struct plan_answer answer;
+    struct plan_tunnel tunnel;
 };
 
 enum plan_stop { STOP_NONE, STOP_RESET, STOP_LEAVE, STOP_STALL, STOP_READING };
@@ -135,7 +151,7 @@ struct plan_worker {
 
 struct plan_timeouts {
     uint32_t connect_ms, request_head_ms, request_body_ms, response_head_ms, response_idle_ms, client_idle_ms,
-        client_stall_ms, worker_idle_ms, half_closed_ms, tls_handshake_ms;
+        client_stall_ms, worker_idle_ms, half_closed_ms, tls_handshake_ms, tunnel_idle_ms, tunnel_drain_ms;
 };
 
 struct plan_health {

@@ -253,13 +253,31 @@ void plan_yaml(const struct plan *plan, const uint16_t *ports, char *out, size_t
         plan->warm_per_worker);
     put(&text,
         "timeouts: { connect: %ums, request_head: %ums, request_body: %ums, response_head: %ums, response_idle: %ums,\n"
-        "  client_idle: %ums, client_stall: %ums, worker_idle: %ums, half_closed: %ums, tls_handshake: %ums }\n",
+        "  client_idle: %ums, client_stall: %ums, worker_idle: %ums, half_closed: %ums, tls_handshake: %ums,\n"
+        "  tunnel_idle: %ums, tunnel_drain: %ums }\n",
         timeouts->connect_ms, timeouts->request_head_ms, timeouts->request_body_ms, timeouts->response_head_ms,
         timeouts->response_idle_ms, timeouts->client_idle_ms, timeouts->client_stall_ms, timeouts->worker_idle_ms,
-        timeouts->half_closed_ms, timeouts->tls_handshake_ms);
+        timeouts->half_closed_ms, timeouts->tls_handshake_ms, timeouts->tunnel_idle_ms, timeouts->tunnel_drain_ms);
 }
 
 /* ---- for people ---- */
+
+static void print_tunnel(const struct plan_tunnel *tunnel)
+{
+    static const char *const ends[] = {"each ends", "the client ends first", "the worker ends first", "nobody ends"};
+    if (tunnel->refused) {
+        printf("; a tunnel, refused");
+        return;
+    }
+    printf("; a tunnel: %u up in %u pieces, %u down in %u, %s", tunnel->up_bytes, tunnel->up_pieces, tunnel->down_bytes,
+           tunnel->down_pieces, ends[tunnel->end]);
+    if (tunnel->early_bytes > 0)
+        printf(", %u early", tunnel->early_bytes);
+    if (tunnel->down_from > 0)
+        printf(", down after %u", tunnel->down_from);
+    if (tunnel->worker_pause_ms > 0)
+        printf(", worker reads every %u ms", tunnel->worker_pause_ms);
+}
 
 static void print_client(const struct plan *plan, uint32_t index)
 {
@@ -287,6 +305,8 @@ static void print_client(const struct plan *plan, uint32_t index)
                : answer->framing == PLAN_CLOSE ? " till the end"
                                                : "",
                kinds[answer->kind], answer->early ? " early" : "", answer->cut_first ? " first try cut" : "");
+        if (request->tunnel.asked)
+            print_tunnel(&request->tunnel);
         printf("%s%s%s\n", answer->extra ? " and more" : "", excuse ? "; excused: " : "", excuse ? excuse : "");
     }
 }

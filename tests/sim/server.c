@@ -218,6 +218,7 @@ void server_drain(struct sim_server *server)
     if (server->draining || !server->there)
         return;
     server->draining = true;
+    server->drain_ns = world_now_ns(server->world);
     for (uint32_t i = 0; i < server->world->plan->reactors; i++)
         reactor_drain(server->reactors[i]);
 }

@@ -20,11 +20,14 @@ struct conn_script {
     int64_t idle_due_ns;
     int64_t idle_from_ns; /* the balancer had read all of the last answer; 0: not yet */
     uint64_t answer_from; /* where the answer begins in out */
-    bool busy;            /* a request is here, and not all of it or of its answer is gone */
-    bool answered;        /* the answer was begun */
-    bool gone;            /* and was sent: queued, at least */
-    bool resting;         /* and has left: nothing is queued */
-    bool leaving;         /* closes when it has left */
+    struct tunnel_end tunnel;
+    bool held; /* its tunnel is counted in world->tunnels_held */
+    bool paused;
+    bool busy;     /* a request is here, and not all of it or of its answer is gone */
+    bool answered; /* the answer was begun */
+    bool gone;     /* and was sent: queued, at least */
+    bool resting;  /* and has left: nothing is queued */
+    bool leaving;  /* closes when it has left */
 };
 
 static int64_t now_ms(const struct sim_worker *worker)
@@ -55,8 +58,13 @@ static void note(const struct conn_script *conn, const char *what)
 
 static void drop(struct conn_script *conn, bool reset)
 {
-    if (conn->peer != NULL)
-        io_sim_peer_close(&conn->peer, reset);
+    if (conn->peer == NULL)
+        return;
+    if (conn->tunnel.request != NULL && reset)
+        sim_tunnel_log_of(&conn->tunnel)->reset_ns = world_now_ns(conn->worker->world);
+    conn->worker->world->tunnels_held -= conn->held;
+    conn->held = false;
+    io_sim_peer_close(&conn->peer, reset);
 }
 
 /* The first window of these kinds that is open at this time. */
@@ -142,6 +150,64 @@ static void write_extra(struct sim_bytes *out)
     wire_append(out, "HTTP/1.1 200 Extra\r\nX-Sim: 9.9\r\nContent-Length: 4\r\n\r\nmore");
 }
 
+static bool switches(const struct conn_script *conn)
+{
+    const struct plan_request *request = conn->request;
+    return request->tunnel.asked && !request->tunnel.refused && request->answer.kind != ANSWER_GARBAGE;
+}
+
+static void write_some_answer(struct conn_script *conn)
+{
+    struct sim_bytes *out = &conn->out.bytes;
+    if (conn->request->answer.kind == ANSWER_GARBAGE)
+        write_garbage(out, conn);
+    else if (switches(conn))
+        sim_tunnel_write_switch(out, conn->request, conn->worker->index);
+    else
+        write_answer(out, conn);
+    if (conn->request->answer.extra)
+        write_extra(out);
+}
+
+static void say_in_tunnel(void *context)
+{
+    struct conn_script *conn = context;
+    pacer_kick(&conn->out);
+}
+
+static void shut_tunnel(void *context)
+{
+    struct conn_script *conn = context;
+    io_sim_peer_shutdown(conn->peer);
+}
+
+/* Its 101 is written, and leaves with the first bytes behind it. */
+static void begin_tunnel(struct conn_script *conn)
+{
+    const struct plan_tunnel *tunnel = &conn->request->tunnel;
+    struct world *world = conn->worker->world;
+    wire_reader_start(&conn->reader);
+    conn->reader.state = WIRE_OPEN;
+    conn->reader.key = world_request_key(world, conn->request->id);
+    conn->tunnel = (struct tunnel_end){
+        .world = world,
+        .request = conn->request,
+        .out = &conn->out,
+        .words = &conn->out.bytes,
+        .say = say_in_tunnel,
+        .shut = shut_tunnel,
+        .context = conn,
+    };
+    uint32_t piece = tunnel->down_pieces > 1 ? tunnel->down_bytes / tunnel->down_pieces + 1 : 0;
+    conn->out.piece = piece > 0 ? piece + conn->out.bytes.n : 0;
+    conn->out.gap_ns = tunnel->down_gap_ms * NS_PER_MS;
+    conn->held = plan_excuse(world->plan, (conn->request->id - 1000) / 100, (conn->request->id - 1000) % 100) == NULL;
+    world->tunnels_held += conn->held;
+    sim_tunnel_open(&conn->tunnel);
+    pacer_kick(&conn->out);
+    conn->out.piece = piece;
+}
+
 static void begin_answer(struct conn_script *conn)
 {
     const struct plan_answer *answer = &conn->request->answer;
@@ -156,20 +222,19 @@ static void begin_answer(struct conn_script *conn)
         wire_append(out, "HTTP/1.1 %d Early\r\nX-Sim-Hint: %u\r\n\r\n", i % 2 ? 102 : 103, conn->request->id);
     size_t head_at = out->n;
     conn->answer_from = conn->out.sent + head_at;
-    if (answer->kind == ANSWER_GARBAGE)
-        write_garbage(out, conn);
-    else
-        write_answer(out, conn);
-    if (answer->extra)
-        write_extra(out);
+    write_some_answer(conn);
+    size_t whole = out->n + (switches(conn) ? conn->request->tunnel.down_bytes : 0);
     if (answer->kind == ANSWER_STALL || answer->kind == ANSWER_CUT || answer->kind == ANSWER_RESET) {
         size_t at = head_at + answer->at_byte;
-        conn->out.stop_at = conn->out.sent + (at < out->n ? at : out->n - 1);
+        conn->out.stop_at = conn->out.sent + (at < whole ? at : whole - 1);
     }
     conn->out.piece = answer->pieces > 1 ? out->n / answer->pieces + 1 : 0;
     conn->out.gap_ns = answer->gap_ms * NS_PER_MS;
-    note(conn, "answers");
-    pacer_kick(&conn->out);
+    note(conn, switches(conn) ? "switches for" : "answers");
+    if (switches(conn))
+        begin_tunnel(conn);
+    else
+        pacer_kick(&conn->out);
 }
 
 static void on_delay(void *context)
@@ -206,6 +271,8 @@ static void answer_probe(struct conn_script *conn)
 }
 
 /* ---- what comes in ---- */
+
+static void on_event(struct io_sim_peer *peer, void *context);
 
 /* Made for the request that it has. One that was made before it was needed looks the same from here, and may have
  * idled. */
@@ -326,12 +393,38 @@ static void request_is_whole(struct conn_script *conn)
         conn->busy = false;
 }
 
+static void on_read_again(void *context)
+{
+    struct conn_script *conn = context;
+    conn->paused = false;
+    if (conn->peer == NULL)
+        return;
+    io_sim_peer_pause(conn->peer, false);
+    on_event(conn->peer, conn);
+}
+
+static void read_tunnel(struct conn_script *conn, struct str got)
+{
+    uint32_t pause_ms = conn->request->tunnel.worker_pause_ms;
+    io_sim_peer_take(conn->peer, wire_reader_feed(&conn->reader, got, false));
+    sim_tunnel_read(&conn->tunnel, &conn->reader);
+    if (pause_ms == 0 || conn->peer == NULL)
+        return;
+    conn->paused = true;
+    io_sim_peer_pause(conn->peer, true);
+    io_sim_after(conn->worker->world->net, pause_ms * NS_PER_MS, on_read_again, conn);
+}
+
 static void read_bytes(struct conn_script *conn)
 {
-    while (conn->peer != NULL) {
+    while (conn->peer != NULL && !conn->paused) {
         struct str got = io_sim_peer_received(conn->peer);
         if (got.n == 0)
             return;
+        if (conn->tunnel.request != NULL) {
+            read_tunnel(conn, got);
+            continue;
+        }
         if (conn->reader.state == WIRE_DONE && conn->busy)
             check_fail("no-mixing", client_of(conn), id_of(conn),
                        "w%u gets bytes behind q%d, whose answer is not over: %.60s", conn->worker->index, id_of(conn),
@@ -385,6 +478,17 @@ static void rest_when_sent(struct conn_script *conn)
     io_sim_after(worker->world->net, worker->plan->idle_close_ms * NS_PER_MS, on_idle, conn);
 }
 
+/* Its client's end was passed on, or it was reset. */
+static void end_tunnel(struct conn_script *conn, bool clean)
+{
+    if (!conn->tunnel.heard_end)
+        check_tunnel_end(&conn->tunnel, clean);
+    if (clean)
+        sim_tunnel_hear_end(&conn->tunnel);
+    if (conn->peer != NULL && (!clean || conn->out.stopped || sim_tunnel_is_over(&conn->tunnel)))
+        drop(conn, false);
+}
+
 static void on_event(struct io_sim_peer *peer, void *context)
 {
     struct conn_script *conn = context;
@@ -393,7 +497,13 @@ static void on_event(struct io_sim_peer *peer, void *context)
     if (conn->peer == NULL)
         return;
     enum io_sim_peer_state state = io_sim_peer_state(peer);
-    if (state == IO_SIM_PEER_ENDED || state == IO_SIM_PEER_RESET) {
+    if (state == IO_SIM_PEER_RESET && conn->paused)
+        io_sim_peer_pause(peer, false); /* what came before the reset can still be read */
+    if (state != IO_SIM_PEER_ENDED && state != IO_SIM_PEER_RESET)
+        return;
+    if (conn->tunnel.request != NULL) {
+        end_tunnel(conn, state == IO_SIM_PEER_ENDED);
+    } else {
         if (conn->busy)
             note(conn, state == IO_SIM_PEER_ENDED ? "sees the end inside" : "is reset inside");
         drop(conn, false);
@@ -406,6 +516,12 @@ static void on_answer_sent(void *context)
 {
     struct conn_script *conn = context;
     struct sim_worker *worker = conn->worker;
+    if (conn->tunnel.request != NULL) {
+        sim_tunnel_sent(&conn->tunnel);
+        if (sim_tunnel_is_over(&conn->tunnel))
+            drop(conn, false);
+        return;
+    }
     if (!conn->busy)
         return; /* an answer to nothing: an interim one */
     conn->busy = conn->reader.state != WIRE_DONE;
@@ -416,6 +532,13 @@ static void on_answer_sent(void *context)
     conn->leaving =
         conn->request != NULL && conn->request->answer.kind == ANSWER_RIGHT && conn->request->answer.close_after;
     rest_when_sent(conn);
+}
+
+static void on_answer_progress(void *context)
+{
+    const struct conn_script *conn = context;
+    if (conn->tunnel.request != NULL)
+        sim_tunnel_note_moved(&conn->tunnel);
 }
 
 static void on_answer_stop(void *context)
@@ -443,6 +566,7 @@ static void on_accept(struct io_sim_peer *peer, void *context)
     wire_reader_start(&conn->reader);
     pacer_init(&conn->out, worker->world, &conn->peer, conn);
     conn->out.on_sent = on_answer_sent;
+    conn->out.on_progress = on_answer_progress;
     conn->out.on_stop = on_answer_stop;
     list_init(&conn->link);
     list_append(&worker->conns, &conn->link);

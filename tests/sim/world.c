@@ -150,7 +150,7 @@ static bool all_answered(void *context)
 {
     struct world *world = context;
     step(world);
-    return world->clients_done == world->clients_there;
+    return world->clients_done == world->clients_there && world->tunnels_held == 0;
 }
 
 static bool all_stopped(void *context)
@@ -177,7 +177,8 @@ static void fail_waiting(const struct world *world)
                        "c%u waits for ever: %u of %u requests sent, %u answered", i, client->next, client->plan->count,
                        client->awaiting);
     }
-    check_fail("hang", TRACE_NOBODY, TRACE_NOBODY, "clients wait for ever");
+    check_fail("hang", TRACE_NOBODY, TRACE_NOBODY, "%u tunnels are held by their workers for ever",
+               world->tunnels_held);
 }
 
 static void live(struct world *world)

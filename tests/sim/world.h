@@ -42,6 +42,18 @@ void pacer_kick(struct pacer *pacer);
 
 enum outcome { OUTCOME_NONE, OUTCOME_RIGHT, OUTCOME_OURS, OUTCOME_CUT, OUTCOME_NEVER_SENT };
 
+/* Of a tunnel, as both its ends see it. */
+struct tunnel_log {
+    bool switched;               /* a worker has said 101 */
+    bool opened;                 /* its client has got that, */
+    int64_t opened_ns;           /* then */
+    bool up_ended, down_ended;   /* its client, its worker has sent all, and ended its sending */
+    bool up_whole, down_whole;   /* which arrived, with all before it */
+    uint64_t up_read, down_read; /* bytes that arrived */
+    int64_t moved_ns;            /* the last time that some were sent, or arrived */
+    int64_t reset_ns;            /* one of both has reset it */
+};
+
 /* What became of a request, as its client and the workers saw it. */
 struct request_log {
     uint32_t begun;     /* heads of it that reached a worker */
@@ -58,6 +70,21 @@ struct request_log {
     int64_t whole_ns;      /* when a worker had it whole */
     int64_t stalled_ns;    /* when a worker stopped inside its answer */
     int64_t answered_ns;   /* when a worker had sent all of its answer */
+    struct tunnel_log tunnel;
+};
+
+/* One end of an open tunnel (tunnel.c): of a client, or of a worker's connection. */
+struct tunnel_end {
+    struct world *world;
+    const struct plan_request *request; /* NULL: there is none */
+    bool client;
+    struct pacer *out;
+    struct sim_bytes *words;     /* what is said is written there */
+    void (*say)(void *context);  /* and is to be sent */
+    void (*shut)(void *context); /* all was sent: it ends its sending */
+    void *context;
+    uint64_t said;
+    bool said_end, heard_end;
 };
 
 struct sim_client {
@@ -87,6 +114,7 @@ struct sim_client {
     bool not_reading;
     bool paused;
     bool done;
+    struct tunnel_end tunnel;
     /* HTTP/2 (client_h2.c) */
     struct nghttp2_session *h2;
     struct sim_client *streams; /* one for each request: a client of it alone, to checks; received: of its body, sent */
@@ -134,7 +162,10 @@ struct sim_server {
         uint64_t total, active;
         uint32_t retries;
         int64_t alone_ns; /* told to stop, since when it has worker connections and no clients; 0: it is not so */
+        uint64_t tunnels;
+        int64_t tunnel_ns; /* when the last one was opened */
     } before[WORLD_REACTORS];
+    int64_t drain_ns; /* when it was told to stop */
     /* health of each script's worker, as checks see it */
     struct {
         uint64_t probes;
@@ -159,6 +190,7 @@ struct world {
     uint64_t baseline[PLAN_WORKERS]; /* dispatches when all workers had come up */
     bool baseline_known[PLAN_POOLS];
     uint32_t clients_done, clients_there;
+    uint32_t tunnels_held; /* by workers, of those that nothing excuses */
     struct sim_client clients[PLAN_CLIENTS];
     struct sim_worker workers[PLAN_WORKERS];
     struct request_log logs[PLAN_CLIENTS][PLAN_REQUESTS];
@@ -206,6 +238,27 @@ void client_h2_fini(struct sim_client *client);
 void hostile_write(struct sim_bytes *out, const struct plan_request *request);
 /* Only its body is malformed: a worker may see its head. */
 bool hostile_in_body(uint8_t kind);
+
+/* tunnel.c. The head that asks for one, and what the worker says to it. */
+void sim_tunnel_write_fields(struct sim_bytes *out, const struct plan_request *request);
+void sim_tunnel_write_switch(struct sim_bytes *out, const struct plan_request *request, uint32_t worker);
+/* Its Sec-WebSocket-Key and the accept that answers it; NUL-ended. */
+enum { TUNNEL_KEY_ROOM = 32 };
+void sim_tunnel_key(const struct plan_request *request, char out[TUNNEL_KEY_ROOM]);
+void sim_tunnel_accept(const struct plan_request *request, char out[TUNNEL_KEY_ROOM]);
+/* It is open: what its plan says is said from now on. The rest of `end` is set by then. */
+void sim_tunnel_open(struct tunnel_end *end);
+/* Some bytes were read. */
+void sim_tunnel_read(struct tunnel_end *end, const struct wire_reader *reader);
+/* Nothing waits to be sent. */
+void sim_tunnel_sent(struct tunnel_end *end);
+/* The other side's end has come. */
+void sim_tunnel_hear_end(struct tunnel_end *end);
+/* Both have ended, and all has left. */
+bool sim_tunnel_is_over(const struct tunnel_end *end);
+/* Some byte was sent or read just now. */
+void sim_tunnel_note_moved(const struct tunnel_end *end);
+struct tunnel_log *sim_tunnel_log_of(const struct tunnel_end *end);
 
 /* worker.c; worker.h has what it shares with worker_h2.c */
 void worker_init(struct sim_worker *worker, struct world *world, uint32_t index);

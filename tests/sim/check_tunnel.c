@@ -1,0 +1,185 @@
+/* The checks on tunnels: what asks for one, the 101, and what both ends see of each other. */
+#include <stdio.h>
+
+#include "proxy/flow.h"
+#include "tests/sim/check.h"
+
+enum { RETIRE_MS = 3000 }; /* of upgrade.c: what is open then is ended */
+
+#define NS_PER_MS INT64_C(1000000)
+
+static int client_of(const struct plan_request *request)
+{
+    return (int)(request->id - 1000) / 100;
+}
+
+static bool says(const struct wire_reader *reader, const char *name, const char *wanted)
+{
+    struct str value;
+    return wire_reader_field(reader, name, &value) == 1 && str_eq(value, str_of(wanted));
+}
+
+/* ---- heads ---- */
+
+void check_switch_asked(const struct sim_worker *worker, const struct wire_reader *reader,
+                        const struct plan_request *request)
+{
+    struct str value;
+    char key[TUNNEL_KEY_ROOM];
+    sim_tunnel_key(request, key);
+    bool asks = wire_reader_field(reader, "Upgrade", &value) > 0;
+    bool rightly = says(reader, "Upgrade", "websocket") && says(reader, "Sec-WebSocket-Key", key) &&
+                   wire_reader_field(reader, "Connection", &value) == 1 && str_ieq(value, STR("upgrade"));
+    if (asks != request->tunnel.asked || (asks && !rightly))
+        check_fail("one-answer", client_of(request), (int)request->id, "w%u is asked for a tunnel wrongly: %.*s",
+                   worker->index, (int)reader->head_n, reader->head);
+}
+
+void check_switched(struct sim_client *client)
+{
+    const struct plan_request *request = &client->plan->requests[client->awaiting];
+    struct wire_reader *reader = &client->reader;
+    struct str value;
+    char accept[TUNNEL_KEY_ROOM], id[16];
+    sim_tunnel_accept(request, accept);
+    snprintf(id, sizeof(id), "%u.", request->id);
+    if (!world_log(client->world, request->id)->tunnel.switched)
+        check_fail("one-answer", (int)client->index, (int)request->id, "c%u gets a 101 to q%u that nobody gave",
+                   client->index, request->id);
+    bool named = wire_reader_field(reader, "X-Sim", &value) == 1 && str_starts(value, str_of(id));
+    bool connection = wire_reader_field(reader, "Connection", &value) == 1 && str_ieq(value, STR("upgrade"));
+    if (!named || !connection || !says(reader, "Upgrade", "websocket") ||
+        !says(reader, "Sec-WebSocket-Accept", accept) || wire_reader_field(reader, "X-Hop", &value) != 0 ||
+        wire_reader_field(reader, "Via", &value) != 1)
+        check_fail("one-answer", (int)client->index, (int)request->id, "c%u gets a wrong 101: %.*s", client->index,
+                   (int)reader->head_n, reader->head);
+    reader->key = world_answer_key(client->world, request->id);
+}
+
+/* ---- bytes ---- */
+
+static const char *name_of(const struct tunnel_end *end)
+{
+    return end->client ? "the client" : "the worker";
+}
+
+static uint64_t expected(const struct tunnel_end *end)
+{
+    return end->client ? end->request->tunnel.down_bytes : end->request->tunnel.up_bytes;
+}
+
+static uint64_t arrived(const struct tunnel_end *end)
+{
+    const struct tunnel_log *log = sim_tunnel_log_of(end);
+    return end->client ? log->down_read : log->up_read;
+}
+
+void check_tunnel_bytes(const struct tunnel_end *end, const struct wire_reader *reader)
+{
+    if (reader->wrong)
+        check_fail("no-mixing", client_of(end->request), (int)end->request->id,
+                   "%s gets %llu bytes of the tunnel q%u, wrong from byte %llu", name_of(end),
+                   (unsigned long long)reader->body_n, end->request->id, (unsigned long long)reader->wrong_at);
+    if (reader->body_n > expected(end))
+        check_fail("no-mixing", client_of(end->request), (int)end->request->id,
+                   "%s gets %llu bytes of the tunnel q%u, of %llu that were sent", name_of(end),
+                   (unsigned long long)reader->body_n, end->request->id, (unsigned long long)expected(end));
+}
+
+/* ---- ends ---- */
+
+/* Beside what is planned: a server that was replaced ends what is left when its time is over. */
+static const char *excuse_of(const struct tunnel_end *end)
+{
+    const struct world *world = end->world;
+    if (world->upgraded_ns > 0 && world_now_ns(world) >= world->upgraded_ns + RETIRE_MS * NS_PER_MS)
+        return "its server was replaced";
+    return plan_excuse(world->plan, (uint32_t)client_of(end->request), (end->request->id - 1000) % 100);
+}
+
+/* A pipe that is taken back from a tunnel is something that happens to it (ADR 0032). */
+static int64_t loan_ns(const struct plan_tunnel *tunnel)
+{
+    bool bulk = tunnel->up_bytes >= FLOW_BULK_BYTES || tunnel->down_bytes >= FLOW_BULK_BYTES;
+    return bulk ? FLOW_LOAN_MS * NS_PER_MS : 0;
+}
+
+/* Both were silent, for as long as is allowed; or the other has ended, which is told at once. */
+static void check_end_is_timely(const struct tunnel_end *end, bool ended)
+{
+    const struct sim_client *client = &end->world->clients[client_of(end->request)];
+    const struct plan_tunnel *tunnel = &end->request->tunnel;
+    int64_t slack_ns = check_slack_ns(end->world), idle_ns = end->world->plan->timeouts.tunnel_idle_ms * NS_PER_MS;
+    int64_t took_ns = world_now_ns(end->world) - sim_tunnel_log_of(end)->moved_ns;
+    int64_t least_ns = ended ? 0 : idle_ns - slack_ns - 2 * NS_PER_MS;
+    int64_t most_ns = ended ? 2 * slack_ns : idle_ns + slack_ns + loan_ns(tunnel);
+    if (!check_times_are_plain(client) || tunnel->worker_pause_ms > 0 || excuse_of(end) != NULL)
+        return;
+    if (took_ns < least_ns || took_ns > most_ns)
+        check_fail("deadlines", client_of(end->request), (int)end->request->id,
+                   "%s sees the end of the tunnel q%u %.3f ms after its last byte, %s", name_of(end), end->request->id,
+                   (double)took_ns / 1e6, ended ? "though the other side had ended" : "of silence");
+}
+
+/* What one side has reset must not look like an end to the other, unless the balancer ended it for another reason. */
+static void check_reset_is_told(const struct tunnel_end *end)
+{
+    const struct tunnel_log *log = sim_tunnel_log_of(end);
+    const struct world *world = end->world;
+    const struct plan *plan = world->plan;
+    const struct sim_client *client = &world->clients[client_of(end->request)];
+    bool plain = check_times_are_plain(client) && end->request->tunnel.worker_pause_ms == 0;
+    bool drained =
+        world->drain_ns > 0 && world_now_ns(world) >= world->drain_ns + plan->timeouts.tunnel_drain_ms * NS_PER_MS;
+    bool ended = drained || world->upgraded_ns > 0 || plan_has(plan, FAMILY_DARK) ||
+                 log->reset_ns - log->moved_ns > plan->timeouts.tunnel_idle_ms * NS_PER_MS - check_slack_ns(world);
+    if (log->reset_ns > 0 && plain && !ended)
+        check_fail("one-answer", client_of(end->request), (int)end->request->id,
+                   "the tunnel q%u was reset, and %s sees an orderly end", end->request->id, name_of(end));
+}
+
+void check_tunnel_end(const struct tunnel_end *end, bool clean)
+{
+    struct tunnel_log *log = sim_tunnel_log_of(end);
+    bool silent = end->request->tunnel.end == TUNNEL_NEVER;
+    bool ended = end->client ? log->down_ended : log->up_ended;
+    bool whole = clean && arrived(end) == expected(end) && (ended || silent);
+    *(end->client ? &log->down_whole : &log->up_whole) = whole;
+    if (whole)
+        check_end_is_timely(end, ended);
+    if (!whole && excuse_of(end) == NULL)
+        check_fail("one-answer", client_of(end->request), (int)end->request->id,
+                   "nothing stood in the way of the tunnel q%u, and %s sees %s after %llu of %llu bytes",
+                   end->request->id, name_of(end), clean ? "its end" : "it reset", (unsigned long long)arrived(end),
+                   (unsigned long long)expected(end));
+    if (clean && !whole)
+        check_reset_is_told(end);
+}
+
+/* Told to stop, tunnels may end by themselves for a while, and then their clients are told the end. */
+void check_tunnel_drains(const struct sim_client *client)
+{
+    const struct world *world = client->world;
+    const struct tunnel_log *log = sim_tunnel_log_of(&client->tunnel);
+    int64_t since_ns = world->drain_ns > log->opened_ns ? world->drain_ns : log->opened_ns;
+    int64_t limit_ns = world->plan->timeouts.tunnel_drain_ms * NS_PER_MS + check_slack_ns(world);
+    if (world->drain_ns == 0 || client->peer == NULL || client->tunnel.heard_end || !check_times_are_plain(client) ||
+        world_now_ns(world) <= since_ns + limit_ns)
+        return;
+    check_fail("deadlines", (int)client->index, (int)client->tunnel.request->id,
+               "told to stop, c%u's tunnel q%u is not ended after %u ms", client->index, client->tunnel.request->id,
+               world->plan->timeouts.tunnel_drain_ms);
+}
+
+void check_tunnels(const struct world *world)
+{
+    for (uint32_t c = 0; c < world->plan->clients; c++)
+        for (uint32_t i = 0; world->plan->client[c].there && i < world->plan->client[c].count; i++) {
+            const struct tunnel_log *log = &world->logs[c][i].tunnel;
+            bool excused = world->upgraded_ns > 0 || plan_excuse(world->plan, c, i) != NULL;
+            if (log->opened && !excused && (!log->up_whole || !log->down_whole))
+                check_fail("one-answer", (int)c, (int)world->plan->client[c].requests[i].id,
+                           "the tunnel q%u is over, and %s has not seen it whole",
+                           world->plan->client[c].requests[i].id, log->up_whole ? "its client" : "its worker");
+        }
+}
