@@ -2,6 +2,7 @@
  */
 #include "control/admin.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -60,16 +61,17 @@ void admin_set_int(json_t *object, const char *name, uint64_t number)
 
 /* ---- answers ---- */
 
-static const struct field no_store[] = {{.name = {"Cache-Control", 13}, .value = {"no-store", 8}}};
-
-static void answer_json(struct admin_call *call, uint16_t status, json_t *json)
+/* allow: a further field, NULL without. */
+static void answer_json(struct admin_call *call, uint16_t status, json_t *json, const char *allow)
 {
+    const struct field fields[] = {{.name = STR("Cache-Control"), .value = STR("no-store")},
+                                   {.name = STR("Allow"), .value = str_of(allow ? allow : "")}};
     char *text = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     struct admin_answer answer = {
         .status = text ? status : 503,
         .content_type = STR("application/json"),
-        .fields = no_store,
-        .count = ARRAY_SIZE(no_store),
+        .fields = fields,
+        .count = allow ? 2 : 1,
         .body = text ? str_of(text) : STR("{\"reason\":\"no_memory\",\"sentence\":\"Ballast is out of memory.\"}"),
     };
 
@@ -80,12 +82,26 @@ static void answer_json(struct admin_call *call, uint16_t status, json_t *json)
 
 void admin_answer_json(struct admin_call *call, json_t *json)
 {
-    answer_json(call, 200, json);
+    answer_json(call, 200, json, NULL);
+}
+
+static json_t *error_json(const char *reason, const char *sentence)
+{
+    return json_pack("{ssss}", "reason", reason, "sentence", sentence);
 }
 
 void admin_answer_error(struct admin_call *call, uint16_t status, const char *reason, const char *sentence)
 {
-    answer_json(call, status, json_pack("{ssss}", "reason", reason, "sentence", sentence));
+    answer_json(call, status, error_json(reason, sentence), NULL);
+}
+
+static void answer_wrong_method(struct admin_call *call)
+{
+    char methods[ADMIN_METHODS_MAX], sentence[ADMIN_METHODS_MAX + 64];
+
+    admin_route_methods(admin_call_head(call)->path, methods);
+    (void)snprintf(sentence, sizeof(sentence), "This path has no such method, but %s; see /openapi.json.", methods);
+    answer_json(call, 405, error_json("wrong_method", sentence), methods);
 }
 
 /* ---- what a call says ---- */
@@ -182,7 +198,7 @@ static void on_call(void *context, struct admin_call *call)
     if ((!route || route->access != ADMIN_OPEN) && !knows_token(admin, head)) {
         ask_for_token(call);
     } else if (!route && path_known) {
-        admin_answer_error(call, 405, "wrong_method", "This path has no such method; see /openapi.json.");
+        answer_wrong_method(call);
     } else if (!route) {
         admin_answer_error(call, 404, "no_such_path", "There is nothing here; see /openapi.json.");
     } else if (route->access == ADMIN_WRITE && !admin->options.config->admin.write) {
@@ -194,6 +210,11 @@ static void on_call(void *context, struct admin_call *call)
         admin->route = route;
         route->run(admin, call);
     }
+}
+
+static void on_refused(void *context, struct admin_call *call, int error)
+{
+    admin_answer_error(call, (uint16_t)err_http_status(error), err_reason(error), err_sentence(error));
 }
 
 /* ---- life ---- */
@@ -267,7 +288,8 @@ int admin_create(const struct admin_options *options, struct admin **ret_admin)
     admin->workers = calloc(workers, sizeof(*admin->workers));
     admin->worker_room = workers;
     int error = admin->workers ? pulse_create(options->sources, &admin->pulse) : -ERR_NO_MEMORY;
-    struct admin_http_options http = {.io = options->io, .fd = options->fd, .on_call = on_call, .context = admin};
+    struct admin_http_options http = {
+        .io = options->io, .fd = options->fd, .on_call = on_call, .on_refused = on_refused, .context = admin};
     if (!error)
         error = admin_http_create(&http, &admin->http);
     if (error) {

@@ -31,6 +31,7 @@ struct admin_call {
     struct str body; /* the request's, in one piece */
     uint8_t state;   /* enum call_state */
     bool timed_out;
+    bool continued; /* the client was told to send its body, or does so */
     bool sent;
     bool peer_ended;
     void (*on_gone)(void *context);
@@ -113,14 +114,20 @@ static int gather_body(struct admin_call *call)
     return 0;
 }
 
-/* A request that cannot be read is answered shortly; who reads the API's errors sees them in its words. */
 static void refuse(struct admin_call *call, int error)
 {
-    struct admin_answer answer = {.status = (uint16_t)err_http_status(error), .content_type = STR("text/plain")};
-
-    answer.body = str_of(err_sentence(error));
     call->state = CALL_WAITING;
-    admin_call_answer(call, &answer);
+    call->http->options.on_refused(call->http->options.context, call, error);
+}
+
+/* A client that asks first waits for that before it sends its body (RFC 9110 section 10.1.1). */
+static int ask_for_body(struct admin_call *call)
+{
+    struct msg go_on = {.status = 100, .reason = msg_reason_of(100), .minor = 1, .body = MSG_BODY_NONE};
+    bool asked = call->stream.head.expect_continue && !call->continued && bufq_bytes(&call->in) == 0;
+
+    call->continued = true;
+    return asked ? session_send_head(&call->stream, &go_on) : 0;
 }
 
 static void read_request(struct admin_call *call)
@@ -140,6 +147,8 @@ static void read_request(struct admin_call *call)
         refuse(call, error);
     } else if (call->timed_out) {
         refuse(call, -ERR_REQUEST_BODY_TIMEOUT);
+    } else if (!stream->ended && ask_for_body(call)) {
+        refuse(call, -ERR_NO_MEMORY);
     } else if (!stream->ended) {
         session_consumed(stream);
     } else if (gather_body(call)) {

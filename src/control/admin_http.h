@@ -19,6 +19,8 @@ struct admin_http_options {
     int fd; /* listening; taken over when admin_http_create succeeds */
     /* A request is complete: admin_call_answer or admin_call_stream, now or later. */
     void (*on_call)(void *context, struct admin_call *call);
+    /* It cannot be read: admin_call_answer, now. */
+    void (*on_refused)(void *context, struct admin_call *call, int error);
     void *context;
 };
 

@@ -1,6 +1,8 @@
 /* The table of routes and how a request finds its own. Called by control/admin. */
 #include "control/admin_route.h"
 
+#include <stdio.h>
+
 #include "base/str.h"
 
 const struct admin_route admin_routes[] = {
@@ -53,6 +55,20 @@ const struct admin_route *admin_route_find(enum msg_method method, struct str pa
             return &admin_routes[i];
     }
     return NULL;
+}
+
+void admin_route_methods(struct str path, char out[ADMIN_METHODS_MAX])
+{
+    size_t n = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < admin_route_count; i++) {
+        const struct admin_route *route = &admin_routes[i];
+        if (path_matches(str_of(route->path), path))
+            n += (size_t)snprintf(out + n, ADMIN_METHODS_MAX - n, "%s%s%s", n > 0 ? ", " : "", route->method_text,
+                                  route->method == METHOD_GET ? ", HEAD" : "");
+        ASSERT(n < ADMIN_METHODS_MAX);
+    }
 }
 
 struct str admin_route_param(const struct admin_route *route, struct str path, struct str name)

@@ -30,6 +30,9 @@ extern const size_t admin_route_count;
 
 /* The route, or NULL: *ret_path_known then says whether another method would have one. HEAD is GET. */
 const struct admin_route *admin_route_find(enum msg_method method, struct str path, bool *ret_path_known);
+enum { ADMIN_METHODS_MAX = 64 };
+/* The methods that a path has, as Allow tells them (RFC 9110 section 10.2.1), with a NUL. */
+void admin_route_methods(struct str path, char out[ADMIN_METHODS_MAX]);
 /* What stands in `path` where the route has {name}, undecoded; empty when it has none. */
 struct str admin_route_param(const struct admin_route *route, struct str path, struct str name);
 /* The value of `name` in a query, undecoded; false when it is not there. */

@@ -1,6 +1,7 @@
 """The administration API's listener: who may ask, how it is spoken to, and what it does when things end."""
 
 import gzip
+import json
 import os
 import signal
 import socket
@@ -75,10 +76,16 @@ def test_no_reload_takes_the_token_from_tcp(over_tcp, admin):
 def test_unknown_paths_and_methods(over_unix):
     admin = Admin(over_unix[1])
     assert admin.ask("GET", "/v2/status").json["reason"] == "no_such_path"
-    assert admin.ask("DELETE", "/v1/status").json["reason"] == "wrong_method"
+    for method, path, allowed in (("DELETE", "/v1/status", "GET, HEAD"), ("PUT", "/v1/log", "GET, HEAD, PATCH"),
+                                  ("OPTIONS", "/v1/pools/a/workers/b", "GET, HEAD, PATCH, DELETE"),
+                                  ("GET", "/v1/reload", "POST")):
+        answer = admin.ask(method, path)
+        assert (answer.status, answer.fields["Allow"], answer.json["reason"]) == (405, allowed, "wrong_method")
+        assert answer.json["sentence"] == f"This path has no such method, but {allowed}; see /openapi.json."
     head = admin.ask("HEAD", "/v1/status")
     assert head.status == 200 and head.body == b"" and int(head.fields["Content-Length"]) > 100
-    assert admin.ask("PATCH", "/v1/log", b"x" * 100000).status == 413
+    answer = admin.ask("PATCH", "/v1/log", b"x" * 100000)
+    assert (answer.status, answer.json["reason"]) == (413, "body_too_large")
 
 
 def test_the_page_is_served_once(over_tcp):
@@ -114,15 +121,37 @@ def test_pipelined_requests_are_answered_in_order(over_unix):
     assert answers.index(b'"exchanges"') < answers.index(b'"level"')
 
 
+def tell(path, *parts):
+    """What comes back until the connection ends, or nothing more within the wait for each part's answer."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(str(path))
+        for part in parts:
+            client.sendall(part)
+            yield client.recv(65536)
+
+
 def test_malformed_requests_are_refused(over_unix):
-    for request, status in ((b"GET / HTTP/1.1\r\n\r\n", b"400"), (b"GET /\n\n", b"400"),
-                            (b"GET /" + b"a" * 10000 + b" HTTP/1.1\r\nHost: b\r\n\r\n", b"414")):
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(10)
-            client.connect(str(over_unix[1]))
-            client.sendall(request)
-            assert client.recv(12) == b"HTTP/1.1 " + status
+    """In the API's own words, as every answer above 399."""
+    for request, status, reason in (
+            (b"GET / HTTP/1.1\r\n\r\n", b"400", "bad_host"), (b"GET /\n\n", b"400", "bare_line_feed"),
+            (b"GET / HTTP/2.0\r\n\r\n", b"505", "bad_version"),
+            (b"GET /" + b"a" * 10000 + b" HTTP/1.1\r\nHost: b\r\n\r\n", b"414", "target_too_long")):
+        answer, = tell(over_unix[1], request)
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 " + status) and b"Content-Type: application/json" in head, answer
+        assert set(json.loads(body)) == {"reason", "sentence"} and json.loads(body)["reason"] == reason
     assert Admin(over_unix[1]).get("/v1/version")
+
+
+def test_a_client_that_asks_first_may_send_its_body(over_unix):
+    """RFC 9110 section 10.1.1: else it waits a second or for ever; with HTTP/1.0, or without a body, none is told so."""
+    head = b"PATCH /v1/log HTTP/1.%d\r\nHost: b\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    first, last = tell(over_unix[1], head % 1, b"{}")
+    assert first == b"HTTP/1.1 100 Continue\r\n\r\n" and last.startswith(b"HTTP/1.1 403 ")
+    for request in (head % 0 + b"{}", b"GET /v1/version HTTP/1.1\r\nHost: b\r\nExpect: 100-continue\r\n\r\n"):
+        answer, = tell(over_unix[1], request)
+        assert answer[:12] in (b"HTTP/1.1 403", b"HTTP/1.1 200")
 
 
 def test_many_clients_wait_their_turn(over_unix):

@@ -34,6 +34,19 @@ static void route_is_found(void **state)
     }
 }
 
+static void path_has_methods(void **state)
+{
+    static const char *const cases[][2] = {{"/v1/status", "GET, HEAD"},
+                                           {"/v1/pools/a/workers/b", "GET, HEAD, PATCH, DELETE"},
+                                           {"/v1/pools/a/workers", "POST"},
+                                           {"/v2", ""}};
+    char methods[ADMIN_METHODS_MAX];
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        admin_route_methods(str_of(cases[i][0]), methods);
+        assert_string_equal(methods, cases[i][1]);
+    }
+}
+
 static void route_has_params(void **state)
 {
     bool known;
@@ -90,9 +103,9 @@ static void secrets_are_compared(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(route_is_found),       cmocka_unit_test(route_has_params),
-        cmocka_unit_test(query_is_searched),    cmocka_unit_test(escapes_are_decoded),
-        cmocka_unit_test(secrets_are_compared),
+        cmocka_unit_test(route_is_found),      cmocka_unit_test(path_has_methods),
+        cmocka_unit_test(route_has_params),    cmocka_unit_test(query_is_searched),
+        cmocka_unit_test(escapes_are_decoded), cmocka_unit_test(secrets_are_compared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
