@@ -87,7 +87,7 @@ void admin_answer_json(struct admin_call *call, json_t *json)
 
 static json_t *error_json(const char *reason, const char *sentence)
 {
-    return json_pack("{ssss}", "reason", reason, "sentence", sentence);
+    return json_pack("{ssso}", "reason", reason, "sentence", admin_str(str_of(sentence)));
 }
 
 void admin_answer_error(struct admin_call *call, uint16_t status, const char *reason, const char *sentence)
@@ -137,22 +137,56 @@ struct str admin_query(struct admin_call *call, const char *name, struct str oth
     return admin_query_find(query_of(call), str_of(name), &value) ? decoded(call, value, true) : otherwise;
 }
 
-uint64_t admin_query_number(struct admin_call *call, const char *name, uint64_t otherwise, uint64_t max)
+static void answer_bad_query(struct admin_call *call, const char *name, const char *wanted)
 {
-    uint64_t number;
+    char sentence[100];
 
-    return str_parse_u64(admin_query(call, name, STR("")), max, &number) == 0 && number > 0 ? number : otherwise;
+    (void)snprintf(sentence, sizeof(sentence), "`%s` is %s.", name, wanted);
+    admin_answer_error(call, 400, "bad_query", sentence);
+}
+
+bool admin_query_number(struct admin_call *call, const char *name, uint64_t most, uint64_t *number)
+{
+    struct str text = admin_query(call, name, STR_NONE), value;
+
+    if (!admin_query_find(query_of(call), str_of(name), &value))
+        return true;
+    bool sound = text.p && str_parse_u64(text, UINT32_MAX, number) == 0 && *number > 0;
+    if (!sound)
+        answer_bad_query(call, name, "a whole number from 1 on");
+    else if (*number > most)
+        *number = most;
+    return sound;
+}
+
+bool admin_query_truth(struct admin_call *call, const char *name, bool *ret_truth)
+{
+    struct str text = admin_query(call, name, STR("false"));
+    bool sound = text.p && (str_eq(text, STR("true")) || str_eq(text, STR("false")));
+
+    if (sound)
+        *ret_truth = str_eq(text, STR("true"));
+    else
+        answer_bad_query(call, name, "true or false");
+    return sound;
 }
 
 json_t *admin_body_json(struct admin_call *call)
 {
     struct str body = admin_call_body(call);
-    json_t *json = json_loadb(body.n ? body.p : "", body.n, JSON_REJECT_DUPLICATES, NULL);
+    char sentence[JSON_ERROR_TEXT_LENGTH + 100] = "The body must be one JSON object.";
+    json_error_t error = {.text = ""};
+    json_t *json = json_loadb(body.n ? body.p : "", body.n, JSON_REJECT_DUPLICATES, &error);
 
     if (json_is_object(json))
         return json;
+    if (body.n == 0)
+        (void)snprintf(sentence, sizeof(sentence), "The body must be one JSON object; it is empty.");
+    else if (!json)
+        (void)snprintf(sentence, sizeof(sentence), "The body must be one JSON object; line %d, column %d: %s.",
+                       error.line, error.column, error.text);
     json_decref(json);
-    admin_answer_error(call, 400, "bad_body", "The body must be one JSON object.");
+    admin_answer_error(call, 400, "bad_body", sentence);
     return NULL;
 }
 

@@ -89,8 +89,11 @@ void admin_destroy(struct admin **admin);
 struct str admin_param(struct admin *admin, struct admin_call *call, const char *name);
 /* The value of name in the query, decoded; `otherwise` when it is not given; {NULL, 0} when malformed. */
 struct str admin_query(struct admin_call *call, const char *name, struct str otherwise);
-/* A whole number in the query from 1 to max; `otherwise` without a valid one. */
-uint64_t admin_query_number(struct admin_call *call, const char *name, uint64_t otherwise, uint64_t max);
+/* A whole number in the query, from 1 to `most`, which stands for more too; left as it is when none is given. False: it
+ * is none, and the call has been answered. */
+bool admin_query_number(struct admin_call *call, const char *name, uint64_t most, uint64_t *number);
+/* true or false in the query; false when not given. False: it is neither, and the call has been answered. */
+bool admin_query_truth(struct admin_call *call, const char *name, bool *ret_truth);
 /* Answers 200 with this; takes the reference. NULL: no memory. */
 void admin_answer_json(struct admin_call *call, json_t *json);
 /* Answers with an Error. */

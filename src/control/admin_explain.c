@@ -159,6 +159,20 @@ json_t *admin_explain_json(struct admin *admin, const struct explain_request *re
     return json;
 }
 
+/* NULL, or what is wrong with it. */
+static const char *judge(const struct explain_request *request)
+{
+    const struct sock_name client = {.host = request->client};
+    struct sock_addr addr;
+
+    if (!request->method.p || !request->scheme.p || !request->host.p || !request->path.p || !request->client.p ||
+        request->path.p[0] != '/')
+        return "`method`, `scheme`, `host`, `path` (begins with /) and `client` may be given.";
+    if (!str_eq(request->scheme, STR("http")) && !str_eq(request->scheme, STR("https")))
+        return "`scheme` is http or https.";
+    return client.host.n == 0 || sock_addr_numeric(&client, &addr) ? "`client` is an IP address." : NULL;
+}
+
 void admin_do_explain(struct admin *admin, struct admin_call *call)
 {
     struct explain_request request = {
@@ -169,11 +183,9 @@ void admin_do_explain(struct admin *admin, struct admin_call *call)
         .client = admin_query(call, "client", STR("127.0.0.1")),
     };
 
-    if (!request.method.p || !request.scheme.p || !request.host.p || !request.path.p || !request.client.p ||
-        request.path.p[0] != '/') {
-        admin_answer_error(call, 400, "bad_query",
-                           "`method`, `scheme`, `host`, `path` (begins with /) and `client` may be given.");
-        return;
-    }
-    admin_answer_json(call, admin_explain_json(admin, &request));
+    const char *wrong = judge(&request);
+    if (wrong)
+        admin_answer_error(call, 400, "bad_query", wrong);
+    else
+        admin_answer_json(call, admin_explain_json(admin, &request));
 }

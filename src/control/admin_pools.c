@@ -290,7 +290,25 @@ struct pool *admin_find_pool(struct admin *admin, struct admin_call *call)
     for (uint32_t i = 0; i < snapshot->pool_count; i++)
         if (str_eq(snapshot->pools[i]->name, name))
             return snapshot->pools[i];
-    admin_answer_error(call, 404, "no_such_pool", "There is no pool of that name.");
+    admin_answer_error(call, 404, "no_such_pool", "There is no pool of that name; GET /v1/pools tells them.");
+    return NULL;
+}
+
+/* As the file has it, or written in another way: 3001 is 127.0.0.1:3001. */
+static struct worker *find_by_address(const struct pool *pool, struct str text)
+{
+    struct sock_name name;
+    struct sock_addr addr;
+    const char *why;
+
+    for (uint32_t i = 0; i < pool->count; i++)
+        if (str_eq(pool->workers[i]->address, text))
+            return pool->workers[i];
+    if (sock_name_parse(text, STR("127.0.0.1"), &name, &why) || sock_addr_numeric(&name, &addr))
+        return NULL;
+    for (uint32_t i = 0; i < pool->count; i++)
+        if (sock_addr_equal(&pool->workers[i]->addr.storage, &addr.storage))
+            return pool->workers[i];
     return NULL;
 }
 
@@ -304,11 +322,11 @@ struct worker *admin_find_worker(struct admin *admin, struct admin_call *call)
     for (uint32_t i = 0; i < pool->count; i++)
         if (str_eq(worker_name(pool->workers[i]), name))
             return pool->workers[i];
-    for (uint32_t i = 0; i < pool->count; i++)
-        if (str_eq(pool->workers[i]->address, name))
-            return pool->workers[i];
-    admin_answer_error(call, 404, "no_such_worker", "The pool has no worker of that name or address.");
-    return NULL;
+    struct worker *worker = find_by_address(pool, name);
+    if (!worker)
+        admin_answer_error(call, 404, "no_such_worker",
+                           "The pool has no worker of that name or address; GET /v1/pools tells them.");
+    return worker;
 }
 
 void admin_do_pool(struct admin *admin, struct admin_call *call)

@@ -53,7 +53,7 @@ static void answer_busy(struct admin_call *call, int error)
 
 void admin_do_reload(struct admin *admin, struct admin_call *call)
 {
-    json_t *body = admin_body_json(call);
+    json_t *body = admin_call_body(call).n > 0 ? admin_body_json(call) : json_object(); /* none: simply a reload */
     enum link_purpose purpose;
     char id[PLAN_ID_MAX];
     uint32_t number;

@@ -347,19 +347,22 @@ static void ask(struct admin *admin, struct admin_call *call, const struct inqui
     io_timer_set(io, &inquiry->patience, io_now_ms(io) + PATIENCE_MS);
 }
 
-static uint32_t limit_of(struct admin_call *call)
+static void ask_for_list(struct admin *admin, struct admin_call *call, const struct inquiry_kind *kind)
 {
-    return (uint32_t)admin_query_number(call, "limit", LIST_MAX, LIST_MAX);
+    uint64_t limit = LIST_MAX;
+
+    if (admin_query_number(call, "limit", LIST_MAX, &limit))
+        ask(admin, call, kind, (uint32_t)limit, STR(""));
 }
 
 void admin_do_exchanges(struct admin *admin, struct admin_call *call)
 {
-    ask(admin, call, &of_exchanges, limit_of(call), STR(""));
+    ask_for_list(admin, call, &of_exchanges);
 }
 
 void admin_do_connections(struct admin *admin, struct admin_call *call)
 {
-    ask(admin, call, &of_clients, limit_of(call), STR(""));
+    ask_for_list(admin, call, &of_clients);
 }
 
 void admin_do_why(struct admin *admin, struct admin_call *call)

@@ -220,12 +220,13 @@ void admin_do_add_worker(struct admin *admin, struct admin_call *call)
 void admin_do_remove_worker(struct admin *admin, struct admin_call *call)
 {
     const struct worker *worker = admin_find_worker(admin, call);
+    bool keep;
 
-    if (!worker || !can_change(admin, call))
+    if (!worker || !admin_query_truth(call, "keep", &keep) || !can_change(admin, call))
         return;
     struct change *known = changes_of(reload_changes(admin->options.reload), worker);
     struct change change = change_of_worker(CHANGE_REMOVED, worker);
-    change.keep = str_eq(admin_query(call, "keep", STR("")), STR("true"));
+    change.keep = keep;
     sign(admin, &change);
     if (worker->pool->count == 1)
         admin_answer_error(call, 409, "last_worker",

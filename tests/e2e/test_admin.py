@@ -125,8 +125,13 @@ def test_wrong_orders_change_nothing(operate, scripted):
                  {"mode": "drain", "weight": 1000}):
         answer = admin.ask("PATCH", path, body)
         assert answer.status == 422 and answer.json["reason"] == "bad_order", body
-    for body in ("", "[]", "{", '{"mode": "drain", "mode": "ready"}'):
-        assert admin.ask("PATCH", path, body).json["reason"] == "bad_body"
+    for body, sentence in (
+            ("", "The body must be one JSON object; it is empty."), ("[]", "The body must be one JSON object."),
+            ("{", "The body must be one JSON object; line 1, column 1: "),
+            ('{"mode": "drain", "mode": "ready"}', "The body must be one JSON object; line 1, column 24: duplicate"),
+            (b'{"mode": "\xff"}', "The body must be one JSON object; line 1, column 10: unable to decode byte 0xff")):
+        answer = admin.ask("PATCH", path, body).json
+        assert answer["reason"] == "bad_body" and answer["sentence"].startswith(sentence), answer
     assert admin.ask("PATCH", "/v1/pools/web/workers/none", {"weight": 1}).json["reason"] == "no_such_worker"
     assert admin.ask("PATCH", "/v1/pools/none/workers/none", {"weight": 1}).json["reason"] == "no_such_pool"
     worker = admin.worker("web", a.port)
@@ -179,7 +184,27 @@ def test_explain_says_what_the_next_request_gets(operate, scripted):
     assert "drained" in why[str(b.port)] and "its turn" in why[told["worker"]]
     assert told["route"]["number"] == 1 and told["pool"] == "web" and told["status"] == 0
     assert admin.get("/v1/explain?path=/metrics")["answer"] == "Ballast answers with its metrics."
-    assert admin.ask("GET", "/v1/explain?path=x").json["reason"] == "bad_query"
+    for query, sentence in (("path=x", "`path` (begins with /)"), ("scheme=ftp", "`scheme` is http or https."),
+                            ("client=me", "`client` is an IP address."), ("client=", "`client` is an IP address.")):
+        answer = admin.ask("GET", f"/v1/explain?{query}")
+        assert (answer.status, answer.json["reason"]) == (400, "bad_query") and sentence in answer.json["sentence"]
+    assert admin.get("/v1/explain?scheme=https&client=::1")["client"] == "::1"
+
+
+def test_a_list_has_as_many_rows_as_asked_for(operate, scripted):
+    """More than there may be are as many as there may be; what is no number is said, and not passed over."""
+    balancer, admin = operate(scripted())
+    with balancer.connect() as one, balancer.connect() as other:
+        for client in (one, other):
+            client.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert client.read_answer().status == 200
+        for limit, rows in (("", 2), ("?limit=1", 1), ("?limit=1000000", 2)):
+            assert len(admin.get(f"/v1/connections{limit}")["clients"]) == rows
+    for limit in ("0", "-1", "many", "", "%00"):
+        for path in ("/v1/connections", "/v1/exchanges"):
+            answer = admin.ask("GET", f"{path}?limit={limit}")
+            assert (answer.status, answer.json) == (
+                400, {"reason": "bad_query", "sentence": "`limit` is a whole number from 1 on."})
 
 
 def test_explain_where_nobody_would_answer(operate, scripted):

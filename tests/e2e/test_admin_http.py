@@ -145,7 +145,7 @@ def test_malformed_requests_are_refused(over_unix):
 
 
 def test_a_client_that_asks_first_may_send_its_body(over_unix):
-    """RFC 9110 section 10.1.1: else it waits a second or for ever; with HTTP/1.0, or without a body, none is told so."""
+    """RFC 9110 section 10.1.1: else it waits a second. With HTTP/1.0, or without a body, none is told so."""
     head = b"PATCH /v1/log HTTP/1.%d\r\nHost: b\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
     first, last = tell(over_unix[1], head % 1, b"{}")
     assert first == b"HTTP/1.1 100 Continue\r\n\r\n" and last.startswith(b"HTTP/1.1 403 ")

@@ -95,7 +95,7 @@ def test_a_pool_with_nobody_alive_is_not_waited_for(run, demo, stack):
     assert time.monotonic() - began < 4  # a wait would be of 5 s
     ballast.wait_alive(1)
     ballast.write_config(with_workers(ballast, "%s:%d" % slow.getsockname()))
-    number = ballast.admin.ask("POST", "/v1/reload", {}).json["number"]
+    number = ballast.admin.ask("POST", "/v1/reload").json["number"]
     slow.settimeout(20)
     with slow.accept()[0] as probe:
         assert probe.recv(4096).startswith(b"GET /health ")

@@ -114,11 +114,25 @@ def test_one_of_the_file_goes_and_comes_back(run, demo):
     assert (found["what"], found["weight"]) == ("changed", 5)
 
 
+def test_an_address_may_be_written_otherwise(run, demo):
+    """As a worker that is there already is known by it."""
+    a, b = demo(), demo()
+    ballast = run(f"{a.port}", b.address)
+    for worker in (a, b):
+        for text in (f":{worker.port}", worker.address, f"http://127.0.0.1:{worker.port}".replace("/", "%2F")):
+            assert ballast.admin.worker("web", text)["name"] == str(worker.port)
+    for text in (f"127.0.0.2:{a.port}", f"localhost:{a.port}", "x:y:z"):
+        assert remove(ballast, text, expect=404)["reason"] == "no_such_worker"
+    assert remove(ballast, f"127.0.0.1:{a.port}")["name"] == str(a.port)
+
+
 def test_wrong_orders(run, demo):
     a = demo()
     ballast = run(a)
     assert remove(ballast, a, expect=409)["reason"] == "last_worker"
     assert remove(ballast, 1, expect=404)["reason"] == "no_such_worker"
+    answer = ballast.admin.ask("DELETE", f"/v1/pools/web/workers/{a.port}?keep=maybe")
+    assert (answer.status, answer.json) == (400, {"reason": "bad_query", "sentence": "`keep` is true or false."})
     assert ballast.admin.ask("DELETE", "/v1/pools/none/workers/1").json["reason"] == "no_such_pool"
     assert ballast.admin.ask("POST", "/v1/pools/none/workers", {"address": "3001"}).json["reason"] == "no_such_pool"
     assert add(ballast, a, expect=409)["reason"] == "worker_exists"
