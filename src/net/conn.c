@@ -337,8 +337,11 @@ void conn_note_sent(struct conn *conn, int result)
 {
     if (conn->state >= CONN_CLOSING)
         return;
-    if (result == -ERR_CANCELLED) /* by conn_splice_out_stop */
-        result = 0;
+    if (result == -ERR_CANCELLED) { /* by conn_splice_out_stop: nothing has left */
+        copy_out(conn);
+        (void)send_more(conn);
+        return;
+    }
     if (result < 0) {
         conn->send_failed = true;
         bufq_clear(&conn->out);

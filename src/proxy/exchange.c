@@ -276,6 +276,7 @@ static enum exchange_step relay(struct exchange *x)
         return fail(x, -ERR_CLIENT_GONE, EXCHANGE_ACCOUNT);
     if (x->client_events & STREAM_DRAIN)
         tunnel_note_drain(x);
+    bool idle = patience_is_idle(x, worker_events || (x->client_events & ~(unsigned)STREAM_SENT));
     x->client_events &= STREAM_SENT; /* told once, and maybe before the flow was done */
     x->worker_events = 0;
 
@@ -304,7 +305,10 @@ static enum exchange_step relay(struct exchange *x)
         return close_tunnel(x, -ERR_TUNNEL_DRAINED);
     if (x->timed_out && patience_is_lost(x))
         return x->tunnel ? close_tunnel(x, patience_error(x)) : cut(x, patience_error(x));
-    patience_set(x);
+    if (idle)
+        patience_go_on(x);
+    else
+        patience_set(x);
     return EXCHANGE_RELAY;
 }
 

@@ -87,6 +87,11 @@ static bool is_silent(struct exchange *x)
     return read_so_far(x) == x->read;
 }
 
+bool patience_is_idle(struct exchange *x, bool told)
+{
+    return x->tunnel && x->timed_out && !told && is_silent(x);
+}
+
 /* How the client is waited for, as the code of its being too slow; 0 when it is not. */
 static int pace_of(const struct exchange *x)
 {
@@ -114,6 +119,14 @@ void patience_set(struct exchange *x)
     x->read = read_so_far(x);
     x->silent_at_ms = exchange_now_ms(x) + ms;
     patience_set_for(x, pace_ms < ms ? pace_ms : ms);
+}
+
+void patience_go_on(struct exchange *x)
+{
+    int64_t left_ms = x->silent_at_ms - exchange_now_ms(x);
+
+    x->read = read_so_far(x);
+    patience_set_for(x, left_ms > 0 ? left_ms : 0);
 }
 
 bool patience_is_lost(struct exchange *x)

@@ -17,6 +17,11 @@ struct exchange;
 void patience_set_for(struct exchange *x, int64_t ms);
 /* The deadline by whom the exchange waits for now: silence, or the end of a window of the least rate. */
 void patience_set(struct exchange *x);
+/* A tunnel whose clock alone has woken it (`told`: no, events have), and nobody has moved since patience_set: to be
+ * asked before anything is moved. */
+bool patience_is_idle(struct exchange *x, bool told);
+/* The deadline of patience_set goes on: for who was woken before it, and idle. */
+void patience_go_on(struct exchange *x);
 /* The deadline of patience_set has passed: was the wait too long, by silence or by too low a rate? */
 bool patience_is_lost(struct exchange *x);
 /* What it comes to then: the code for the one who is waited for. */

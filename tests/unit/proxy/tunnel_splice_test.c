@@ -171,6 +171,21 @@ static void a_silent_tunnel_keeps_none(void **state)
     stop();
 }
 
+/* The look at its end is no sign of life. */
+static void a_loan_makes_no_silence_longer(void **state)
+{
+    begin(2);
+    io_sim_peer_send(far, bulk, 100000);
+    assert_true(io_sim_run(w.net, is_lent, NULL, 10));
+    world_run(&w, w.rules.tunnel_idle_ms - 5);
+    assert_int_equal(io_sim_peer_state(client), IO_SIM_PEER_OPEN);
+    world_run(&w, 10);
+    assert_int_equal(io_sim_peer_state(client), IO_SIM_PEER_ENDED);
+    ends_well();
+    assert_int_equal(w.totals.tunnels_idle, 1);
+    stop();
+}
+
 /* What the pipe holds is copied back; nothing of it is lost or overtaken. */
 static void a_reader_that_stops_keeps_none(void **state)
 {
@@ -296,11 +311,17 @@ static void a_worker_that_resets_gives_it_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bulk_goes_through_a_pipe_each_way),    cmocka_unit_test(both_ways_at_once),
-        cmocka_unit_test(it_is_copied_where_there_is_none),     cmocka_unit_test(short_messages_are_copied),
-        cmocka_unit_test(a_silent_tunnel_keeps_none),           cmocka_unit_test(a_reader_that_stops_keeps_none),
-        cmocka_unit_test(a_body_beside_bulk_gets_a_pipe),       cmocka_unit_test(an_end_behind_bulk),
-        cmocka_unit_test(it_is_closed_in_the_middle_of_a_loan), cmocka_unit_test(a_client_that_leaves_gives_it_back),
+        cmocka_unit_test(bulk_goes_through_a_pipe_each_way),
+        cmocka_unit_test(both_ways_at_once),
+        cmocka_unit_test(it_is_copied_where_there_is_none),
+        cmocka_unit_test(short_messages_are_copied),
+        cmocka_unit_test(a_silent_tunnel_keeps_none),
+        cmocka_unit_test(a_loan_makes_no_silence_longer),
+        cmocka_unit_test(a_reader_that_stops_keeps_none),
+        cmocka_unit_test(a_body_beside_bulk_gets_a_pipe),
+        cmocka_unit_test(an_end_behind_bulk),
+        cmocka_unit_test(it_is_closed_in_the_middle_of_a_loan),
+        cmocka_unit_test(a_client_that_leaves_gives_it_back),
         cmocka_unit_test(a_worker_that_resets_gives_it_back),
     };
 
