@@ -1,6 +1,7 @@
 // Pools with their workers: state and why, rates, probes, a time line of health, and what an operator may do.
 
 import { Fragment } from "preact";
+import { useMemo } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { Change, Mode, Pool, Probe, Worker, orderWorker } from "./api";
 import { AddWorker, AddedMark, Below, asked } from "./changes";
@@ -8,6 +9,7 @@ import { canWrite, noteWorker, refusals, say, sparks, status, workerKey } from "
 import { ago, clock, decimal, number, span } from "./words";
 
 const TIMELINE_MS = 10 * 60 * 1000;
+const TIMELINE_STEP_MS = 10 * 1000;
 
 function forgetRefusal(worker: Worker): void {
   const { [workerKey(worker)]: before, ...others } = refusals.value;
@@ -56,6 +58,7 @@ function Probes({ probes }: { probes: Probe[] }) {
     <span class="probes" role="img" aria-label={`last probes, newest last: ${[...probes].reverse().map((p) => (p.good ? "good" : p.cause)).join(", ")}`}>
       {[...probes].reverse().map((probe) => (
         <i
+          key={probe.time}
           class={probe.good ? "good" : "bad"}
           title={`${clock(probe.time)}: ${probe.good ? `${probe.status} in ${decimal(probe.took_ms)} ms` : probe.cause}`}
         />
@@ -83,8 +86,7 @@ function stretches(changes: Change[], now: number): Stretch[] {
   return list;
 }
 
-function Timeline({ worker }: { worker: Worker }) {
-  const now = Date.parse(status.value?.time ?? "") || Date.now();
+function Timeline({ worker, now }: { worker: Worker; now: number }) {
   const list = stretches(worker.changes, now);
   return (
     <svg class="timeline" viewBox="0 0 600 10" preserveAspectRatio="none" role="img"
@@ -138,6 +140,14 @@ function Weight({ worker }: { worker: Worker }) {
   );
 }
 
+// Drawn again only where it would look otherwise: there may be hundreds.
+function Health({ worker }: { worker: Worker }) {
+  const now = Math.ceil(Date.parse(status.value!.time) / TIMELINE_STEP_MS) * TIMELINE_STEP_MS;
+  const timeline = useMemo(() => <Timeline worker={worker} now={now} />, [now, worker.state, worker.changes[0]?.time]);
+  const probes = useMemo(() => <Probes probes={worker.last_probes} />, [worker.last_probes[0]?.time]);
+  return <div class="health">{timeline}{probes}</div>;
+}
+
 function Row({ worker }: { worker: Worker }) {
   const failing = worker.rates.failures_per_s > 0;
   return (
@@ -152,10 +162,10 @@ function Row({ worker }: { worker: Worker }) {
         {worker.mode !== "ready" && <Pill kind="mode">{worker.mode}</Pill>}
         <small>{worker.state === "down" ? `${worker.cause}, ` : ""}<span class="ago">{ago(worker.since)}</span></small>
       </td>
-      <td data-label="Health, 10 min"><div class="health"><Timeline worker={worker} /><Probes probes={worker.last_probes} /></div></td>
+      <td data-label="Health, 10 min"><Health worker={worker} /></td>
       <td data-label="Rate" class="num"><Spark values={sparks.value[workerKey(worker)] ?? []} />{decimal(worker.rates.requests_per_s)}<small>/s</small></td>
       <td data-label="p50 / p99, ms" class="num">{decimal(worker.rates.p50_ms)} / {decimal(worker.rates.p99_ms)}</td>
-      <td data-label="Active" class="num">{worker.active}</td>
+      <td data-label="Active" class="num">{number(worker.active)}</td>
       <td data-label="Requests" class="num">{number(worker.requests)}{worker.broken > 0 && <small class={failing ? "broken bad" : "broken"}>{number(worker.broken)} broken</small>}</td>
       <td data-label="Weight" class="num"><Weight worker={worker} /></td>
       {canWrite.value && <td class="act"><Actions worker={worker} /></td>}

@@ -5,11 +5,10 @@ import re
 
 import pytest
 
-from harness.admin import Admin
 from harness.browser import Browser, needs_browser
+from harness.dashboard import TOKEN, open_dashboard
 from harness.waiting import free_port, wait_for
 
-TOKEN = "a-token-of-the-test-1234"
 CONTROLS = "a[href], button, input, select, summary, [tabindex='0']"
 pytestmark = needs_browser
 
@@ -17,16 +16,7 @@ pytestmark = needs_browser
 @pytest.fixture
 def opened(balance, scripted, stack):
     """A page of a balancer with two workers; options are those of a browser's context."""
-    def start(write=True, **options):
-        address = ("127.0.0.1", free_port())
-        workers = [scripted(), scripted()]
-        balancer = balance(*workers, admin={"address": "%s:%d" % address, "token": TOKEN, "write": write})
-        browser = stack.enter_context(Browser())
-        browser("open", url="http://%s:%d/#token=%s" % (*address, TOKEN), options=options)
-        browser("wait", selector=".link.live")
-        browser("wait", selector="pre", text="listeners")
-        return balancer, workers, Admin(address, TOKEN), browser
-    return start
+    return lambda write=True, **options: open_dashboard(stack, balance, [scripted(), scripted()], write, options)
 
 
 def luminance(color):
@@ -53,19 +43,10 @@ def walk(browser, limit=120):
     raise AssertionError(f"no end after {limit} controls: {stops[-5:]}")
 
 
-def updates(browser, count):
-    """Waits until the page has drawn so many more states of the balancer."""
-    browser("evaluate", code="""(count => new Promise(resolve => {
-        const facts = document.querySelector(".facts");
-        const seen = new MutationObserver(() => --count || (seen.disconnect(), resolve()));
-        seen.observe(facts, { characterData: true, subtree: true, childList: true });
-    }))(%d)""" % count)
-
-
 @pytest.mark.parametrize("write", [True, False], ids=["writing", "reading"])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_tab_reaches_each_control_which_is_seen_and_named(opened, theme, write):
-    balancer, workers, admin, browser = opened(write, colorScheme=theme)
+    browser = opened(write, colorScheme=theme).browser
     stops = walk(browser)
     assert len(stops) == browser("evaluate", code=f'document.querySelectorAll("{CONTROLS}").length')
     for stop in stops:
@@ -78,7 +59,8 @@ def test_tab_reaches_each_control_which_is_seen_and_named(opened, theme, write):
 
 
 def test_tab_goes_by_the_order_that_is_seen(opened):
-    balancer, (a, b), admin, browser = opened()
+    dashboard = opened()
+    browser, admin, (a, b) = dashboard.browser, dashboard.admin, dashboard.workers
     names = [stop["name"] for stop in walk(browser)]
     row = [f"weight of {a.port}", f"Ready {a.port}", f"Drain {a.port}", f"Disable {a.port}", f"Remove {a.port}"]
     start = names.index(row[0])
@@ -90,23 +72,25 @@ def test_tab_goes_by_the_order_that_is_seen(opened):
 
 @pytest.mark.parametrize("key", ["Enter", "Space"])
 def test_buttons_are_worked_by_both_keys_and_keep_the_keyboard(opened, key):
-    balancer, (a, b), admin, browser = opened()
+    dashboard = opened()
+    browser, admin, (a, b) = dashboard.browser, dashboard.admin, dashboard.workers
     for name, mode in (("Drain", "drain"), ("Disable", "disabled"), ("Ready", "ready")):
         browser("focus", selector=f'[aria-label="{name} {a.port}"]')
         browser("press", key=key)
         wait_for(lambda: admin.worker("web", a.port)["mode"] == mode, what=mode)
         browser("wait", selector=f'[aria-label="{name} {a.port}"][aria-pressed=true]')
-        updates(browser, 3)
+        dashboard.updates(3)
         assert browser("focused")["name"] == f"{name} {a.port}"
 
 
 def test_what_is_typed_outlives_updates(opened):
-    balancer, (a, b), admin, browser = opened()
+    dashboard = opened()
+    browser, admin, (a, b) = dashboard.browser, dashboard.admin, dashboard.workers
     weight = f'tr[data-worker="{a.port}"] input'
     browser("focus", selector=weight)
     browser("press", key="ControlOrMeta+a")
     browser("press", key="4")
-    updates(browser, 3)
+    dashboard.updates(3)
     browser("press", key="2")
     assert browser("evaluate", code="document.activeElement.value") == "42"
     browser("press", key="Enter")
@@ -118,26 +102,28 @@ def test_what_is_typed_outlives_updates(opened):
     browser("fill", selector="[name=host]", text="other.example")
     browser("press", key="Enter")
     browser("wait", selector=".explained")
-    updates(browser, 1)
+    dashboard.updates(1)
     assert browser("evaluate", code="document.activeElement.value") == "other.example"
 
 
 def test_a_form_outlives_a_balancer_that_is_away(opened):
-    balancer, (a, b), admin, browser = opened()
+    dashboard = opened()
+    browser, admin, (a, b) = dashboard.browser, dashboard.admin, dashboard.workers
     browser("click", selector="[data-add=web]")
     browser("fill", selector=".adding [name=address]", text="10.0.0.7:3001")
-    balancer.stop()
+    dashboard.balancer.stop()
     browser("wait", selector=".link.lost")
     assert browser("evaluate", code="document.activeElement.value") == "10.0.0.7:3001"
     browser("press", key="Enter")
     browser("wait", selector=".adding .bad[role=alert]", text="no answer")
-    balancer.start()
+    dashboard.balancer.start()
     browser("wait", selector=".link.live")
     assert browser("evaluate", code="document.activeElement.value") == "10.0.0.7:3001"
 
 
 def test_the_question_holds_the_keyboard_and_gives_it_back(opened):
-    balancer, (a, b), admin, browser = opened()
+    dashboard = opened()
+    browser, admin, (a, b) = dashboard.browser, dashboard.admin, dashboard.workers
     browser("focus", selector=f'[data-remove="web/{a.port}"]')
     browser("press", key="Enter")
     browser("wait", selector=".question button:focus", text="Cancel")
@@ -145,7 +131,7 @@ def test_the_question_holds_the_keyboard_and_gives_it_back(opened):
         browser("press", key="Tab")
         assert browser("evaluate", code="document.activeElement === document.body"
                                         " || document.activeElement.closest('.question') !== null")
-    updates(browser, 2)
+    dashboard.updates(2)
     browser("wait", selector=".question", text=f"Remove {a.port}?")
     browser("press", key="Escape")
     browser("gone", selector=".question")
@@ -153,7 +139,8 @@ def test_the_question_holds_the_keyboard_and_gives_it_back(opened):
 
 
 def test_a_question_about_a_worker_that_goes_away_is_closed(opened):
-    balancer, (a, b), admin, browser = opened()
+    dashboard = opened()
+    browser, admin, (a, b) = dashboard.browser, dashboard.admin, dashboard.workers
     browser("click", selector=f'[data-remove="web/{a.port}"]')
     browser("wait", selector=".question button:focus", text="Cancel")
     assert admin.ask("DELETE", f"/v1/pools/web/workers/{a.port}").status == 200
@@ -163,7 +150,7 @@ def test_a_question_about_a_worker_that_goes_away_is_closed(opened):
 
 
 def test_a_plan_that_is_left_gives_the_keyboard_back(opened):
-    balancer, workers, admin, browser = opened()
+    browser = opened().browser
     browser("focus", selector="section[aria-label=reloads] button")
     browser("press", key="Enter")
     browser("wait", selector=".plan:focus")
@@ -173,7 +160,7 @@ def test_a_plan_that_is_left_gives_the_keyboard_back(opened):
 
 
 def test_a_skip_link_passes_the_workers(opened):
-    balancer, workers, admin, browser = opened()
+    browser = opened().browser
     browser("evaluate", code="document.body.focus()")
     browser("press", key="Tab")
     assert browser("focused")["name"] == "Skip to the workers"

@@ -37,11 +37,19 @@ function seen() {
   };
 }
 
+// What the page's thread has had of a processor.
+async function processorSeconds(page) {
+  const devtools = await page.context().newCDPSession(page);
+  await devtools.send("Performance.enable", { timeDomain: "threadTicks" });
+  const { metrics } = await devtools.send("Performance.getMetrics");
+  return metrics.find(({ name }) => name === "TaskDuration").value;
+}
+
 const verbs = {
   open: async ({ url, options }) => void (at = await open(url, options ?? {})),
   text: ({ selector }) => at.page.locator(selector).first().innerText(),
-  wait: async ({ selector, text, ms }) => {
-    await at.page.locator(selector, text ? { hasText: text } : {}).first().waitFor({ timeout: ms ?? 15000 });
+  wait: async ({ selector, text, state, ms }) => {
+    await at.page.locator(selector, text ? { hasText: text } : {}).first().waitFor({ state, timeout: ms ?? 15000 });
   },
   gone: async ({ selector, text }) => {
     await at.page.locator(selector, text ? { hasText: text } : {}).first().waitFor({ state: "detached", timeout: 15000 });
@@ -50,8 +58,16 @@ const verbs = {
   fill: ({ selector, text }) => at.page.locator(selector).first().fill(text, { timeout: 15000 }),
   focus: ({ selector }) => at.page.locator(selector).first().focus({ timeout: 15000 }),
   size: (size) => at.page.setViewportSize(size),
+  // Loads the page again, where this script runs first.
+  again: async ({ script }) => {
+    await at.page.addInitScript(script);
+    await at.page.reload();
+  },
+  // From now on, this is what the page gets instead of the balancer's answer.
+  answer: ({ path, type, body }) => at.page.route(`**${path}`, (route) => route.fulfill({ contentType: type ?? "application/json", body })),
   press: ({ key }) => at.page.keyboard.press(key),
   focused: () => focused(at.page),
+  processor_s: () => processorSeconds(at.page),
   evaluate: ({ code }) => at.page.evaluate(code),
   faults: () => at.faults,
   close: () => at.browser.close(),
