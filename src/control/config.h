@@ -31,6 +31,7 @@ enum config_health_type { CONFIG_HEALTH_HTTP, CONFIG_HEALTH_GRPC };
 enum config_protocol { CONFIG_HTTP1, CONFIG_H2C, CONFIG_H2, CONFIG_AUTO };                /* as worker_protocol */
 enum config_upgrade { CONFIG_UPGRADE_OFF, CONFIG_UPGRADE_WEBSOCKET, CONFIG_UPGRADE_ANY }; /* as rewrite_upgrade */
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
+enum config_tls_kernel { CONFIG_TLS_KERNEL_OFF, CONFIG_TLS_KERNEL_AUTO };
 enum config_tls_verify { CONFIG_TLS_OFF, CONFIG_TLS_OPTIONAL, CONFIG_TLS_REQUIRED };          /* as tls_verify */
 enum config_send_proxy { CONFIG_SEND_PROXY_OFF, CONFIG_SEND_PROXY_V1, CONFIG_SEND_PROXY_V2 }; /* as telling_version */
 enum config_redirect_status { CONFIG_REDIRECT_301, CONFIG_REDIRECT_302, CONFIG_REDIRECT_307, CONFIG_REDIRECT_308 };
@@ -100,6 +101,7 @@ struct config_tls {
     enum config_tls_version min_version;
     enum config_tls_verify client_verify;
     struct config_file client_ca, client_crl, ticket_keys;
+    enum config_tls_kernel kernel;
     struct config_hsts hsts;
 };
 

@@ -38,8 +38,9 @@ int config_check_print(const char *path, const struct config_flags *flags, FILE 
     struct config *config = NULL;
     const char *name = path != NULL ? path : "(built in)";
     int result = config_load(path, flags, &errors, &config);
+    struct hazard_means means = hazard_means();
     if (result == 0)
-        hazard_find(config, hazard_descriptors(), &errors);
+        hazard_find(config, &means, &errors);
     config_errors_sort(&errors);
     config_print_errors(out, &errors);
     if (result == 0) {

@@ -103,6 +103,7 @@ int config_tls_listener(const struct config *config, size_t listener, struct tls
         .strict_sni = tls->strict_sni,
         .h2 = config->http2.enabled,
         .only_tls13 = tls->min_version == CONFIG_TLS_1_3,
+        .kernel = tls->kernel == CONFIG_TLS_KERNEL_AUTO,
         .verify = (enum tls_verify)tls->client_verify,
         .ca = file_of(&tls->client_ca),
         .crl = file_of(&tls->client_crl),
@@ -165,7 +166,8 @@ bool config_tls_same_listener(const struct config *a, size_t listener_a, const s
     const struct config_tls *one = &a->listeners.items[listener_a].tls, *other = &b->listeners.items[listener_b].tls;
     bool same = one->certificates.count == other->certificates.count && one->strict_sni == other->strict_sni &&
                 one->min_version == other->min_version && one->client_verify == other->client_verify &&
-                a->http2.enabled == b->http2.enabled && a->timeouts.tls_handshake_ms == b->timeouts.tls_handshake_ms &&
+                one->kernel == other->kernel && a->http2.enabled == b->http2.enabled &&
+                a->timeouts.tls_handshake_ms == b->timeouts.tls_handshake_ms &&
                 same_file(&one->client_ca, &other->client_ca) && same_file(&one->client_crl, &other->client_crl) &&
                 same_file(&one->ticket_keys, &other->ticket_keys) && same_hsts(&one->hsts, &other->hsts);
 

@@ -6,6 +6,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "net/tls_kernel.h"
+
 enum {
     PATIENCE_MS = 60000,      /* of most clients, and of proxies in front */
     DETECTION_MS = 30000,     /* a worker that is dead for longer than that without notice */
@@ -102,10 +104,18 @@ uint64_t hazard_descriptors(void)
     return limit.rlim_max;
 }
 
-void hazard_find(const struct config *config, uint64_t descriptors, struct config_errors *errors)
+struct hazard_means hazard_means(void)
+{
+    return (struct hazard_means){.descriptors = hazard_descriptors(), .kernel_tls = tls_kernel_offered()};
+}
+
+void hazard_find(const struct config *config, const struct hazard_means *means, struct config_errors *errors)
 {
     for (size_t i = 0; i < config->pools.count; i++)
         look_at_pool(&config->pools.items[i], errors);
     look_at_times(config, errors);
-    look_at_descriptors(config, descriptors, errors);
+    look_at_descriptors(config, means->descriptors, errors);
+    for (size_t i = 0; i < config->listeners.count && !means->kernel_tls; i++)
+        if (config->listeners.items[i].tls.kernel == CONFIG_TLS_KERNEL_AUTO)
+            note(errors, &config->listeners.items[i].tls.place, HAZARD_KERNEL_TLS, "tls.kernel is auto");
 }

@@ -15,9 +15,16 @@ enum hazard {
 };
 
 const char *hazard_code(enum hazard hazard);
-/* Adds a warning, `CODE: what is so here. Reason. Fix.`, for each that there is, where so many descriptors may be
- * opened. */
-void hazard_find(const struct config *config, uint64_t descriptors, struct config_errors *errors);
+/* What a process on this machine has. */
+struct hazard_means {
+    uint64_t descriptors; /* that it may open */
+    bool kernel_tls;
+};
+
+/* Adds a warning, `CODE: what is so here. Reason. Fix.`, for each that there is with such means. */
+void hazard_find(const struct config *config, const struct hazard_means *means, struct config_errors *errors);
+/* Those of a process started like this one. */
+struct hazard_means hazard_means(void);
 /* How many descriptors a process started like this one may open; UINT64_MAX: as many as it wants. */
 uint64_t hazard_descriptors(void);
 

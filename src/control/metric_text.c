@@ -314,6 +314,9 @@ static void put_tls(struct metric_page *page)
             (ull)page->totals.handshakes[i]);
     put_single(page, METRIC_TLS_STEPS, page->totals.handshakes[TLS_NOTE_STEP]);
     put_single(page, METRIC_TLS_PUT_OFF, page->totals.handshakes[TLS_NOTE_PUT_OFF]);
+    put_head(page, METRIC_TLS_KERNEL);
+    put(page, "%s{direction=\"send\"} %llu\n", metrics[METRIC_TLS_KERNEL].name,
+        (ull)page->totals.handshakes[TLS_NOTE_KERNEL]);
     for (size_t i = 0, seen = 0; i < page->snapshot->listener_count; i++) {
         const struct snapshot_listener *listener = &page->snapshot->listeners[i];
         for (size_t k = 0; listener->tls && k < tls_ctx_certificates(listener->tls); k++) {

@@ -337,6 +337,12 @@ void io_splice_out(struct io_sock *sock, struct io_op *op, struct io_pipe *pipe)
     sock->io->backend->submit(sock->io, op);
 }
 
+void io_await_room(struct io_sock *sock, struct io_op *op)
+{
+    op_enter(sock, op, IO_OP_ROOM, &sock->tx);
+    sock->io->backend->submit(sock->io, op);
+}
+
 void io_shutdown_send(struct io_sock *sock)
 {
     ASSERT(sock->fd >= 0 && sock->closing == NULL && sock->tx == NULL);

@@ -42,6 +42,7 @@ enum io_op_kind {
     IO_OP_SEND,
     IO_OP_SPLICE_IN,
     IO_OP_SPLICE_OUT,
+    IO_OP_ROOM,
     IO_OP_CLOSE
 };
 
@@ -174,6 +175,9 @@ void io_splice_in(struct io_sock *sock, struct io_op *op, struct io_pipe *pipe, 
 /* Sends from a pipe that holds something. result as of a send; pipe->held is lowered by as much. The process ignores
  * SIGPIPE: this call cannot be told not to raise it. */
 void io_splice_out(struct io_sock *sock, struct io_op *op, struct io_pipe *pipe);
+/* Completes with 0 once a good part of what the system has of the socket's bytes has left, so that more can be sent (or
+ * its failure be learnt); or with -ERR_CANCELLED. */
+void io_await_room(struct io_sock *sock, struct io_op *op);
 /* Ends the sending direction at once; no op. Nothing may be in flight there. */
 void io_shutdown_send(struct io_sock *sock);
 /* Cancels what is in flight (they complete first), closes, then completes with 0; fd is -1 then. `reset`: the peer

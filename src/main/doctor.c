@@ -15,6 +15,7 @@
 
 #include "main/keeper.h"
 #include "main/processors.h"
+#include "net/tls_kernel.h"
 
 enum { BACKLOG_GOOD = 1024, PORTS_GOOD = 20000 };
 
@@ -44,21 +45,13 @@ static size_t read_numbers(const char *path, uint64_t *ret_numbers, size_t most)
     return count;
 }
 
-/* A list that a module may not be in before it is loaded. */
-static bool offers_tls(void)
+static bool wants_kernel_tls(const struct config *config)
 {
-    char text[256];
-    FILE *file = fopen("/proc/sys/net/ipv4/tcp_available_ulp", "re");
-    struct str rest, word;
-    bool found = false;
+    bool wanted = false;
 
-    if (!file)
-        return false;
-    rest = str_trim(str_slice(text, fread(text, 1, sizeof(text), file)));
-    (void)fclose(file);
-    while (!found && str_cut(&rest, ' ', &word))
-        found = str_eq(word, STR("tls"));
-    return found;
+    for (size_t i = 0; i < config->listeners.count; i++)
+        wanted |= config->listeners.items[i].tls.kernel == CONFIG_TLS_KERNEL_AUTO;
+    return wanted;
 }
 
 static uint32_t lowest_port(const struct config *config)
@@ -102,7 +95,7 @@ static void look_at_kernel(struct doctor_facts *facts)
     if (ring >= 0)
         (void)close((int)ring);
     facts->io_uring = ring >= 0;
-    facts->kernel_tls = offers_tls();
+    facts->kernel_tls = tls_kernel_offered();
     facts->landlock = landlock > 0 ? (int)landlock : 0;
     facts->seccomp = syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &kill) == 0;
     facts->clock_synchronised = adjtimex(&clock) != -1 && !(clock.status & STA_UNSYNC);
@@ -119,6 +112,7 @@ void doctor_look(const struct config *config, struct doctor_facts *ret_facts)
         .privileged_port = lowest_port(config),
         .may_bind = geteuid() == 0,
         .sandbox_on = config->sandbox != CONFIG_SANDBOX_OFF,
+        .kernel_tls_wanted = wants_kernel_tls(config),
     };
     look_at_limits(config, ret_facts);
     look_at_kernel(ret_facts);
@@ -244,8 +238,16 @@ static void judge_io_uring(struct report *report, const struct doctor_facts *fac
 
 static void judge_kernel_tls(struct report *report, const struct doctor_facts *facts)
 {
-    say(report, NOTE, "kernel_tls", "%s; Ballast encrypts by itself",
-        facts->kernel_tls ? "the kernel offers it" : "the kernel has none, or its module is not loaded");
+    if (facts->kernel_tls && facts->kernel_tls_wanted)
+        say(report, OK, "kernel_tls", "encrypts what is sent to clients (tls.kernel: auto)");
+    else if (facts->kernel_tls_wanted)
+        say(report, WARN, "kernel_tls",
+            "is wanted, but the kernel has none, or its module is not loaded (modprobe tls): Ballast encrypts by "
+            "itself");
+    else
+        say(report, NOTE, "kernel_tls", "%s; Ballast encrypts by itself",
+            facts->kernel_tls ? "the kernel offers it (tls.kernel: auto)"
+                              : "the kernel has none, or its module is not loaded");
 }
 
 unsigned doctor_print(const struct doctor_facts *facts, FILE *out)

@@ -21,11 +21,12 @@ struct doctor_facts {
     uint32_t privileged_port;                 /* the lowest port that is listened on */
     bool may_bind;                            /* this user may listen on any port */
     bool clock_synchronised;
-    int landlock;    /* its version; 0: there is none */
-    bool seccomp;    /* filters can be set */
-    bool io_uring;   /* a ring can be made */
-    bool kernel_tls; /* the kernel offers TLS for sockets */
-    bool sandbox_on; /* the configuration wants it */
+    int landlock;           /* its version; 0: there is none */
+    bool seccomp;           /* filters can be set */
+    bool io_uring;          /* a ring can be made */
+    bool kernel_tls;        /* the kernel offers TLS for sockets, and the library can use it */
+    bool kernel_tls_wanted; /* by a listener */
+    bool sandbox_on;        /* the configuration wants it */
 };
 
 /* Looks at this machine, as this user. */

@@ -497,7 +497,9 @@ bool conn_closing(const struct conn *conn)
 
 uint64_t conn_taken(const struct conn *conn, bool settled)
 {
-    return conn->seat->sent - (settled || conn->seat->sock.tx ? io_untaken(&conn->seat->sock) : 0);
+    uint64_t sent = conn->seat->sent, untaken = settled || conn->seat->sock.tx ? io_untaken(&conn->seat->sock) : 0;
+
+    return untaken < sent ? sent - untaken : 0; /* where the kernel encrypts, it counts more than was given to it */
 }
 
 bool conn_peer_ended(const struct conn *conn)

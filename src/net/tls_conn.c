@@ -1,7 +1,8 @@
 /* The library between a conn's queues and its socket, through a BIO over two queues of ciphertext: it never sees the
  * socket and never waits. What arrives is decrypted into chunks as it is asked for; what is to be sent is encrypted
  * from the conn's queue, and taken from there only once its ciphertext has left, so that the conn's word on what was
- * sent stays true. Belongs to its conn, on its thread. */
+ * sent stays true. Where the kernel encrypts (net/tls_kernel) the library has the socket from the end of the handshake
+ * on, for its tickets and alerts; bytes go there as they are. Belongs to its conn, on its thread. */
 #include "net/tls_conn.h"
 
 #include <openssl/bio.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 
 #include "net/conn.h"
+#include "net/tls_kernel.h"
 #include "net/tls_names.h"
 
 enum {
@@ -27,11 +29,15 @@ struct tls_conn {
     bool failed;  /* the handshake has, and that was told */
     bool failing; /* what waits is sent, then the handshake has failed */
     bool ending;  /* our close_notify is on its way, or gone */
-    bool end_sent;
+    bool end_written, end_sent;
     bool eof; /* the socket's, with or without the peer's close_notify before */
     bool cut; /* the library wanted more than that: no close_notify came */
     bool in_room;
-    bool begun; /* the library has seen bytes */
+    bool begun;        /* the library has seen bytes */
+    bool held;         /* the library goes on once what it has written has left */
+    bool given;        /* it has the socket */
+    bool kernel;       /* which encrypts what is sent */
+    bool rekey_wanted; /* by the peer, while it does */
     int failed_by;
     int send_error; /* to be told by the task */
     int ended_by;   /* of the receiving direction: 0 or a code, to be told when it is asked for; 1: it goes on */
@@ -103,7 +109,10 @@ static long bio_control(BIO *bio, int command, long number, void *pointer)
 
     if (command == BIO_CTRL_EOF)
         return tls->eof && bufq_bytes(&tls->cipher_in) == 0;
-    return command == BIO_CTRL_FLUSH;
+    if (command != BIO_CTRL_FLUSH)
+        return 0;
+    tls->held = tls_ctx_kernel(tls->ctx) && bufq_bytes(&tls->cipher_out) > 0 && tls_kernel_awaits(tls->ssl);
+    return tls->held ? -1 : 1;
 }
 
 static BIO_METHOD *queue_method;
@@ -121,6 +130,7 @@ static void make_method(void)
 /* ---- to the socket ---- */
 
 static void send_cipher(struct tls_conn *tls);
+static void queue_step(struct tls_conn *tls);
 
 /* The handshake has failed, for the reason known first. */
 static void fail_now(struct tls_conn *tls, int error)
@@ -149,6 +159,11 @@ static void on_drained(struct tls_conn *tls)
         io_shutdown_send(&conn->seat->sock);
         fail_now(tls, tls->failed_by);
         return;
+    }
+    if (tls->held) {
+        tls->held = false;
+        tls->given = tls_kernel_give(tls->ssl, conn->seat->sock.fd);
+        queue_step(tls);
     }
     if (tls->ending && !tls->end_sent) {
         tls->end_sent = true;
@@ -224,6 +239,10 @@ static void tls_send(struct conn *conn)
     struct iovec iov[ENCRYPT_SLICES];
     int count = bufq_iov(&conn->out, iov, ENCRYPT_SLICES, ENCRYPT_BYTES);
 
+    if (tls->kernel) {
+        transport_plain.send(conn);
+        return;
+    }
     forget_errors();
     for (int i = 0; i < count; i++)
         tls->encrypted += iov[i].iov_len;
@@ -237,6 +256,28 @@ static void tls_send(struct conn *conn)
     send_cipher(tls);
 }
 
+/* What the kernel has taken it may still keep to itself while the socket has no room: the end that follows at once
+ * would come before it, and cut it off. So there has to be room for our close_notify, which pushes that out, and then
+ * again. */
+static void on_room(struct io_op *op)
+{
+    struct conn *conn = CONTAINER_OF(op, struct conn, tx);
+    struct tls_conn *tls = of_conn(conn);
+
+    if (conn->seat->sock.closing)
+        return;
+    if (tls->end_written) {
+        tls->end_sent = true;
+        io_shutdown_send(&conn->seat->sock);
+        conn_note_sent(conn, 0);
+        return;
+    }
+    forget_errors();
+    int said = SSL_shutdown(tls->ssl);
+    tls->end_written = said >= 0 || SSL_get_error(tls->ssl, said) != SSL_ERROR_WANT_WRITE;
+    io_await_room(&conn->seat->sock, &conn->tx);
+}
+
 static void tls_end(struct conn *conn)
 {
     struct tls_conn *tls = of_conn(conn);
@@ -244,6 +285,11 @@ static void tls_end(struct conn *conn)
     if (tls->ending)
         return;
     tls->ending = true;
+    if (tls->kernel) {
+        conn->tx.done = on_room;
+        io_await_room(&conn->seat->sock, &conn->tx);
+        return;
+    }
     forget_errors();
     SSL_shutdown(tls->ssl);
     if (bufq_bytes(&tls->cipher_out) > 0)
@@ -315,6 +361,10 @@ static void deliver(struct tls_conn *tls)
             break;
     }
     int end = n == 0 ? why_no_more(tls, read) : n < 0 ? n : 1;
+    if (tls->rekey_wanted) { /* nothing may be sent before they are there */
+        got = 0;
+        end = -ERR_TLS_RECORD;
+    }
     send_cipher(tls); /* what the library answers by itself */
     if (got > 0) {
         tls->ended_by = end; /* told when the owner asks again */
@@ -383,10 +433,13 @@ static void fail(struct tls_conn *tls, int error)
 {
     tls->failing = true;
     tls->failed_by = error;
-    if (bufq_bytes(&tls->cipher_out) == 0)
-        fail_now(tls, error);
-    else
+    if (bufq_bytes(&tls->cipher_out) > 0) {
         send_cipher(tls);
+        return;
+    }
+    if (tls->given) /* the library has said why */
+        io_shutdown_send(&tls->conn->seat->sock);
+    fail_now(tls, error);
 }
 
 static int failure_of(const struct tls_conn *tls)
@@ -406,6 +459,17 @@ static int keep_subject(struct tls_conn *tls)
     return !shown || tls->subject ? 0 : -ERR_NO_MEMORY;
 }
 
+/* The key may not have gone there: the kernel has to know the cipher. */
+static void hand_to_kernel(struct tls_conn *tls)
+{
+    tls->kernel = tls_kernel_taken(tls->ssl);
+    if (!tls->kernel)
+        return;
+    tls_kernel_watch_rekey(tls->ssl, &tls->rekey_wanted);
+    if (tls->room)
+        tls_room_note(tls->room, TLS_NOTE_KERNEL);
+}
+
 static void finish_handshake(struct tls_conn *tls)
 {
     int error = keep_subject(tls);
@@ -420,6 +484,8 @@ static void finish_handshake(struct tls_conn *tls)
         tls->in_room = false;
         tls_room_leave(tls->room, SSL_session_reused(tls->ssl) ? TLS_NOTE_RESUMED : TLS_NOTE_FULL);
     }
+    if (tls->given)
+        hand_to_kernel(tls);
     send_cipher(tls);
     conn_note_ready(tls->conn, 0);
 }
@@ -438,6 +504,8 @@ static void shake(struct tls_conn *tls)
     int result = SSL_do_handshake(tls->ssl);
     if (result == 1) {
         finish_handshake(tls);
+    } else if (tls->held) {
+        send_cipher(tls);
     } else if (SSL_get_error(tls->ssl, result) == SSL_ERROR_WANT_READ) {
         send_cipher(tls);
         receive_cipher(tls);

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "net/tls_kernel.h"
 #include "net/tls_lib.h"
 #include "net/tls_names.h"
 #include "net/tls_staple.h"
@@ -32,7 +33,7 @@ _Static_assert(KEY_NAME + KEY_HMAC + KEY_CIPHER == TLS_TICKET_KEY_BYTES, "a tick
 struct tls_ctx {
     /* fixed after it was made */
     bool server;
-    bool verify, strict_sni, h2;
+    bool verify, strict_sni, h2, kernel;
     uint32_t handshake_ms;
     SSL_CTX **contexts;
     size_t count;
@@ -398,6 +399,8 @@ static int add_certificate(struct tls_ctx *ctx, const struct tls_server_options 
     SSL_CTX_set_tlsext_status_cb(context, on_status);
     SSL_CTX_set_tlsext_status_arg(context, ctx);
     tls_lib_set_ticket_callback(context, on_ticket);
+    if (ctx->kernel)
+        tls_kernel_prepare(context);
     int error = name_sessions(context, options);
     if (!error)
         error = use_certificate(context, &from->chain, &from->key, why);
@@ -421,6 +424,7 @@ int tls_server_create(const struct tls_server_options *options, struct tls_ctx *
     ctx->hsts_n = options->hsts.n;
     ctx->strict_sni = options->strict_sni;
     ctx->h2 = options->h2;
+    ctx->kernel = options->kernel && tls_kernel_offered();
     ctx->count = options->count;
     ctx->contexts = calloc(options->count, sizeof(*ctx->contexts));
     ctx->staples = calloc(options->count, sizeof(*ctx->staples));
@@ -566,6 +570,11 @@ SSL *tls_ctx_open(const struct tls_ctx *ctx, bool without_h2)
 bool tls_ctx_is_server(const struct tls_ctx *ctx)
 {
     return ctx->server;
+}
+
+bool tls_ctx_kernel(const struct tls_ctx *ctx)
+{
+    return ctx->kernel;
 }
 
 struct str tls_ctx_hsts(const struct tls_ctx *ctx)

@@ -37,7 +37,8 @@ struct tls_server_options {
     size_t count;                               /* at least 1 */
     bool strict_sni;                            /* a name that no certificate has ends the handshake */
     bool only_tls13;
-    bool h2; /* offered by ALPN before http/1.1 */
+    bool h2;     /* offered by ALPN before http/1.1 */
+    bool kernel; /* what is sent is left to the kernel, where that and the library can */
     enum tls_verify verify;
     struct tls_file ca; /* whose clients are believed; needed unless verify is off */
     struct tls_file crl;
@@ -80,6 +81,7 @@ struct ssl_session_st;
 /* A connection's state, ready to begin, or NULL without memory. without_h2: as in struct conn. */
 struct ssl_st *tls_ctx_open(const struct tls_ctx *ctx, bool without_h2);
 bool tls_ctx_is_server(const struct tls_ctx *ctx);
+bool tls_ctx_kernel(const struct tls_ctx *ctx); /* the kernel is to encrypt, and had it when this was made */
 uint32_t tls_ctx_handshake_ms(const struct tls_ctx *ctx);
 struct str tls_ctx_hsts(const struct tls_ctx *ctx);
 /* The worker's newest session; takes the reference over. */

@@ -1,5 +1,5 @@
 /* What OpenSSL 3.0 and BoringSSL name differently, in one place: everything else in net/tls_* is written in what both
- * have. -Dtls= chooses the library, and its headers say which it is. For net/tls_ctx.
+ * have. -Dtls= chooses the library, and its headers say which it is. For net/tls_ctx and net/tls_kernel.
  */
 #ifndef NET_TLS_LIB_H
 #define NET_TLS_LIB_H
@@ -33,6 +33,10 @@ static inline bool tls_lib_mac_init(tls_lib_mac *mac, const unsigned char key[TL
 #else
 #include <openssl/core_names.h>
 #include <string.h>
+
+#ifndef OPENSSL_NO_KTLS
+#define TLS_LIB_KERNEL /* it can leave sending to the kernel: net/tls_kernel */
+#endif
 
 typedef EVP_MAC_CTX tls_lib_mac;
 

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "net/tls_kernel.h"
+
 const struct transport transport_tls; /* no conn gets it: there is no struct tls_ctx */
 
 static int refuse(char why[TLS_WHY_MAX])
@@ -33,6 +35,11 @@ struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx)
 
 void tls_ctx_unref(struct tls_ctx *ctx)
 {
+}
+
+bool tls_kernel_offered(void)
+{
+    return false;
 }
 
 size_t tls_ctx_certificates(const struct tls_ctx *ctx)

@@ -2,10 +2,10 @@
  * fires in the next turn, behind whatever has become ready meanwhile. */
 #include "net/tls_room.h"
 
-static void note(const struct tls_room *room, enum tls_note note)
+void tls_room_note(struct tls_room *room, enum tls_note what)
 {
     if (room->note)
-        room->note(room->context, note);
+        room->note(room->context, what);
 }
 
 static void run_steps(struct tls_room *room)
@@ -19,12 +19,12 @@ static void run_steps(struct tls_room *room)
     while (!list_empty(&room->waiting) && room->steps < TLS_ROOM_STEPS) {
         struct tls_step *step = CONTAINER_OF(list_pop(&room->waiting), struct tls_step, link);
         room->steps++;
-        note(room, TLS_NOTE_STEP);
+        tls_room_note(room, TLS_NOTE_STEP);
         step->run(step);
     }
     if (list_empty(&room->waiting) || timer_is_set(&room->timer))
         return;
-    note(room, TLS_NOTE_PUT_OFF);
+    tls_room_note(room, TLS_NOTE_PUT_OFF);
     io_timer_set(room->io, &room->timer, io_now_ms(room->io));
 }
 
@@ -56,7 +56,7 @@ void tls_room_fini(struct tls_room *room)
 bool tls_room_enter(struct tls_room *room)
 {
     if (room->in_flight >= room->most) {
-        note(room, TLS_NOTE_REFUSED);
+        tls_room_note(room, TLS_NOTE_REFUSED);
         return false;
     }
     room->in_flight++;
@@ -67,7 +67,7 @@ void tls_room_leave(struct tls_room *room, enum tls_note how)
 {
     ASSERT(room->in_flight > 0);
     room->in_flight--;
-    note(room, how);
+    tls_room_note(room, how);
 }
 
 void tls_room_queue(struct tls_room *room, struct tls_step *step)

@@ -19,6 +19,7 @@ enum tls_note {
     TLS_RESULTS,
     TLS_NOTE_STEP = TLS_RESULTS, /* one was taken */
     TLS_NOTE_PUT_OFF,            /* a turn had all its steps, and more are left */
+    TLS_NOTE_KERNEL,             /* the kernel encrypts what is sent on a connection */
     TLS_NOTES
 };
 
@@ -49,6 +50,8 @@ void tls_room_fini(struct tls_room *room);
 bool tls_room_enter(struct tls_room *room);
 /* It ended in this way. */
 void tls_room_leave(struct tls_room *room, enum tls_note note);
+/* One that ended has this too. */
+void tls_room_note(struct tls_room *room, enum tls_note what);
 /* Runs the step in this turn or in a later one, never from inside. */
 void tls_room_queue(struct tls_room *room, struct tls_step *step);
 void tls_step_init(struct tls_step *step, void (*run)(struct tls_step *step));

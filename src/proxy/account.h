@@ -53,7 +53,7 @@ struct account_totals {
     uint64_t clients_turned_away; /* had too many already */
     struct h2_counts h2, h2_workers;
     uint64_t clients_open;
-    uint64_t handshakes[TLS_NOTES];      /* of TLS, with clients, their steps, and turns that left some for the next */
+    uint64_t handshakes[TLS_NOTES];      /* of TLS, with clients: by enum tls_note */
     uint64_t proxied[PROXIED_NOTES];     /* PROXY headers of clients' connections */
     uint64_t workers_open, workers_idle; /* connections */
 };

@@ -399,6 +399,37 @@ static void test_a_full_connection_cancels_and_goes_on(void **state)
     close_pair(fixture, &sock, far);
 }
 
+static void test_room_is_awaited(void **state)
+{
+    struct io_fixture *fixture = *state;
+    struct io_sock sock;
+    struct probe room;
+    static char waste[65536];
+    struct io_far *far = open_pair(fixture, &sock);
+    probe_init(&room);
+    io_await_room(&sock, &room.op);
+    assert_int_equal(room.calls, 0);
+    turn_until(fixture, &room, 1);
+    assert_int_equal(room.result, 0);
+    fill_sending(fixture, &sock);
+    probe_init(&room);
+    io_await_room(&sock, &room.op);
+    turn_some(fixture, 3);
+    assert_int_equal(room.calls, 0);
+    io_cancel(&room.op);
+    turn_until(fixture, &room, 1);
+    assert_int_equal(room.result, -ERR_CANCELLED);
+    probe_init(&room);
+    io_await_room(&sock, &room.op);
+    for (int i = 0; i < 10000 && room.calls == 0; i++) {
+        (void)fixture->ops->far_recv(fixture, far, waste, sizeof(waste));
+        io_turn(fixture->io, 1);
+    }
+    assert_int_equal(room.calls, 1);
+    assert_int_equal(room.result, 0);
+    close_pair(fixture, &sock, far);
+}
+
 static void test_close_completes_after_all_others(void **state)
 {
     struct io_fixture *fixture = *state;
@@ -602,6 +633,7 @@ static const struct CMUnitTest stream_tests[] = {
     cmocka_unit_test(test_done_is_never_called_from_a_submit),
     cmocka_unit_test(test_a_cancel_too_late_changes_nothing),
     cmocka_unit_test(test_a_full_connection_cancels_and_goes_on),
+    cmocka_unit_test(test_room_is_awaited),
     cmocka_unit_test(test_close_completes_after_all_others),
     cmocka_unit_test(test_close_lets_a_completed_receive_through),
     cmocka_unit_test(test_a_socket_opened_again_gets_only_its_own_events),

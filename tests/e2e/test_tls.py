@@ -1,6 +1,7 @@
 """TLS with clients: names, versions, tickets, certificates of their own, and whatever is no TLS."""
 
 import json
+import pathlib
 import random
 import re
 import shutil
@@ -68,6 +69,19 @@ def ask(port, context, name="test.example", request=GET, session=None):
                 answer += part
             facts["session"] = secured.session
             return answer, facts
+
+
+def kernel_has_tls():
+    return "tls" in pathlib.Path("/proc/sys/net/ipv4/tcp_available_ulp").read_text().split()
+
+
+def test_tls_in_the_kernel_is_used_where_it_is(secure, authority):
+    ballast, port = secure(kernel="auto", min_version="1.2")
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        answer, _ = ask(port, context_for(authority, maximum_version=version))
+        assert answer.startswith(b"HTTP/1.1 200 "), answer
+    counted = ballast.metrics()['ballast_tls_kernel_connections_total{direction="send"}']
+    assert counted == (2 if kernel_has_tls() else 0)
 
 
 def names_of(facts):

@@ -102,6 +102,14 @@ static void splice_out_try(struct sim_end *end, struct io_op *op)
     io_complete(op, (int32_t)n);
 }
 
+static void room_try(struct sim_end *end, struct io_op *op)
+{
+    if (end->reset || end->fin_sent || sim_end_room(end) > 0)
+        io_complete(op, 0);
+    else
+        end->blocked = true;
+}
+
 static int sim_pipe_open(struct io_pipe *pipe)
 {
     pipe->state = sim_take(sizeof(struct sim_bytes));
@@ -140,6 +148,8 @@ void sim_sock_poke(struct sim_end *end)
             connect_try(end, tx);
         else if (tx->kind == IO_OP_SPLICE_OUT)
             splice_out_try(end, tx);
+        else if (tx->kind == IO_OP_ROOM)
+            room_try(end, tx);
         else
             send_try(end, tx);
     }
@@ -184,6 +194,7 @@ static void sim_submit(struct io *io, struct io_op *op)
     case IO_OP_SEND: send_try(sock_end(op->sock), op); break;
     case IO_OP_SPLICE_IN: splice_in_try(sock_end(op->sock), op); break;
     case IO_OP_SPLICE_OUT: splice_out_try(sock_end(op->sock), op); break;
+    case IO_OP_ROOM: room_try(sock_end(op->sock), op); break;
     case IO_OP_ACCEPT: accept_try(sim_fd_find(loop->net, op->sock->fd, SIM_FD_LISTENER), op); break;
     case IO_OP_CONNECT: sim_end_connect(sock_end(op->sock), op->peer); break;
     case IO_OP_NONE:

@@ -18,7 +18,7 @@ static unsigned found(const char *text)
     config_errors_init(&errors);
     assert_int_equal(config_load_text("ballast.yaml", str_of(text), &flags, &errors, &config), 0);
     size_t before = errors.count;
-    hazard_find(config, 1024, &errors);
+    hazard_find(config, &(struct hazard_means){.descriptors = 1024}, &errors);
     for (size_t i = before; i < errors.count; i++) {
         assert_true(errors.items[i].warning);
         assert_true(errors.items[i].text.n < CONFIG_LINE_MAX - 1); /* nothing of it was cut */
@@ -68,6 +68,25 @@ static void each_is_found(void **state)
     }
 }
 
+static void kernel_tls_is_missed_where_it_is_wanted(void **state)
+{
+    struct config_flags flags = {.sealed = true};
+    struct config *config = NULL;
+
+    for (int i = 0; i < 4; i++) {
+        struct hazard_means means = {.descriptors = UINT64_MAX, .kernel_tls = (i & 1) != 0};
+        config_errors_init(&errors);
+        assert_int_equal(config_load_text("ballast.yaml", str_of(POOL), &flags, &errors, &config), 0);
+        config->listeners.items[0].tls.place = config->pools.items[0].place;
+        config->listeners.items[0].tls.kernel = i & 2 ? CONFIG_TLS_KERNEL_AUTO : CONFIG_TLS_KERNEL_OFF;
+        hazard_find(config, &means, &errors);
+        assert_int_equal(errors.count, i == 2);
+        assert_true(i != 2 || strstr(errors.items[0].text.p, "warning: kernel-tls: tls.kernel is auto"));
+        config_destroy(&config);
+        config_errors_fini(&errors);
+    }
+}
+
 static void descriptors_are_those_of_this_process(void **state)
 {
     struct rlimit limit;
@@ -81,6 +100,7 @@ static void descriptors_are_those_of_this_process(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(each_is_found),
+                                       cmocka_unit_test(kernel_tls_is_missed_where_it_is_wanted),
                                        cmocka_unit_test(descriptors_are_those_of_this_process)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,7 +88,12 @@ static void each_finding_has_its_remedy(void **state)
     EXPECT("warn sandbox      the kernel has no seccomp,", 0, machine->seccomp = false);
     EXPECT("note io_uring     the kernel has none", 0, machine->io_uring = false);
     EXPECT("note kernel_tls   the kernel has none", 0, machine->kernel_tls = false);
-    EXPECT("note kernel_tls   the kernel offers it; Ballast encrypts by itself", 0, machine->kernel_tls = true);
+    EXPECT("note kernel_tls   the kernel offers it (tls.kernel: auto); Ballast encrypts by itself", 0,
+           machine->kernel_tls = true);
+    EXPECT("warn kernel_tls   is wanted, but the kernel has none", 0,
+           (machine->kernel_tls = false, machine->kernel_tls_wanted = true));
+    EXPECT("ok   kernel_tls   encrypts what is sent to clients", 0,
+           (machine->kernel_tls = true, machine->kernel_tls_wanted = true));
 }
 
 static void this_machine_can_be_looked_at(void **state)
