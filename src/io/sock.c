@@ -155,6 +155,8 @@ int sock_name_parse(struct str text, struct str default_host, struct sock_name *
     struct sock_name name = {.path = STR_NONE};
     if (str_starts(text, STR("unix:")))
         return parse_path(str_slice(text.p + 5, text.n - 5), ret_name, ret_why);
+    if (str_starts(text, STR("/")))
+        return refuse(ret_why, "a Unix socket is written unix:/path");
     if (str_starts(text, STR("https://")))
         return refuse(ret_why, "https:// is not supported here; use http://");
     if (str_starts(text, STR("http://"))) {

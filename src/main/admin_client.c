@@ -93,13 +93,20 @@ int admin_client_find(struct admin_client *client, const char *where, const char
 
 /* ---- a question and its answer ---- */
 
+static const char *remedy(int system_errno)
+{
+    return system_errno == EACCES
+               ? "its socket is for its owner alone: ask as the user that runs Ballast"
+               : "is Ballast running, with an `admin` block? --admin, $BALLAST_ADMIN or -c FILE says where";
+}
+
 static int connect_to(const struct admin_client *client, char why[ADMIN_WHY_MAX])
 {
     int fd = socket(client->addr.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (fd >= 0 && connect(fd, (const struct sockaddr *)&client->addr.storage, client->addr.len) == 0)
         return fd;
-    fail(why, "%s cannot be asked: %s (is Ballast running, with an `admin` block?)", client->where, strerror(errno));
+    fail(why, "%s cannot be asked: %s (%s)", client->where, strerror(errno), remedy(errno));
     if (fd >= 0)
         close(fd);
     return -1;
@@ -170,6 +177,8 @@ static int judge(const char *text, json_t **ret_answer, char why[ADMIN_WHY_MAX])
         return 0;
     }
     const char *sentence = json_string_value(json_object_get(json, "sentence"));
+    if (status == 401)
+        sentence = "the token is missing, or is another: it is $BALLAST_ADMIN_TOKEN, or that of the file of -c";
     int error = fail(why, "%s", sentence ? sentence : "the answer is no JSON");
     json_decref(json);
     return error;

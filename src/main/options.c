@@ -36,14 +36,15 @@ static int refuse_option(const struct option_parser *parser, struct str name)
     size_t count = 0;
     for (size_t i = 0; i < option_rule_count; i++) {
         if (str_eq(str_of(option_rules[i].name), name))
-            return refuse(parser, "--%s is no option of ballast %s", option_rules[i].name, parser->command->name);
+            return refuse(parser, "--%s is no option of ballast %s; ballast help lists those that are",
+                          option_rules[i].name, parser->command->name);
         if (option_rule_applies(&option_rules[i], parser->options->command))
             names[count++] = str_of(option_rules[i].name);
     }
     size_t nearest = directive_nearest_word(names, count, name);
     return refuse(parser, "unknown option --%.*s%s%.*s%s", STR_ARG(config_shown(name)),
                   nearest < count ? "; did you mean --" : "", nearest < count ? (int)names[nearest].n : 0,
-                  nearest < count ? names[nearest].p : "", nearest < count ? "?" : "");
+                  nearest < count ? names[nearest].p : "", nearest < count ? "?" : "; ballast help lists them");
 }
 
 /* The rule for `--name`, or for `-c`; NULL when there is none for the command. */
@@ -103,7 +104,7 @@ static int parse_option(const struct option_parser *parser, int argc, char *cons
     }
     const struct option_rule *rule = rule_find(parser->options->command, name, letter);
     if (rule == NULL && letter)
-        return refuse(parser, "unknown option %.*s", STR_ARG(config_shown(text)));
+        return refuse(parser, "unknown option %.*s; ballast help lists them", STR_ARG(config_shown(text)));
     if (rule == NULL)
         return refuse_option(parser, name);
     if (rule->kind == OPTION_FLAG && value != NULL)
@@ -148,6 +149,8 @@ static int check_combination(const struct option_parser *parser)
         return refuse(parser, "%s", admin_worker_misuse(options));
     if (options->command == OPTIONS_WHY && !options->words[0])
         return refuse(parser, "ballast why needs the id of a request: X-Request-ID, or `id` in the access log");
+    if (options->command == OPTIONS_RELOAD && options->plan && options->apply)
+        return refuse(parser, "a plan is made or applied: one of --plan and --apply");
     if (options->command != OPTIONS_CHECK)
         return 0;
     int what = (options->config_path != NULL) + options->schema + options->reference + options->defaults +
@@ -178,7 +181,8 @@ int options_parse(int argc, char *const *argv, struct options *ret_options, char
         if (words < parser.command->words && argument.n > 0 && argument.p[0] != '-')
             ret_options->words[words++] = argv[at];
         else if (argument.n < 2 || argument.p[0] != '-')
-            result = refuse(&parser, "unexpected argument \"%.*s\"", STR_ARG(config_shown(argument)));
+            result = refuse(&parser, "unexpected argument \"%.*s\"; ballast help tells what ballast %s takes",
+                            STR_ARG(config_shown(argument)), parser.command->name);
         else
             result = parse_option(&parser, argc, argv, &at);
     }

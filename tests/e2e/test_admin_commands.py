@@ -1,6 +1,7 @@
 """`ballast status` and `ballast explain`: what they print, and how they exit."""
 
 import json
+import os
 import subprocess
 
 import pytest
@@ -60,14 +61,32 @@ def test_status_finds_address_and_token_in_the_file(balance, scripted, command):
     balancer = balance(scripted(), admin={"address": f"127.0.0.1:{port}", "token": TOKEN})
     assert command("status", "-c", balancer.config_path).returncode == 0
     refused = command("status", "--admin", f"127.0.0.1:{port}")
-    assert refused.returncode == 3 and "token" in refused.stderr
+    assert (refused.returncode, refused.stderr) == (
+        3, "ballast: the token is missing, or is another: it is $BALLAST_ADMIN_TOKEN, or that of the file of -c\n")
     assert command("status", "--admin", f"127.0.0.1:{port}", BALLAST_ADMIN_TOKEN=TOKEN).returncode == 0
 
 
 def test_status_where_nobody_answers(command, tmp_path):
-    for where in (f"unix:{tmp_path}/none.sock", f"127.0.0.1:{free_port()}", "no:where:at:all"):
-        told = command("status", "--admin", where)
-        assert told.returncode == 3 and told.stdout == "" and told.stderr.startswith("ballast: ")
+    where = "is Ballast running, with an `admin` block? --admin, $BALLAST_ADMIN or -c FILE says where"
+    port = free_port()
+    for address, why in ((f"unix:{tmp_path}/none", f"cannot be asked: No such file or directory ({where})"),
+                         (f"127.0.0.1:{port}", f"cannot be asked: Connection refused ({where})"),
+                         (f"{tmp_path}/none", "is no address: a Unix socket is written unix:/path"),
+                         ("no:where:at:all", "is no address: ")):
+        told = command("status", "--admin", address)
+        assert told.returncode == 3 and told.stdout == "" and told.stderr.startswith(f"ballast: {address} {why}")
+
+
+def test_a_socket_of_somebody_else_says_whom_to_ask_as(operate, scripted, ballast_path):
+    """Root may open any: without that right it is as others are."""
+    admin, where = operate(scripted())[1:]
+    admin.where.chmod(0)
+    others = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    told = subprocess.run([*others, str(ballast_path), "status", "--admin", where], capture_output=True, text=True,
+                          timeout=20, check=False)
+    assert (told.returncode, told.stderr) == (
+        3, f"ballast: {where} cannot be asked: Permission denied (its socket is for its owner alone: ask as the user "
+           "that runs Ballast)\n")
 
 
 def test_explain_tells_of_a_redirect(operate, scripted, command):
