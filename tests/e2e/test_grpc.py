@@ -1,6 +1,7 @@
 """gRPC end to end: Node.js and the library in C (by Python), each as client and as server."""
 
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -9,12 +10,20 @@ from concurrent import futures
 import grpc
 import pytest
 
+from harness.admin import Admin
+from harness.ballast import Ballast, settings
+from harness.certificates import Authority
 from harness.h2 import H2Client, H2Worker, head
-from harness.programs import Server
+from harness.programs import Program, Server
+from harness.reloads import order, reload, with_workers
+from harness.upgrades import settle, upgrade, upgrade_by_signal
 from harness.waiting import free_port, wait_for
 
 REAL = pathlib.Path(__file__).resolve().parent / "real" / "grpc"
 MADE = pathlib.Path(__file__).resolve().parents[2] / "build" / "grpc"
+RELOADS = int(os.environ.get("BALLAST_RELOADS", "20"))
+UPGRADES = int(os.environ.get("BALLAST_UPGRADES", "2"))
+WHOLE, GIVEN_UP = ("unary", "large", "scatter", "both"), ("deadline", "cancelled", "dropped")
 GRPC = [("content-type", "application/grpc"), ("te", "trailers")]
 
 
@@ -113,6 +122,70 @@ def test_library_in_c(stack, ballast):
         parts = [b"%d" % i for i in range(200)]
         assert list(channel.stream_stream("/test.Echo/Both")(iter(parts), timeout=20)) == parts
     assert ends(balancer) == {"ok": 2, "failed": 0, "aborted": 0}
+
+
+# ---- reloads and upgrades under calls ----
+
+@pytest.fixture(params=["h2c", "tls"])
+def site(request, tmp_path, node_worker):
+    """(workers, listener, settings of the pool, the authority's file): TLS on both sides, or on none."""
+    pool, front = {"protocol": "h2c", "health": {"type": "grpc"}}, {"address": f"127.0.0.1:{free_port()}"}
+    if request.param == "h2c":
+        return [node_worker(), node_worker()], front, pool, None
+    authority = Authority(tmp_path)
+    chain, key = map(str, authority.sign("test.example"))
+    front["tls"] = {"certificates": [{"chain": chain, "key": key}]}
+    pool |= {"protocol": "h2", "worker_tls": {"enabled": True, "ca": str(authority.path), "name": "test.example"}}
+    return [node_worker("none", chain, key) for _ in range(2)], front, pool, str(authority.path)
+
+
+def test_calls_outlive_reloads_and_upgrades(stack, ballast_path, pair, tmp_path, site):
+    """Calls of each kind, with deadlines and cancelled ones, by a client that hears GOAWAY: each ends as it has to."""
+    workers, front, pool, authority = site
+    balancer = stack.enter_context(Ballast(ballast_path, settings(
+        workers, pools={"web": pool}, listeners=[{"address": f"127.0.0.1:{free_port()}"}, front],
+        admin={"address": f"unix:{tmp_path}/admin", "write": True}, threads=2,
+        timeouts={"retire": "10s", "drain": "10s"})))
+    balancer.admin, balancer.program = Admin(tmp_path / "admin"), ballast_path
+    balancer.wait_alive(2)
+    client = stack.enter_context(Calls(pair, front["address"], authority))
+    client.wait_begun()
+    for number in range(RELOADS):
+        config = with_workers(balancer, *workers[::-1 if number % 2 else 1])
+        config["timeouts"]["response_head"] = f"{20 + number}s"
+        balancer.write_config(config)
+        reload(balancer) if number % 2 else order(balancer.admin)
+        if number % (RELOADS // UPGRADES) == 1:
+            settle(balancer)
+            upgrade(balancer) if number > RELOADS // 2 else upgrade_by_signal(balancer)
+    settle(balancer)
+    counts, wrong = client.results()
+    assert wrong == [] and min(counts.values()) > 1, counts
+    metrics = balancer.settled_accounts()
+    late = metrics.get('ballast_failures_total{reason="deadline"}', 0)  # a busy client's, ended here with the same code
+    assert metrics["requests_failed"] == late, balancer.access_lines()
+    assert metrics["requests_ok"] >= sum(counts[kind] for kind in WHOLE)  # a worker may be the first to see a deadline
+    assert metrics["requests_total"] <= sum(counts.values())  # what was given up may not have left yet
+    print({"reloads": RELOADS, "upgrades": UPGRADES, "calls": counts, "late": late})
+
+
+class Calls(Program):
+    """The Node.js client that calls all the time."""
+
+    def __init__(self, pair, address, authority):
+        self.process = subprocess.Popen(
+            ["node", str(pair / "load.js"), address.rpartition(":")[2], *([authority] if authority else [])],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def wait_begun(self):
+        """A call of each kind has ended; one that did not as it has to is told of in the results."""
+        begun = {self.process.stdout.readline().strip() for _ in WHOLE + GIVEN_UP}
+        assert begun == {*WHOLE, *GIVEN_UP}, begun
+
+    def results(self):
+        said, _ = self.process.communicate(timeout=60)
+        results = json.loads(said)
+        return results["counts"], results["wrong"]
 
 
 # ---- what Ballast answers itself ----

@@ -1,6 +1,8 @@
 // A Node.js gRPC server. Messages are bytes as they are: no definitions to compile. Its port is the argument; a second
-// argument is the name of a service that its health check does not serve.
+// argument is the name of a service that its health check does not serve; for TLS a third and fourth are the files of the
+// certificate and its key.
 'use strict';
+const fs = require('fs');
 const grpc = require('@grpc/grpc-js');
 
 const bytes = (value) => value;
@@ -18,6 +20,7 @@ const echo = {
   drip: method('Drip', false, true),
 };
 const cancelled = [];
+const [port, unserved, chain, key] = process.argv.slice(2);
 const server = new grpc.Server();
 server.addService(echo, {
   unary: (call, done) => {
@@ -52,9 +55,12 @@ server.addService({ check: method('Check', false, false, 'grpc.health.v1.Health'
   check: (call, done) => {
     const service = call.request.length > 2 ? String(call.request.subarray(2)) : '';
     if (service === 'unknown') done({ code: grpc.status.NOT_FOUND });
-    else done(null, Buffer.from([8, service === process.argv[3] ? 2 : 1]));
+    else done(null, Buffer.from([8, service === unserved ? 2 : 1]));
   },
 });
-server.bindAsync(`127.0.0.1:${process.argv[2]}`, grpc.ServerCredentials.createInsecure(), (error) => {
+const credentials = chain
+  ? grpc.ServerCredentials.createSsl(null, [{ cert_chain: fs.readFileSync(chain), private_key: fs.readFileSync(key) }])
+  : grpc.ServerCredentials.createInsecure();
+server.bindAsync(`127.0.0.1:${port}`, credentials, (error) => {
   if (error) throw error;
 });
