@@ -1,7 +1,7 @@
 """TLS in the kernel, in a virtual machine whose kernel has it: the checks of init.sh, one test for each.
 
-Run by `./dev test --kernel`, which fetches the kernel: emulated, it takes minutes, so the long answers are not very long.
-BALLAST_KERNEL_TEST_BYTES makes them longer.
+Run by `./dev test --kernel`, which fetches the kernel. Emulated, it takes minutes, so long answers are not very long:
+BALLAST_KERNEL_TEST_BYTES says how long.
 """
 
 import os
@@ -21,8 +21,8 @@ LONG = int(os.environ.get("BALLAST_KERNEL_TEST_BYTES", str(16 << 20)))
 
 sys.path.insert(0, str(TREE / "tests" / "e2e"))
 
-import machine
-from harness.certificates import Authority
+import machine  # noqa: E402
+from harness.certificates import Authority  # noqa: E402
 
 MODULES = ("tls", "ctr", "gcm", "ghash_generic", "ccm", "chacha20poly1305", "chacha_generic", "poly1305_generic",
            "aesni_intel")
