@@ -179,9 +179,11 @@ static int judge(const char *text, json_t **ret_answer, char why[ADMIN_WHY_MAX])
     const char *sentence = json_string_value(json_object_get(json, "sentence"));
     if (status == 401)
         sentence = "the token is missing, or is another: it is $BALLAST_ADMIN_TOKEN, or that of the file of -c";
+    const char *reason = json_string_value(json_object_get(json, "reason"));
+    bool busy = reason && strcmp(reason, "busy") == 0;
     int error = fail(why, "%s", sentence ? sentence : "the answer is no JSON");
     json_decref(json);
-    return error;
+    return busy ? -ERR_FULL : error;
 }
 
 int admin_client_ask(const struct admin_client *client, const char *method, const char *target, json_t *body,

@@ -21,7 +21,7 @@ struct admin_client {
 MUST_CHECK int admin_client_find(struct admin_client *client, const char *where, const char *config_path,
                                  char why[ADMIN_WHY_MAX]);
 /* One request, waited for. body NULL: none. 0 with the answer's JSON (the caller's reference) if its status was below
- * 400, else a code with a sentence in why. */
+ * 400, else a code with a sentence in why: -ERR_FULL where it is busy and may be asked again. */
 MUST_CHECK int admin_client_ask(const struct admin_client *client, const char *method, const char *target, json_t *body,
                                 json_t **ret_answer, char why[ADMIN_WHY_MAX]);
 /* text for a query: everything but letters, digits and -._~ as %XX, with a NUL; false when out[0..room) is too small.

@@ -1,13 +1,16 @@
-/* Each word is one call of the API; its answer comes when the order is carried out, so nothing is waited for here. */
+/* Each word is one call of the API; its answer comes when the order is carried out. */
 #include "main/admin_worker.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/err.h"
 #include "main/admin_client.h"
 #include "main/admin_table.h"
 
-enum { TARGET_MAX = 1024 };
+enum { TARGET_MAX = 1024, BUSY_MS = 10000, BUSY_LOOK_MS = 20 };
 
 enum word { WORD_ADD, WORD_REMOVE, WORD_SET, WORD_DRAIN, WORD_DISABLE, WORD_READY, WORD_CHANGES, WORDS };
 
@@ -101,6 +104,19 @@ static bool target_of(const struct options *options, enum word word, char target
     return whole;
 }
 
+/* While another change or a reload is under way it is asked again: several may come at once. */
+static int ask_until_idle(const struct admin_client *client, enum word word, const char *target, json_t *body,
+                          json_t **ret_answer, char why[ADMIN_WHY_MAX])
+{
+    int64_t end_ms = clock_steady_ms() + BUSY_MS;
+    int error;
+
+    while ((error = admin_client_ask(client, words[word].method, target, body, ret_answer, why)) == -ERR_FULL &&
+           clock_steady_ms() < end_ms)
+        (void)poll(NULL, 0, BUSY_LOOK_MS);
+    return error;
+}
+
 /* *ret_before: how a worker was that is told something else, for the sentence about it; NULL: nobody asked. */
 static int ask(const struct options *options, enum word word, json_t **ret_before, json_t **ret_answer)
 {
@@ -113,7 +129,7 @@ static int ask(const struct options *options, enum word word, json_t **ret_befor
     if (!error && orders && !options->json)
         error = admin_client_ask(&client, "GET", target, NULL, ret_before, why);
     if (!error)
-        error = admin_client_ask(&client, words[word].method, target, body, ret_answer, why);
+        error = ask_until_idle(&client, word, target, body, ret_answer, why);
     json_decref(body);
     if (error)
         fprintf(stderr, "ballast: %s\n", why);

@@ -490,6 +490,25 @@ def test_changes_that_may_be_why_servers_die_are_dropped(run, demo):
     assert messages(ballast).count(FORGOTTEN) == 0
 
 
+def test_the_command_waits_its_turn(run, demo, stack, command):
+    """Many machines that come at once add themselves all the same."""
+    a, b = demo(), demo()
+    ballast = run(a, pools={"web": {"health": {"timeout": "5s", "interval": "5s"}}})
+    silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    address = "127.0.0.1:%d" % silent.getsockname()[1]
+    add(ballast, address)
+    with ThreadPoolExecutor() as other:
+        removed = other.submit(remove, ballast, a)  # the pool depends on one that is asked for the first time
+        wait_for(lambda: names(ballast) == [address.rpartition(":")[2]], what="the change to begin")
+        assert add(ballast, b, expect=409)["reason"] == "busy"
+        assert "is added" in command(ballast, "add", "web", b.address)
+        assert removed.result(20)["name"] == str(a.port)
+    others = [f"127.0.0.1:{free_port()}" for _ in range(8)]
+    with ThreadPoolExecutor(8) as all_at_once:
+        said = list(all_at_once.map(lambda other: command(ballast, "add", "web", other), others))
+    assert all("is added" in line for line in said) and len(names(ballast)) == 10
+
+
 def test_many_under_load(run, demo):
     """Workers come and go while clients keep, open, and upload: no request fails, and the totals are exact."""
     a, b, c = demo(), demo(), demo()
