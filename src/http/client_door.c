@@ -25,7 +25,7 @@ static void become_h2(union client_door *door)
     struct session_owner *owner = undecided->owner;
 
     if (h2_server_begin(&door->h2, options->h2, options->h1, options->room, owner) == 0) {
-        if (owner->retiring)
+        if (owner->retiring || door->session.conn.seat->leaving)
             session_retire(&door->session);
         return;
     }
@@ -125,8 +125,11 @@ static const struct conn_events undecided_events = {
 
 static void undecided_drain(struct session *session)
 {
-    if (bufq_bytes(&session->conn.in) == 0) {
-        conn_close(&session->conn, CONN_CLOSE_NOW);
+    struct conn *conn = &session->conn;
+
+    if (bufq_bytes(&conn->in) == 0) {
+        if (!conn->ready || seat_quiet(conn->seat))
+            conn_close(conn, CONN_CLOSE_IDLE);
         return;
     }
     become_h1(of_conn(&session->conn));

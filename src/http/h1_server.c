@@ -141,8 +141,11 @@ static void take_head(struct h1_server *server)
     struct conn *conn = &server->session.conn;
     size_t bytes = 0;
 
-    if (server->scan.at == 0 && !skip_empty_lines(&conn->in))
+    if (server->scan.at == 0 && !skip_empty_lines(&conn->in)) {
+        if (conn->seat->leaving)
+            conn_close(conn, CONN_CLOSE_IDLE); /* that was all that was waited for */
         return;
+    }
     if (!server->head_begun)
         server->began_ns = io_now_ns(conn->io);
     int found = h1_scan_queue(&server->scan, &conn->in, &server->options->limits, &bytes);
@@ -299,7 +302,7 @@ static void on_timeout(struct conn *conn)
     if (server->head_begun)
         begin_stream(server, -ERR_REQUEST_HEAD_TIMEOUT, 0);
     else
-        conn_close(conn, CONN_CLOSE_NOW);
+        conn_close(conn, CONN_CLOSE_IDLE);
 }
 
 static void on_sent(struct conn *conn)
@@ -411,7 +414,7 @@ static int server_send_head(struct stream *stream, const struct msg *msg)
     if (msg->status < 200)
         return send_interim(server, msg);
     frame_answer(server, msg, &framing);
-    if (server->owner->retiring)
+    if (server->owner->retiring || server->session.conn.seat->leaving)
         server->must_close = true;
     if (server->state != STATE_WHOLE)
         server->must_close = true; /* an early answer: what may still come of the request is not waited for */
@@ -576,8 +579,9 @@ static void server_drain(struct session *session)
     struct h1_server *server = CONTAINER_OF(session, struct h1_server, session);
 
     server->must_close = true;
-    if (server_idle(session) && !server->head_begun)
-        conn_close(&session->conn, CONN_CLOSE_NOW);
+    bool quiet = server_idle(session) && !server->head_begun && seat_quiet(session->conn.seat);
+    if (quiet)
+        conn_close(&session->conn, CONN_CLOSE_IDLE);
     else if (server->tunnel && server->stream)
         server->stream->notify(server->stream, STREAM_DRAIN);
 }

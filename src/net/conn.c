@@ -475,7 +475,8 @@ void conn_close(struct conn *conn, enum conn_close_how how)
         part(conn);
         return;
     }
-    if (how != CONN_CLOSE_LINGER || conn->state == CONN_CONNECTING || !conn->ready) {
+    bool lingers = how == CONN_CLOSE_LINGER || how == CONN_CLOSE_IDLE;
+    if (!lingers || conn->state == CONN_CONNECTING || !conn->ready) {
         start_closing(conn, how == CONN_CLOSE_RESET);
         return;
     }
@@ -484,7 +485,8 @@ void conn_close(struct conn *conn, enum conn_close_how how)
     conn->state = CONN_FLUSHING;
     drop_pipe(&conn->in_pipe);
     bufq_clear(&conn->in);
-    io_timer_set(conn->io, &conn->seat->timer, io_now_ms(conn->io) + CONN_LINGER_MS);
+    int64_t linger_ms = how == CONN_CLOSE_IDLE ? SEAT_LINGER_MS : CONN_LINGER_MS;
+    io_timer_set(conn->io, &conn->seat->timer, io_now_ms(conn->io) + linger_ms);
     /* From a task: the owner may be in the middle of its own end, and events never come from inside a call. */
     io_task_queue(conn->io, &conn->flush);
     receive_more(conn);

@@ -37,6 +37,7 @@ enum conn_close_how {
     CONN_CLOSE_RESET,  /* at once, and the peer is told by a reset: what it got is not whole */
     CONN_CLOSE_LINGER, /* send what waits, say the end, then read until the peer's end (RFC 9112 section 9.6); bounded
                           in time and bytes */
+    CONN_CLOSE_IDLE,   /* the same where nobody is owed an answer: no longer than a seat lingers */
 };
 
 enum { CONN_LINGER_MS = 2000, CONN_LINGER_BYTES = 1 << 20 };

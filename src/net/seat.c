@@ -11,7 +11,9 @@ static void on_timer(struct timer *timer)
 {
     struct seat *seat = CONTAINER_OF(timer, struct seat, timer);
 
-    if (seat->conn)
+    if (seat->lingering)
+        seat_close(seat);
+    else if (seat->conn)
         conn_note_timeout(seat->conn);
     else
         seat->events->on_timeout(seat);
@@ -87,13 +89,38 @@ void seat_close(struct seat *seat)
         close_now(seat);
 }
 
+void seat_linger(struct seat *seat)
+{
+    ASSERT_MAGIC(seat, SEAT_MAGIC);
+    ASSERT(!seat->conn);
+    if (seat->closing || seat->lingering)
+        return;
+    if (!seat->sock.rx || seat->sock.peer_ended) {
+        seat_close(seat);
+        return;
+    }
+    seat->lingering = true;
+    io_shutdown_send(&seat->sock);
+    io_timer_set(seat->sock.io, &seat->timer, io_now_ms(seat->sock.io) + SEAT_LINGER_MS);
+}
+
+static void linger_on(struct seat *seat, int result)
+{
+    if (result > 0 && ++seat->dropped < SEAT_LINGER_RECEIVES)
+        transport_plain_await(seat);
+    else
+        seat_close(seat);
+}
+
 struct conn *seat_stir(struct seat *seat, int result)
 {
-    if (seat->closing) {
+    if (seat->closing)
         close_now(seat);
-        return NULL;
-    }
-    return seat->events->on_stir(seat, result);
+    else if (seat->lingering)
+        linger_on(seat, result);
+    else
+        return seat->events->on_stir(seat, result);
+    return NULL;
 }
 
 bool seat_peer_ended(const struct seat *seat)

@@ -11,6 +11,10 @@
 
 #include "io/io.h"
 
+/* Well below the least that anybody gives a balancer to stop in: whoever keeps idle connections and looks at them only
+ * when it needs one does not notice the end. */
+enum { SEAT_LINGER_MS = 1000, SEAT_LINGER_RECEIVES = 64 };
+
 struct conn;
 struct seat;
 
@@ -36,8 +40,11 @@ struct seat {
         struct sockaddr_in in4;
         struct sockaddr_in6 in6;
     } peer; /* AF_UNSPEC when it has no address worth keeping (Unix sockets) */
-    bool closing;
-    bool mark; /* the owner's, like the tag: there is room */
+    bool closing : 1;
+    bool lingering : 1; /* its end is said, the peer's is awaited */
+    bool leaving : 1;   /* it is to end with its next answer: the owner's word to whatever sits down here */
+    bool mark : 1;      /* the owner's, like the tag: there is room */
+    uint8_t dropped;    /* receives while lingering */
     uint32_t tag;
 };
 
@@ -49,6 +56,10 @@ MUST_CHECK int seat_accept(struct seat *seat, struct io *io, int fd, const struc
 void seat_keep_peer(struct seat *seat, const struct sockaddr_storage *peer);
 /* No conn sits here: closes it, without anything to say; on_closed follows. Harmless while closing. */
 void seat_close(struct seat *seat);
+/* No conn sits here, nor will one any more: says the end, and closes when the peer has said its own or after
+ * SEAT_LINGER_MS. What was on its way meanwhile is read and dropped, where a close would answer it by a reset (RFC 9112
+ * section 9.6). Harmless while closing. */
+void seat_linger(struct seat *seat);
 /* For transports: a receive has ended where no conn sits. The conn that is to have it, or NULL. */
 struct conn *seat_stir(struct seat *seat, int result);
 /* The peer's end or reset is known, read or not. */

@@ -127,7 +127,7 @@ static struct conn *on_stir(struct seat *seat, int result)
     return seat->conn;
 }
 
-static const struct seat_events seat_events = {on_stir, seat_close, on_seat_closed};
+static const struct seat_events seat_events = {on_stir, seat_linger, on_seat_closed};
 
 /* ---- coming ---- */
 
@@ -237,14 +237,16 @@ void clients_fini(struct clients *clients)
     slab_fini(&clients->sessions);
 }
 
+/* What has come and was not looked at yet is answered, and the connection ends with that. */
 static void drain_seat(struct seat *seat)
 {
     struct session *session = session_on(seat);
 
+    seat->leaving = true;
     if (session)
         session_drain(session);
-    else
-        seat_close(seat);
+    else if (seat_quiet(seat))
+        seat_linger(seat);
 }
 
 void clients_drain(struct clients *clients)

@@ -1,8 +1,21 @@
 /* The client side's HTTP/1 session when something runs out: time, room, the connection, memory. */
+#include "tests/sim/io_sim_net.h"
 #include "tests/unit/alloc_fail.h"
 #include "tests/unit/http/h1_served.h"
 
 /* ---- time ---- */
+
+/* What crosses the end is dropped, and no reset; the client's own end is awaited, though not for long. */
+static void assert_lingers(void)
+{
+    assert_ended();
+    say(GET_A);
+    hear("");
+    assert_int_equal(echo.closed, 0);
+    world_run(&world, SEAT_LINGER_MS + 1);
+    assert_int_equal(echo.closed, 1);
+    assert_ended();
+}
 
 static void test_idle_timeout(void **state)
 {
@@ -14,9 +27,7 @@ static void test_idle_timeout(void **state)
     assert_open();
     say("\r\n"); /* empty lines are no request */
     world_run(&world, 2);
-    assert_ended();
-    hear("");
-    assert_int_equal(echo.closed, 1);
+    assert_lingers();
     assert_int_equal(echo.heads_lost, 0);
 }
 
@@ -76,8 +87,19 @@ static void test_drain_idle(void **state)
     say(GET_A);
     session_drain(&echo.server.session);
     world_settle(&world);
-    assert_int_equal(echo.closed, 1);
     hear(EMPTY);
+    assert_lingers();
+}
+
+/* Both come in one turn: it is answered, and told that no other is. */
+static void test_drain_beside_a_request(void **state)
+{
+    begin();
+    io_sim_peer_send(peer, GET_A, strlen(GET_A));
+    sim_net_deliver(world.net);
+    session_drain(&echo.server.session);
+    world_settle(&world);
+    hear("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" CLOSES "\r\n");
     assert_ended();
 }
 
@@ -482,6 +504,7 @@ int main(void)
         SERVED_TEST(test_no_timeout_while_answering),
         SERVED_TEST(test_pipelined_head_timeout),
         SERVED_TEST(test_drain_idle),
+        SERVED_TEST(test_drain_beside_a_request),
         SERVED_TEST(test_drain_inside_head),
         SERVED_TEST(test_drain_busy),
         SERVED_TEST(test_slow_owner_stops_the_client),

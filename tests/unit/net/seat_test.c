@@ -234,6 +234,53 @@ static void seat_closes(void **state)
     assert_int_equal(stirs, 0);
 }
 
+static void seat_lingers_until_its_peer_ends(void **state)
+{
+    hear("hi");
+    assert_true(conn_rise(&conn));
+    seat_linger(&seat);
+    seat_linger(&seat);
+    world_settle(&world);
+    assert_int_equal(io_sim_peer_state(peer), IO_SIM_PEER_ENDED);
+    hear("crossed");
+    hear("it");
+    assert_int_equal(io_sim_peer_state(peer), IO_SIM_PEER_ENDED);
+    assert_int_equal(stirs, 1);
+    assert_int_equal(closed, 0);
+    io_sim_peer_shutdown(peer);
+    world_settle(&world);
+    assert_int_equal(closed, 1);
+}
+
+static void seat_lingers_no_longer(void **state)
+{
+    seat_linger(&seat);
+    world_run(&world, SEAT_LINGER_MS - 1);
+    assert_int_equal(closed, 0);
+    world_run(&world, 2);
+    assert_int_equal(closed, 1);
+    assert_int_equal(timeouts, 0);
+}
+
+static void seat_drops_no_more_than_that(void **state)
+{
+    seat_linger(&seat);
+    for (int i = 1; i < SEAT_LINGER_RECEIVES; i++)
+        hear("more");
+    assert_int_equal(closed, 0);
+    hear("too much");
+    assert_int_equal(closed, 1);
+}
+
+/* Nobody is there any more to whom the end could be told. */
+static void seat_does_not_linger_alone(void **state)
+{
+    seat.sock.peer_ended = true;
+    seat_linger(&seat);
+    world_settle(&world);
+    assert_int_equal(closed, 1);
+}
+
 static void seat_drops_what_nobody_wants(void **state)
 {
     sits = false;
@@ -301,6 +348,10 @@ int main(void)
         SEAT_TEST(seat_is_told_of_the_end),
         SEAT_TEST(seat_is_told_of_a_reset),
         SEAT_TEST(seat_closes),
+        SEAT_TEST(seat_lingers_until_its_peer_ends),
+        SEAT_TEST(seat_lingers_no_longer),
+        SEAT_TEST(seat_drops_no_more_than_that),
+        SEAT_TEST(seat_does_not_linger_alone),
         SEAT_TEST(seat_drops_what_nobody_wants),
         SEAT_TEST(seat_closes_after_its_conn),
         SEAT_TEST(seat_knows_its_peer),

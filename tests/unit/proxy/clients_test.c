@@ -101,9 +101,11 @@ static void clients_rest_until_they_are_ended(void **state)
     world_run(&w, 1200); /* the idle time of 5 s */
     assert_int_equal(io_sim_peer_state(silent), IO_SIM_PEER_ENDED);
     assert_int_equal(io_sim_peer_state(asked), IO_SIM_PEER_ENDED);
-    assert_int_equal(use(&w).clients, 0);
+    assert_int_equal(use(&w).clients, 2);
     io_sim_peer_close(&silent, false);
     io_sim_peer_close(&asked, false);
+    world_run(&w, 10);
+    assert_int_equal(use(&w).clients, 0);
     world_count(&w);
     assert_int_equal(w.totals.heads_lost, 0);
     world_stop(&w);
@@ -120,9 +122,36 @@ static void clients_drain_from_rest(void **state)
     world_run(&w, 10);
     assert_int_equal(io_sim_peer_state(silent), IO_SIM_PEER_ENDED);
     assert_int_equal(io_sim_peer_state(asked), IO_SIM_PEER_ENDED);
-    assert_int_equal(use(&w).clients + use(&w).leases, 0);
+    world_send(asked, GET); /* it has crossed the end */
+    world_run(&w, 10);
+    assert_int_equal(io_sim_peer_state(asked), IO_SIM_PEER_ENDED);
+    assert_int_equal(use(&w).clients, 2);
     io_sim_peer_close(&silent, false);
     io_sim_peer_close(&asked, false);
+    world_run(&w, 10);
+    assert_int_equal(use(&w).clients + use(&w).leases, 0);
+    world_stop(&w);
+}
+
+/* What has come when it is told to stop is answered, and is the last; empty lines are no request. */
+static void clients_drain_as_they_stir(void **state)
+{
+    struct world w;
+    begin(&w);
+    struct io_sim_peer *idle = world_client(&w), *asks = world_client(&w);
+    world_run(&w, 1500);
+    reactor_drain(w.reactor);
+    world_send(asks, GET);
+    world_send(idle, "\r\n");
+    world_run(&w, 10);
+    assert_begins(world_received(asks), OK);
+    assert_holds(world_received(asks), "\r\nConnection: close\r\n");
+    assert_int_equal(io_sim_peer_state(asks), IO_SIM_PEER_ENDED);
+    assert_int_equal(io_sim_peer_state(idle), IO_SIM_PEER_ENDED);
+    world_run(&w, CONN_LINGER_MS + 100);
+    assert_int_equal(use(&w).clients, 0);
+    io_sim_peer_close(&idle, false);
+    io_sim_peer_close(&asks, false);
     world_stop(&w);
 }
 
@@ -171,10 +200,10 @@ static void clients_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(clients_rest_and_speak),  cmocka_unit_test(clients_do_not_rest_in_a_head),
-        cmocka_unit_test(clients_speak_slowly),    cmocka_unit_test(clients_rest_until_they_are_ended),
-        cmocka_unit_test(clients_drain_from_rest), cmocka_unit_test(clients_choose_their_version),
-        cmocka_unit_test(clients_without_memory),
+        cmocka_unit_test(clients_rest_and_speak),       cmocka_unit_test(clients_do_not_rest_in_a_head),
+        cmocka_unit_test(clients_speak_slowly),         cmocka_unit_test(clients_rest_until_they_are_ended),
+        cmocka_unit_test(clients_drain_from_rest),      cmocka_unit_test(clients_drain_as_they_stir),
+        cmocka_unit_test(clients_choose_their_version), cmocka_unit_test(clients_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

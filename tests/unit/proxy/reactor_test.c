@@ -421,7 +421,7 @@ static void reactor_passes_clients_on(void **state)
     assert_int_equal(w.totals.clients_passed_on, CLIENTS / 2);
     assert_int_equal(w.totals.clients_accepted, CLIENTS / 2);
     reactor_drain(other);
-    world_run(&w, 100);
+    world_run(&w, SEAT_LINGER_MS + 100);
     assert_true(reactor_has_stopped(other));
     clients[CLIENTS] = world_client(&w);
     world_send(clients[CLIENTS], GET);
