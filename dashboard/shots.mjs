@@ -13,7 +13,7 @@ for (const [name, options] of [
   await page.getByRole("button", { name: "Explain" }).click();
   await page.locator(".explained").waitFor();
   await page.waitForTimeout(20000); // until the rates of workers have a shape
-  await page.evaluate(() => scrollTo(0, 0));
+  await page.evaluate((phone) => (phone ? document.querySelector(".pool").scrollIntoView() : scrollTo(0, 0)), name === "phone");
   await page.screenshot({ path: `${folder}/dashboard-${name}.png` });
   await browser.close();
 }

@@ -1,7 +1,7 @@
 // Workers that come and go at run time: the form that adds one, the question before one is removed, and the list of what
 // is not as the file says. What the server refuses stands beside the control that asked.
 
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { signal, useSignal } from "@preact/signals";
 import { Difference, Leaving, Worker, addWorker, removeWorker } from "./api";
 import { differences, loadDifferences, refusals, say, status, workerKey, workersOf } from "./state";
@@ -28,7 +28,7 @@ function Form({ pool }: { pool: string }) {
   const refused = useSignal("");
   const busy = useSignal(false);
   const first = useRef<HTMLInputElement>(null);
-  useEffect(() => first.current?.focus(), []);
+  useLayoutEffect(() => first.current?.focus(), []); // before anything is typed
 
   const close = () => {
     adding.value = "";
@@ -79,7 +79,7 @@ function Removal({ worker }: { worker: Worker }) {
   const cancel = useRef<HTMLButtonElement>(null);
   const keep = useRef<HTMLInputElement>(null);
   const key = workerKey(worker);
-  useEffect(() => {
+  useLayoutEffect(() => {
     dialog.current!.showModal();
     cancel.current!.focus(); // what a hasty Enter does is harmless
   }, []);

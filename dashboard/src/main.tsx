@@ -1,7 +1,7 @@
 // The page: head, figures, charts, pools, panels.
 
 import { render } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { effect, signal } from "@preact/signals";
 import { Chart, themeChanged } from "./chart";
 import { announced } from "./announce";
@@ -72,7 +72,7 @@ function Figures() {
 
 function Lock() {
   const field = useRef<HTMLInputElement>(null);
-  useEffect(() => field.current!.focus(), []);
+  useLayoutEffect(() => field.current!.focus(), []);
   return (
     <form class="card lock" onSubmit={(event) => {
       event.preventDefault();
