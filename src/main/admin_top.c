@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "main/admin_client.h"
@@ -500,10 +501,19 @@ static bool take_key(struct top *top, int key)
     return true;
 }
 
-static void start_screen(void)
+static bool open_screen(void)
 {
     (void)setlocale(LC_ALL, "");
-    initscr();
+    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || !newterm(NULL, stdout, stdin))
+        return false;
+    if (tigetstr("cup"))
+        return true;
+    endwin();
+    return false;
+}
+
+static void set_up_screen(void)
+{
     cbreak();
     noecho();
     keypad(stdscr, TRUE);
@@ -532,7 +542,11 @@ int admin_top_run(const struct options *options)
         fprintf(stderr, "ballast: %s\n", why);
         return STATUS_EXIT_UNKNOWN;
     }
-    start_screen();
+    if (!open_screen()) {
+        fprintf(stderr, "ballast: top needs a terminal whose cursor can be moved; ballast status does not\n");
+        return STATUS_EXIT_UNKNOWN;
+    }
+    set_up_screen();
     for (bool on = true; on;) {
         draw(&top);
         int key = getch();

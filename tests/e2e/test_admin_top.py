@@ -100,6 +100,17 @@ def test_top_says_why_a_worker_is_down(balance, scripted, ballast_path, tmp_path
     assert "q quit" in screen.splitlines()[lines - 1]
 
 
+@pytest.mark.parametrize("term", ["dumb", "no-such-terminal"])
+def test_top_says_what_it_needs_where_the_cursor_cannot_be_moved(top, ballast_path, stack, tmp_path, term):
+    command = f"TERM={term} {ballast_path} top --admin unix:{tmp_path}/admin.sock; echo ended with $?; read x"
+    terminal = stack.enter_context(Terminal(command))
+    screen = terminal.wait("ended with 3")
+    assert screen.splitlines()[0] == "ballast: top needs a terminal whose cursor can be moved; ballast status does not"
+    told = subprocess.run([ballast_path, "top", "--admin", f"unix:{tmp_path}/admin.sock"], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=20)
+    assert (told.returncode, told.stdout) == (3, "")
+
+
 def test_top_sorts_and_filters(top):
     balancer, (a, b), admin, terminal = top
     admin.patch_worker("web", b.port, weight=5)
