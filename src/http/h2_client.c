@@ -311,8 +311,10 @@ static int client_open(struct session *session, struct stream *stream)
 {
     struct h2_client *client = of_session(session);
     bool open = client->promised > 0 ? can_open(client) : may_open(client);
-    struct h2_stream *h2s = h2_stream_create(&client->h2, 0, stream);
+    struct h2_stream *h2s = slab_take(&client->h2.room->streams);
 
+    if (h2s)
+        h2_stream_begin(h2s, &client->h2, 0, stream);
     client->promised -= client->promised > 0;
     set_deadline(&client->h2);
     if (!h2s)

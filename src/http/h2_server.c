@@ -33,17 +33,15 @@ static void begin_request(struct h2_session *h2, int32_t id, bool ended)
     struct h2_server *server = of_h2(h2);
     uint64_t most = server->common->body_bytes;
 
-    if (h2->room->streams.used >= h2->room->streams.max_objects) {
-        refuse(h2, id);
-        return;
-    }
-    struct stream *stream = server->owner->open(server->owner, &h2->session);
-    struct h2_stream *h2s = stream ? h2_stream_create(h2, id, stream) : NULL;
+    struct h2_stream *h2s = slab_take(&h2->room->streams);
+    struct stream *stream = h2s ? server->owner->open(server->owner, &h2->session) : NULL;
     if (!stream) {
+        if (h2s)
+            slab_give(&h2->room->streams, h2s);
         refuse(h2, id);
         return;
     }
-    ASSERT(h2s);
+    h2_stream_begin(h2s, h2, id, stream);
     stream->began_ns = io_now_ns(h2->session.conn.io);
     int error = h2_head_request(stream, &h2->block, h2->limits, ended);
     if (!error && most && stream->head.body == MSG_BODY_LENGTH && (uint64_t)stream->head.length > most)

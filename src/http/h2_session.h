@@ -130,8 +130,9 @@ void h2_session_goodbye(struct h2_session *h2);
 /* Frames may have come to be sent: they leave at the end of this turn. */
 void h2_session_flush(struct h2_session *h2);
 
-/* A stream object for this number: NULL at the room's limit. */
-struct h2_stream *h2_stream_create(struct h2_session *h2, int32_t id, struct stream *stream);
+/* A place that was taken from the room's slab becomes the stream of this number; 0: it gets one when it is asked for.
+ */
+void h2_stream_begin(struct h2_stream *h2s, struct h2_session *h2, int32_t id, struct stream *stream);
 /* Ends it on the peer's side if it is not over (h2_code says why), and gives it back. */
 void h2_stream_release(struct h2_stream *h2s, uint32_t h2_code);
 void h2_stream_fail(struct h2_stream *h2s, int error);

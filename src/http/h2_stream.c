@@ -5,12 +5,8 @@
 
 enum { NV_AROUND = 7 }; /* pseudo-header fields, and content-length or the like */
 
-struct h2_stream *h2_stream_create(struct h2_session *h2, int32_t id, struct stream *stream)
+void h2_stream_begin(struct h2_stream *h2s, struct h2_session *h2, int32_t id, struct stream *stream)
 {
-    struct h2_stream *h2s = slab_take(&h2->room->streams);
-
-    if (!h2s)
-        return NULL;
     *h2s = (struct h2_stream){
         .magic = H2_STREAM_MAGIC, .id = id, .h2 = h2, .stream = stream, .out_left = -1, .promised = -1};
     list_init(&h2s->link);
@@ -25,7 +21,6 @@ struct h2_stream *h2_stream_create(struct h2_session *h2, int32_t id, struct str
     h2->room->counts.streams++;
     stream->session = &h2->session;
     stream->of_session = h2s;
-    return h2s;
 }
 
 /* Credit for what was taken, and at the end for what never will be. */
