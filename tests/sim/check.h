@@ -37,6 +37,8 @@ void check_switch_asked(const struct sim_worker *worker, const struct wire_reade
 void check_switched(struct sim_client *client);
 void check_tunnel_bytes(const struct tunnel_end *end, const struct wire_reader *reader);
 void check_tunnel_end(const struct tunnel_end *end, bool clean);
+/* It was silent, or told to stop, for so long that the balancer may have closed it: what still comes is dropped. */
+bool check_tunnel_may_be_closed(const struct world *world, const struct plan_request *request);
 /* After each turn, of a client in a tunnel. */
 void check_tunnel_drains(const struct sim_client *client);
 /* All is over. */

@@ -156,6 +156,16 @@ void check_tunnel_end(const struct tunnel_end *end, bool clean)
         check_reset_is_told(end);
 }
 
+bool check_tunnel_may_be_closed(const struct world *world, const struct plan_request *request)
+{
+    const struct plan_timeouts *timeouts = &world->plan->timeouts;
+    const struct request_log *log = &world->logs[client_of(request)][(request->id - 1000) % 100];
+    int64_t now = world_now_ns(world) + check_slack_ns(world);
+    return now >= log->tunnel.down_ns + timeouts->tunnel_idle_ms * NS_PER_MS ||
+           (world->drain_ns > 0 && now >= world->drain_ns + timeouts->tunnel_drain_ms * NS_PER_MS) ||
+           (world->upgraded_ns > 0 && now >= world->upgraded_ns + RETIRE_MS * NS_PER_MS);
+}
+
 /* Told to stop, tunnels may end by themselves for a while, and then their clients are told the end. */
 void check_tunnel_drains(const struct sim_client *client)
 {

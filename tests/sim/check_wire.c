@@ -96,7 +96,8 @@ void check_taken(const struct world *world, const struct plan_request *request, 
         client = &client->streams[(request->id - 1000) % 100];
     uint64_t most = 2 * world->plan->net.buffer_bytes + 4 * 65536 + 16384 + bytes / 50;
     bool read = client->awaiting < client->plan->count && client->plan->requests[client->awaiting].id == request->id;
-    if (client->peer == NULL || client->awaiting > (request->id - 1000) % 100 || bytes <= most)
+    if (client->peer == NULL || client->awaiting > (request->id - 1000) % 100 || bytes <= most ||
+        (request->tunnel.asked && check_tunnel_may_be_closed(world, request)))
         return;
     if (!read || bytes - most > client->reader.body_n)
         check_fail("bounded", (int)client->index, (int)request->id,

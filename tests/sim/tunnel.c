@@ -85,7 +85,7 @@ void sim_tunnel_open(struct tunnel_end *end)
     note(end, "opens");
     *(end->client ? &log->opened : &log->switched) = true;
     if (end->client)
-        log->opened_ns = world_now_ns(end->world);
+        log->opened_ns = log->down_ns = world_now_ns(end->world);
     sim_tunnel_note_moved(end);
     if (end->client || end->request->tunnel.down_from == 0)
         say_rest(end);
@@ -97,6 +97,8 @@ void sim_tunnel_read(struct tunnel_end *end, const struct wire_reader *reader)
 {
     struct tunnel_log *log = sim_tunnel_log_of(end);
     *(end->client ? &log->down_read : &log->up_read) = reader->body_n;
+    if (end->client)
+        log->down_ns = world_now_ns(end->world);
     sim_tunnel_note_moved(end);
     check_tunnel_bytes(end, reader);
     if (!end->client && reader->body_n >= end->request->tunnel.down_from)

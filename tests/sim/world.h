@@ -51,6 +51,7 @@ struct tunnel_log {
     bool up_whole, down_whole;   /* which arrived, with all before it */
     uint64_t up_read, down_read; /* bytes that arrived */
     int64_t moved_ns;            /* the last time that some were sent, or arrived */
+    int64_t down_ns;             /* the last time that its client read some */
     int64_t reset_ns;            /* one of both has reset it */
 };
 
