@@ -384,7 +384,8 @@ static struct sums sum_logs(const struct world *world)
             sums.asked += log->sent_any;
             sum_tunnel(&sums, &world->plan->client[c].requests[i], log);
             sum_bytes(&sums, &world->plan->client[c].requests[i], log);
-            sums.right += log->outcome == OUTCOME_RIGHT;
+            /* A tunnel of which the client has all may have failed on the way up. */
+            sums.right += log->outcome == OUTCOME_RIGHT && (!log->tunnel.opened || log->tunnel.up_whole);
         }
     return sums;
 }
