@@ -1,7 +1,6 @@
 /* The checks on tunnels: what asks for one, the 101, and what both ends see of each other. */
 #include <stdio.h>
 
-#include "proxy/flow.h"
 #include "tests/sim/check.h"
 
 enum { RETIRE_MS = 3000 }; /* of upgrade.c: what is open then is ended */
@@ -97,13 +96,6 @@ static const char *excuse_of(const struct tunnel_end *end)
     return plan_excuse(world->plan, (uint32_t)client_of(end->request), (end->request->id - 1000) % 100);
 }
 
-/* A pipe that is taken back from a tunnel is something that happens to it (ADR 0032). */
-static int64_t loan_ns(const struct plan_tunnel *tunnel)
-{
-    bool bulk = tunnel->up_bytes >= FLOW_BULK_BYTES || tunnel->down_bytes >= FLOW_BULK_BYTES;
-    return bulk ? FLOW_LOAN_MS * NS_PER_MS : 0;
-}
-
 /* Both were silent, for as long as is allowed; or the other has ended, which is told at once. */
 static void check_end_is_timely(const struct tunnel_end *end, bool ended)
 {
@@ -112,7 +104,7 @@ static void check_end_is_timely(const struct tunnel_end *end, bool ended)
     int64_t slack_ns = check_slack_ns(end->world), idle_ns = end->world->plan->timeouts.tunnel_idle_ms * NS_PER_MS;
     int64_t took_ns = world_now_ns(end->world) - sim_tunnel_log_of(end)->moved_ns;
     int64_t least_ns = ended ? 0 : idle_ns - slack_ns - 2 * NS_PER_MS;
-    int64_t most_ns = ended ? 2 * slack_ns : idle_ns + slack_ns + loan_ns(tunnel);
+    int64_t most_ns = ended ? 2 * slack_ns : idle_ns + slack_ns;
     if (!check_times_are_plain(client) || tunnel->worker_pause_ms > 0 || excuse_of(end) != NULL)
         return;
     if (took_ns < least_ns || took_ns > most_ns)
