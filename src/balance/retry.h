@@ -30,7 +30,7 @@ struct retry_facts {
     bool repeatable; /* the method may be repeated (RFC 9110 section 9.2.2) */
     bool replayable; /* what has left of the body is kept */
     bool sent;       /* some byte of the request may have left */
-    bool reused;     /* on an idle connection */
+    bool reused;     /* on a connection that had idled, and on which no answer has begun since */
     int64_t age_ms;  /* since the connection was there */
     uint32_t tries, tries_max;
 };

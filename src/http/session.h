@@ -133,6 +133,7 @@ struct session {
     struct list link; /* of those that idle (http/rest), or the owner's */
     int64_t idle_since_ms;
     uint32_t claimed; /* worker side: places of streams that will be opened in this turn */
+    bool unheard;     /* worker side: it idled until now, and no answer has begun on it since */
 };
 
 enum { STREAM_MAGIC = 0x7374726d, SESSION_MAGIC = 0x73657373 };

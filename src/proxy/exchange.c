@@ -143,11 +143,14 @@ static void on_leased(void *context, struct session *session, int error)
 static enum exchange_step start_lease(struct exchange *x)
 {
     x->reused = false;
+    x->unheard = false;
     x->error = 0;
     x->connecting.switches = rewrite_upgrades(&x->client.head, &x->rules->rewrite);
     x->leased = x->fresh_only ? NULL : lease_take(x->home->leases, x->target, x->connecting.switches);
     if (x->leased) {
         x->reused = session_idle(x->leased);
+        x->leased->unheard |= x->reused;
+        x->unheard = x->leased->unheard;
         note_connected(x);
         return EXCHANGE_FORWARD;
     }
@@ -238,6 +241,7 @@ static int pass_head(struct exchange *x)
     x->answering = true;
     x->status = head->status;
     x->first_byte_ns = io_now_ns(x->home->io);
+    x->worker.session->unheard = false;
     leave_budget(x);
     flow_forget(&x->up);
     if (tunnel)
@@ -321,7 +325,7 @@ static struct retry_facts facts_of(const struct exchange *x)
         .repeatable = msg_method_repeatable(x->client.head.method),
         .replayable = flow_rewindable(&x->up),
         .sent = x->worker.sent_bytes,
-        .reused = x->reused,
+        .reused = x->unheard,
         .age_ms = (io_now_ns(x->home->io) - x->connected_ns) / 1000000,
         .tries = x->tries,
         .tries_max = x->rules->tries_max,
@@ -337,7 +341,7 @@ static enum exchange_step refuse_retry(struct exchange *x, enum retry_refusal wh
 static enum exchange_step send_again(struct exchange *x)
 {
     bool refused = x->error == -ERR_STREAM_REFUSED, reset = x->error == -ERR_STREAM_RESET;
-    bool stale = x->reused && err_retry(x->error) == ERR_RETRY_REPEAT && !reset;
+    bool stale = x->unheard && err_retry(x->error) == ERR_RETRY_REPEAT && !reset;
 
     stream_reset(&x->worker);
     if (flow_rewind(&x->up))

@@ -61,6 +61,7 @@ struct exchange {
     bool continued;  /* one was: a client that asked for it goes on with its body */
     bool fresh_only; /* an idle connection failed: the next try connects */
     bool reused;
+    bool unheard;       /* ... or shared with a request that took it so: no answer has begun on it since */
     bool waited;        /* in line among other retries, before the try that comes */
     bool tunnel;        /* the answer is a 101 */
     bool tunnel_leaves; /* tunnel_ends_ms is set because its worker was removed, not because the balancer is to stop */
