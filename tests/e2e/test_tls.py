@@ -124,12 +124,13 @@ def test_tls_certificate_by_name(secure, authority, asked, strict, given):
         assert names_of(ask(port, context, asked)[1]) == [given]
 
 
-def test_tls_protocol_is_agreed_on(secure, authority):
+@pytest.mark.parametrize("other", ["spdy/1", "h2c"])  # RFC 9113 section 3.2: h2c is for no handshake
+def test_tls_protocol_is_agreed_on(secure, authority, other):
     _, port = secure()
     context = context_for(authority)
-    context.set_alpn_protocols(["http/1.1", "http/1.0"])
+    context.set_alpn_protocols([other, "http/1.1", "http/1.0"])
     assert ask(port, context)[1]["alpn"] == "http/1.1"
-    context.set_alpn_protocols(["spdy/1"])
+    context.set_alpn_protocols([other])
     with pytest.raises(ssl.SSLError, match="no application protocol"):
         ask(port, context)
 
@@ -556,17 +557,6 @@ def test_tls_without_http2(secure, authority):
     context = context_for(authority)
     context.set_alpn_protocols(["h2", "http/1.1"])
     assert ask(port, context)[1]["alpn"] == "http/1.1"
-
-
-def test_tls_h2c_is_not_agreed_on(secure, authority):
-    """RFC 9113 section 3.2: that word is for no handshake."""
-    _, port = secure()
-    context = context_for(authority)
-    context.set_alpn_protocols(["h2c", "http/1.1"])
-    assert ask(port, context)[1]["alpn"] == "http/1.1"
-    context.set_alpn_protocols(["h2c"])
-    with pytest.raises(ssl.SSLError, match="no application protocol"):
-        ask(port, context)
 
 
 @pytest.mark.parametrize("offered", [["http/1.1"], []])

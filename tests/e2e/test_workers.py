@@ -1,5 +1,6 @@
 """Workers that come and go at run time: nothing is dropped, and it is told how that differs from the file."""
 
+import contextlib
 import functools
 import json
 import os
@@ -372,20 +373,26 @@ def test_with_the_configuration_before_come_its_changes(run, demo):
         assert ballast.get().fields.one(b"x-worker").decode() == b.names[0]
 
 
-def test_one_at_a_time(run, demo, stack):
+@contextlib.contextmanager
+def change_under_way(run, a):
+    """A balancer in the middle of removing `a`: what stays in the pool is asked for the first time, and is silent."""
+    ballast = run(a, pools={"web": {"health": {"timeout": "5s", "interval": "5s"}}})
+    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor() as other:
+        port = silent.getsockname()[1]
+        add(ballast, f"127.0.0.1:{port}")
+        removed = other.submit(remove, ballast, a)
+        wait_for(lambda: names(ballast) == [str(port)], what="the change to begin")
+        yield ballast
+        assert removed.result(20)["name"] == str(a.port)
+
+
+def test_one_at_a_time(run, demo):
     """While the others depend on a worker that is asked for the first time, nothing else begins; a reload waits."""
     a, b = demo(), demo()
-    ballast = run(a, pools={"web": {"health": {"timeout": "5s", "interval": "5s"}}})
-    silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-    address = "127.0.0.1:%d" % silent.getsockname()[1]
-    add(ballast, address)
-    with ThreadPoolExecutor() as other:
-        removed = other.submit(remove, ballast, a)
-        wait_for(lambda: names(ballast) == [address.rpartition(":")[2]], what="the change to begin")
+    with change_under_way(run, a) as ballast:
         assert add(ballast, b, expect=409)["reason"] == "busy"
         assert ballast.admin.ask("POST", "/v1/reload", {}).json["reason"] == "busy"
         ballast.send_signal(signal.SIGHUP)
-        assert removed.result(20)["name"] == str(a.port)
     wait_for(lambda: [e["state"] for e in ballast.admin.get("/v1/reloads")["reloads"]] == ["applied"], 20,
              "the reload")
     assert names(ballast) == [str(a.port)] and differences(ballast) == []
@@ -490,19 +497,12 @@ def test_changes_that_may_be_why_servers_die_are_dropped(run, demo):
     assert messages(ballast).count(FORGOTTEN) == 0
 
 
-def test_the_command_waits_its_turn(run, demo, stack, command):
+def test_the_command_waits_its_turn(run, demo, command):
     """Many machines that come at once add themselves all the same."""
     a, b = demo(), demo()
-    ballast = run(a, pools={"web": {"health": {"timeout": "5s", "interval": "5s"}}})
-    silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-    address = "127.0.0.1:%d" % silent.getsockname()[1]
-    add(ballast, address)
-    with ThreadPoolExecutor() as other:
-        removed = other.submit(remove, ballast, a)  # the pool depends on one that is asked for the first time
-        wait_for(lambda: names(ballast) == [address.rpartition(":")[2]], what="the change to begin")
+    with change_under_way(run, a) as ballast:
         assert add(ballast, b, expect=409)["reason"] == "busy"
         assert "is added" in command(ballast, "add", "web", b.address)
-        assert removed.result(20)["name"] == str(a.port)
     others = [f"127.0.0.1:{free_port()}" for _ in range(8)]
     with ThreadPoolExecutor(8) as all_at_once:
         said = list(all_at_once.map(lambda other: command(ballast, "add", "web", other), others))

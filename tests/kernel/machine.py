@@ -26,7 +26,7 @@ def archive(files):
 
 
 def libraries(program):
-    said = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout # static: none
+    said = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout  # static: none
     return re.findall(r"(/\S+) \(0x", said)
 
 
