@@ -210,14 +210,16 @@ def sample(bench, contender, work):
 
 
 def summary(taken):
-    """Samples by contender to medians, with ratios of processor time to each contender."""
+    """Samples by contender, in the order of rounds, to medians. Ratios of processor time are medians too, of those within
+    each round: from one round to the next the machine may become slower for everybody."""
     rows = {}
     for name, samples in taken.items():
         times = [one["cpu_us"] for one in samples]
         rows[name] = {key: statistics.median(one[key] for one in samples) for key in samples[0]}
         rows[name] |= {"cpu_us_min": min(times), "cpu_us_max": max(times)}
-    for row in rows.values():
-        row["ratio"] = {name: row["cpu_us"] / other["cpu_us"] for name, other in rows.items()}
+    for name, row in rows.items():
+        row["ratio"] = {other: statistics.median(one["cpu_us"] / its["cpu_us"] for one, its in
+                                                 zip(taken[name], taken[other], strict=True)) for other in taken}
     return rows
 
 

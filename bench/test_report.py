@@ -8,12 +8,11 @@ import measure
 import processes
 import report
 
-SAMPLES = {
-    "relay": [{"cpu_us": 10.0, "per_s": 100.0, "busy": 0.5}, {"cpu_us": 12.0, "per_s": 90.0, "busy": 0.5},
-              {"cpu_us": 11.0, "per_s": 95.0, "busy": 0.5}],
-    "ballast": [{"cpu_us": 11.0, "per_s": 100.0, "busy": 0.5}],
-    "nginx": [{"cpu_us": 22.0, "per_s": 100.0, "busy": 0.5}],
-}
+def rounds(*times):
+    return [{"cpu_us": time, "per_s": 100.0, "busy": 0.5} for time in times]
+
+
+SAMPLES = {"relay": rounds(10.0, 12.0, 11.0), "ballast": rounds(10.0, 12.0, 11.0), "nginx": rounds(20.0, 24.0, 22.0)}
 
 
 def test_the_median_counts():
@@ -21,6 +20,12 @@ def test_the_median_counts():
     assert rows["relay"]["cpu_us"] == 11.0
     assert (rows["relay"]["cpu_us_min"], rows["relay"]["cpu_us_max"]) == (10.0, 12.0)
     assert rows["ballast"]["ratio"] == {"relay": 1.0, "ballast": 1.0, "nginx": 0.5}
+
+
+def test_a_machine_that_becomes_slower_between_rounds_changes_no_ratio():
+    rows = measure.summary({"ballast": rounds(8.0, 8.0, 16.0, 16.0, 16.0), "relay": rounds(10.0, 10.0, 20.0, 20.0, 9.0)})
+    assert rows["ballast"]["cpu_us"] / rows["relay"]["cpu_us"] == 1.6
+    assert rows["ballast"]["ratio"]["relay"] == 0.8
 
 
 def test_a_goal_is_met_or_missed():
@@ -32,7 +37,7 @@ def test_a_goal_is_met_or_missed():
 
 
 def test_the_better_of_the_others_is_the_cheaper_one():
-    rows = measure.summary(SAMPLES | {"haproxy": [{"cpu_us": 44.0, "per_s": 1.0, "busy": 0.5}]})
+    rows = measure.summary(SAMPLES | {"haproxy": rounds(44.0, 44.0, 44.0)})
     assert "better of the others, nginx" in report.reading("small", rows)
 
 
