@@ -210,8 +210,8 @@ def sample(bench, contender, work):
 
 
 def summary(taken):
-    """Samples by contender, in the order of rounds, to medians. Ratios of processor time are medians too, of those within
-    each round: from one round to the next the machine may become slower for everybody."""
+    """Samples by contender, in the order of rounds, to medians. Ratios of processor time are medians too, of those
+    within each round: from one round to the next the machine may become slower for everybody."""
     rows = {}
     for name, samples in taken.items():
         times = [one["cpu_us"] for one in samples]

@@ -23,7 +23,8 @@ def test_the_median_counts():
 
 
 def test_a_machine_that_becomes_slower_between_rounds_changes_no_ratio():
-    rows = measure.summary({"ballast": rounds(8.0, 8.0, 16.0, 16.0, 16.0), "relay": rounds(10.0, 10.0, 20.0, 20.0, 9.0)})
+    rows = measure.summary({"ballast": rounds(8.0, 8.0, 16.0, 16.0, 16.0),
+                            "relay": rounds(10.0, 10.0, 20.0, 20.0, 9.0)})
     assert rows["ballast"]["cpu_us"] / rows["relay"]["cpu_us"] == 1.6
     assert rows["ballast"]["ratio"]["relay"] == 0.8
 
