@@ -6,45 +6,11 @@
 #include <stdlib.h>
 
 #include "tests/sim/check.h"
-#include "tests/sim/h2_script.h"
-#include "tests/sim/worker.h"
+#include "tests/sim/worker_h2_parts.h"
 
-enum { AHEAD_BYTES = 16384, HEAD_BYTES = 100, FIELDS_MAX = 8 };
+enum { AHEAD_BYTES = 16384 };
 
 #define NS_PER_MS INT64_C(1000000)
-
-struct h2_link {
-    struct list link; /* the worker's */
-    struct sim_worker *worker;
-    struct io_sim_peer *peer; /* NULL: closed */
-    nghttp2_session *h2;
-    struct list streams;
-    uint32_t open, served;
-    int32_t newest; /* the highest number of a stream so far */
-    int32_t last;   /* of streams above nothing is known any more */
-    int64_t idle_due_ns;
-    bool noticed; /* the notice of a GOAWAY is on its way */
-    bool leaving; /* ends with its last stream */
-    bool ended;   /* has said its end, and waits for the other side's */
-    bool cut;     /* goes away as soon as the library has returned */
-    bool credit_waits;
-    bool pumping;
-};
-
-struct h2_script {
-    struct list link;
-    struct h2_link *conn;
-    int32_t id;
-    struct wire_reader reader;
-    const struct plan_request *request; /* NULL: a probe */
-    struct request_log *log;
-    uint64_t given, allowed, all; /* of the answer's body: to the library; may be; it has */
-    uint64_t stop_at;             /* UINT64_MAX: never */
-    bool unknown;                 /* above a GOAWAY: not looked at */
-    bool answered, stopped, resets;
-    bool closed;
-    int32_t uncredited;
-};
 
 static struct h2_script *stream_of(nghttp2_session *h2, int32_t id)
 {
@@ -62,12 +28,12 @@ static int id_of(const struct h2_script *script)
     return script->request != NULL ? (int)script->request->id : TRACE_NOBODY;
 }
 
-static void note(const struct h2_script *script, const char *what)
+void worker_h2_note(const struct h2_script *script, const char *what)
 {
     worker_note(script->conn->worker, script->request, what);
 }
 
-static void after(const struct h2_link *conn, int64_t delay_ns, io_sim_timer_fn fn, void *context)
+void worker_h2_after(const struct h2_link *conn, int64_t delay_ns, io_sim_timer_fn fn, void *context)
 {
     io_sim_after(conn->worker->world->net, delay_ns, fn, context);
 }
@@ -103,7 +69,7 @@ static void reset_stopped(struct h2_link *conn)
 }
 
 /* As much as is to wait: what gives credit must not stand behind whole bodies. */
-static void pump(struct h2_link *conn)
+void worker_h2_pump(struct h2_link *conn)
 {
     const uint8_t *bytes;
     ssize_t n = 1;
@@ -144,7 +110,7 @@ static void on_idle(void *context)
     conn->leaving = true;
     conn->last = conn->newest;
     ASSERT(nghttp2_submit_goaway(conn->h2, 0, conn->last, NGHTTP2_NO_ERROR, NULL, 0) == 0);
-    pump(conn);
+    worker_h2_pump(conn);
 }
 
 static void begin_idling(struct h2_link *conn)
@@ -153,210 +119,19 @@ static void begin_idling(struct h2_link *conn)
     if (ns == 0 || conn->open > 0 || conn->peer == NULL)
         return;
     conn->idle_due_ns = world_now_ns(conn->worker->world) + ns;
-    after(conn, ns, on_idle, conn);
-}
-
-/* ---- answers ---- */
-
-static void on_gap(void *context)
-{
-    struct h2_script *script = context;
-    if (script->closed || script->conn->peer == NULL)
-        return;
-    script->allowed += script->all / script->request->answer.pieces + 1;
-    nghttp2_session_resume_data(script->conn->h2, script->id);
-    pump(script->conn);
-}
-
-static void stop(struct h2_script *script)
-{
-    enum plan_answer_kind kind = script->request->answer.kind;
-    script->stopped = true;
-    script->resets = kind != ANSWER_STALL;
-    script->log->stalled_ns = world_now_ns(script->conn->worker->world);
-    note(script, kind == ANSWER_STALL ? "stalls inside its answer to" : "resets the stream inside its answer to");
-}
-
-static ssize_t end_body(nghttp2_session *h2, const struct h2_script *script, uint32_t *flags, size_t n)
-{
-    *flags |= NGHTTP2_DATA_FLAG_EOF;
-    if (script->request == NULL)
-        return (ssize_t)n;
-    script->log->answered_ns = world_now_ns(script->conn->worker->world);
-    if (script->request->answer.trailers) {
-        char value[16];
-        snprintf(value, sizeof(value), "%u", script->request->id);
-        nghttp2_nv trailer = h2_script_field("x-sim-end", value);
-        *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-        ASSERT(nghttp2_submit_trailer(h2, script->id, &trailer, 1) == 0);
-    }
-    return (ssize_t)n;
-}
-
-static ssize_t read_body(nghttp2_session *h2, int32_t id, uint8_t *out, size_t room, uint32_t *flags,
-                         nghttp2_data_source *source, void *context)
-{
-    struct h2_script *script = source->ptr;
-    uint64_t until = script->all < script->allowed ? script->all : script->allowed;
-    if (script->stopped)
-        return NGHTTP2_ERR_DEFERRED;
-    if (until > script->stop_at)
-        until = script->stop_at;
-    size_t n = until - script->given < room ? (size_t)(until - script->given) : room;
-    struct sim_bytes bytes = {0};
-    if (script->request != NULL)
-        wire_append_body(&bytes, world_answer_key(script->conn->worker->world, script->request->id), script->given, n);
-    else
-        wire_append(&bytes, "ok");
-    memcpy(out, sim_bytes_all(&bytes).p, n);
-    sim_bytes_free(&bytes);
-    script->given += n;
-    if (script->given == script->stop_at)
-        stop(script);
-    else if (script->given == script->all)
-        return end_body(h2, script, flags, n);
-    else if (script->given == script->allowed)
-        after(script->conn, script->request->answer.gap_ms * NS_PER_MS, on_gap, script);
-    return n > 0 ? (ssize_t)n : NGHTTP2_ERR_DEFERRED;
-}
-
-static void send_head(struct h2_script *script, const nghttp2_nv *fields, size_t count, bool ends)
-{
-    nghttp2_data_provider body = {.source.ptr = script, .read_callback = read_body};
-    ASSERT(nghttp2_submit_response(script->conn->h2, script->id, fields, count, ends ? NULL : &body) == 0);
-    if (ends && script->request != NULL)
-        script->log->answered_ns = world_now_ns(script->conn->worker->world);
-}
-
-static bool is_bodiless(const struct plan_request *request)
-{
-    return request->method == PLAN_HEAD || request->answer.status == 204 || request->answer.status == 304;
-}
-
-/* With a length that its body has not; 0: as planned. */
-static void answer_right(struct h2_script *script, uint32_t wrong_length)
-{
-    const struct plan_answer *answer = &script->request->answer;
-    char status[8], said[24], bytes[16];
-    snprintf(status, sizeof(status), "%u", answer->status);
-    snprintf(said, sizeof(said), "%u.%u", script->request->id, script->conn->worker->index);
-    snprintf(bytes, sizeof(bytes), "%u", wrong_length > 0 ? wrong_length : answer->body_bytes);
-    const nghttp2_nv fields[] = {h2_script_field(":status", status), h2_script_field("x-sim", said),
-                                 h2_script_field("content-length", bytes)};
-    bool sized = answer->framing == PLAN_LENGTH && answer->status != 204 && answer->status != 304;
-    bool ends = is_bodiless(script->request) || (answer->body_bytes == 0 && !answer->trailers);
-    script->all = answer->body_bytes;
-    send_head(script, fields, sized || wrong_length > 0 ? 3 : 2, ends);
-}
-
-/* What may not be passed on: found in the head, or in a body that is shorter or longer than the head said. */
-static void answer_garbage(struct h2_script *script)
-{
-    const nghttp2_nv ok = h2_script_field(":status", "200"), low = h2_script_field(":status", "99"),
-                     switching = h2_script_field(":status", "101"), close = h2_script_field("connection", "close"),
-                     coding = h2_script_field("transfer-encoding", "chunked");
-    const nghttp2_nv heads[][2] = {{low, ok}, {switching, switching}, {ok, close}, {ok, ok}, {close, ok}, {ok, coding}};
-    if (script->request->answer.garbage == 3 && !is_bodiless(script->request))
-        answer_right(script, script->request->answer.body_bytes + 3);
-    else
-        send_head(script, heads[script->request->answer.garbage], 2, true);
-}
-
-/* Where its body ends too early; UINT64_MAX: nowhere. False: not even its head comes. */
-static bool set_stop(struct h2_script *script)
-{
-    const struct plan_answer *answer = &script->request->answer;
-    script->stop_at = UINT64_MAX;
-    if (answer->kind != ANSWER_STALL && answer->kind != ANSWER_CUT && answer->kind != ANSWER_RESET)
-        return true;
-    if (is_bodiless(script->request) || answer->body_bytes == 0 || answer->at_byte < HEAD_BYTES)
-        return false;
-    script->stop_at = answer->at_byte - HEAD_BYTES;
-    if (script->stop_at >= answer->body_bytes)
-        script->stop_at = answer->body_bytes - 1;
-    return true;
-}
-
-static void send_interims(struct h2_script *script)
-{
-    char id[16];
-    snprintf(id, sizeof(id), "%u", script->request->id);
-    for (uint8_t i = 0; i < script->request->answer.interims; i++) {
-        const nghttp2_nv fields[] = {h2_script_field(":status", i % 2 ? "102" : "103"),
-                                     h2_script_field("x-sim-hint", id)};
-        ASSERT(nghttp2_submit_headers(script->conn->h2, 0, script->id, NULL, fields, 2, NULL) == 0);
-    }
-}
-
-static void leave_after(struct h2_script *script);
-
-static void begin_answer(struct h2_script *script)
-{
-    const struct plan_answer *answer = &script->request->answer;
-    script->answered = true;
-    if (answer->kind == ANSWER_HANG) {
-        note(script, "says nothing to");
-        return;
-    }
-    note(script, "answers");
-    send_interims(script);
-    script->allowed = answer->pieces > 1 ? answer->body_bytes / answer->pieces + 1 : UINT64_MAX;
-    if (!set_stop(script)) {
-        if (answer->interims == 0 && answer->kind != ANSWER_STALL)
-            script->log->failed_on |= 1u << script->conn->worker->index;
-        stop(script);
-    } else if (answer->kind == ANSWER_GARBAGE) {
-        answer_garbage(script);
-    } else {
-        answer_right(script, 0);
-        if (answer->close_after)
-            leave_after(script);
-    }
-    pump(script->conn);
-}
-
-static void on_delay(void *context)
-{
-    struct h2_script *script = context;
-    if (script->conn->peer != NULL && !script->closed && !script->answered)
-        begin_answer(script);
-}
-
-static void answer_later(struct h2_script *script)
-{
-    uint32_t delay = script->request->answer.delay_ms;
-    after(script->conn, delay * NS_PER_MS, on_delay, script); /* not from inside the library */
-}
-
-static void answer_probe(struct h2_script *script)
-{
-    struct sim_worker *worker = script->conn->worker;
-    const struct plan_window *window = worker_window(worker, WINDOW_STATUS, WINDOW_GARBAGE);
-    const nghttp2_nv good = h2_script_field(":status", "200"), bad = h2_script_field(":status", "503"),
-                     low = h2_script_field(":status", "99");
-    script->stop_at = script->allowed = UINT64_MAX;
-    script->all = 2;
-    worker->good_answers += window == NULL;
-    if (window == NULL)
-        send_head(script, &good, 1, false);
-    else if (window->kind == WINDOW_STATUS)
-        send_head(script, &bad, 1, true);
-    else if (window->kind == WINDOW_GARBAGE)
-        send_head(script, &low, 1, true);
-    else if (window->kind == WINDOW_CUT)
-        script->conn->cut = true;
+    worker_h2_after(conn, ns, on_idle, conn);
 }
 
 /* ---- GOAWAY ---- */
 
 /* With a notice, and named only when the other side has seen it: nothing is lost by it. */
-static void leave_after(struct h2_script *script)
+void worker_h2_leave_after(struct h2_script *script)
 {
     struct h2_link *conn = script->conn;
     if (conn->noticed || conn->leaving)
         return;
     conn->noticed = true;
-    note(script, "says that it will leave after");
+    worker_h2_note(script, "says that it will leave after");
     ASSERT(nghttp2_submit_shutdown_notice(conn->h2) == 0);
 }
 
@@ -381,7 +156,7 @@ static void on_notice_seen(struct h2_link *conn)
 static void leave_before(struct h2_script *script)
 {
     struct h2_link *conn = script->conn;
-    note(script, "leaves before");
+    worker_h2_note(script, "leaves before");
     conn->leaving = true;
     conn->last = script->id > 1 ? script->id - 2 : 0;
     script->unknown = true;
@@ -404,7 +179,7 @@ static bool refuse(struct h2_script *script)
     if (!first || !answer->cut_first || answer->cut_resets)
         return false;
     script->log->refused++;
-    note(script, "refuses the stream of");
+    worker_h2_note(script, "refuses the stream of");
     script->unknown = true;
     ASSERT(nghttp2_submit_rst_stream(script->conn->h2, 0, script->id, NGHTTP2_REFUSED_STREAM) == 0);
     return true;
@@ -416,13 +191,13 @@ static bool cut_on_request(struct h2_script *script)
     struct sim_worker *worker = conn->worker;
     if (conn->served > 1 && worker->plan->close_on_request_per > 0 &&
         rand_below(&worker->rand, 100) < worker->plan->close_on_request_per) {
-        note(script, "cuts its connection on");
+        worker_h2_note(script, "cuts its connection on");
         conn->cut = true;
         return true;
     }
     if (!script->request->answer.cut_first || script->log->begun > 1 || script->log->refused > 0)
         return false;
-    note(script, "resets the first try of");
+    worker_h2_note(script, "resets the first try of");
     script->log->failed_on |= 1u << worker->index;
     script->unknown = true;
     ASSERT(nghttp2_submit_rst_stream(conn->h2, 0, script->id, NGHTTP2_INTERNAL_ERROR) == 0);
@@ -444,7 +219,7 @@ static void head_is_whole(struct h2_script *script, bool ends)
         if (refuse(script))
             return;
         script->log->begun++;
-        note(script, "gets the head of");
+        worker_h2_note(script, "gets the head of");
         check_request_head(conn->worker, reader, script->request);
         reader->key = world_request_key(conn->worker->world, script->request->id);
     }
@@ -457,7 +232,7 @@ static void head_is_whole(struct h2_script *script, bool ends)
     struct str value;
     const nghttp2_nv go_on = h2_script_field(":status", "100");
     if (answer->early && !hostile_in_body(script->request->hostile))
-        answer_later(script);
+        worker_h2_answer_later(script);
     else if (wire_reader_field(reader, "Expect", &value) == 1 && answer->kind == ANSWER_RIGHT)
         ASSERT(nghttp2_submit_headers(conn->h2, 0, script->id, NULL, &go_on, 1, NULL) == 0);
 }
@@ -466,7 +241,7 @@ static void request_is_whole(struct h2_script *script)
 {
     struct wire_reader *reader = &script->reader;
     if (script->request == NULL) {
-        answer_probe(script);
+        worker_h2_answer_probe(script);
         return;
     }
     if (reader->state != WIRE_OPEN && reader->state != WIRE_DONE)
@@ -474,10 +249,10 @@ static void request_is_whole(struct h2_script *script)
                    script->conn->worker->index, id_of(script));
     script->log->handled++;
     script->log->whole_ns = world_now_ns(script->conn->worker->world);
-    note(script, "has all of");
+    worker_h2_note(script, "has all of");
     check_request_whole(script->conn->worker, reader, script->request);
     if (!script->request->answer.early)
-        answer_later(script);
+        worker_h2_answer_later(script);
 }
 
 /* ---- what the library tells ---- */
@@ -560,7 +335,7 @@ static void on_credit(void *context)
             nghttp2_session_consume(conn->h2, script->id, (size_t)script->uncredited);
         script->uncredited = 0;
     }
-    pump(conn);
+    worker_h2_pump(conn);
 }
 
 /* Credit at once, after a while, or, for one that is never answered, of the connection alone. */
@@ -574,7 +349,7 @@ static void give_credit(struct h2_link *conn, struct h2_script *script, int32_t 
     } else {
         script->uncredited += (int32_t)n;
         if (!conn->credit_waits)
-            after(conn, plan_of(conn)->credit_ms * NS_PER_MS, on_credit, conn);
+            worker_h2_after(conn, plan_of(conn)->credit_ms * NS_PER_MS, on_credit, conn);
         conn->credit_waits = true;
     }
 }
@@ -604,7 +379,7 @@ static int on_stream_close(nghttp2_session *h2, int32_t id, uint32_t error, void
     if (script == NULL)
         return 0;
     if (error != NGHTTP2_NO_ERROR && script->reader.state != WIRE_HEAD && !script->unknown)
-        note(script, "sees the end of the stream of");
+        worker_h2_note(script, "sees the end of the stream of");
     script->closed = true;
     nghttp2_session_consume_connection(h2, (size_t)script->uncredited);
     script->uncredited = 0;
@@ -635,7 +410,7 @@ static void read_bytes(struct h2_link *conn)
         io_sim_peer_take(conn->peer, got.n);
         if (conn->cut)
             break_off(conn);
-        pump(conn);
+        worker_h2_pump(conn);
     }
 }
 
@@ -643,7 +418,7 @@ static void on_event(struct io_sim_peer *peer, void *context)
 {
     struct h2_link *conn = context;
     read_bytes(conn);
-    pump(conn);
+    worker_h2_pump(conn);
     if (conn->peer == NULL)
         return;
     enum io_sim_peer_state state = io_sim_peer_state(peer);
@@ -687,7 +462,7 @@ void worker_h2_accept(struct io_sim_peer *peer, void *context)
     list_append(&worker->conns, &conn->link);
     ASSERT(nghttp2_submit_settings(conn->h2, 0, settings, 2) == 0);
     io_sim_peer_on_event(peer, on_event, conn);
-    pump(conn);
+    worker_h2_pump(conn);
 }
 
 void worker_h2_leave(struct sim_worker *worker, enum plan_window_kind how)
