@@ -211,6 +211,17 @@ static bool believe_lists(SSL_CTX *context, const struct tls_file *file)
     return good && any && at_end();
 }
 
+/* A client's own certificate is believed by a list alone. Those of the authorities above it need none, but are not
+ * believed against one. */
+static int on_checked(int good, X509_STORE_CTX *checked)
+{
+    if (good || X509_STORE_CTX_get_error(checked) != X509_V_ERR_UNABLE_TO_GET_CRL ||
+        X509_STORE_CTX_get_error_depth(checked) == 0)
+        return good;
+    X509_STORE_CTX_set_error(checked, X509_V_OK);
+    return 1;
+}
+
 static int believe(SSL_CTX *context, const struct tls_file *ca, bool asks, const struct tls_file *crl,
                    char why[TLS_WHY_MAX])
 {
@@ -220,7 +231,8 @@ static int believe(SSL_CTX *context, const struct tls_file *ca, bool asks, const
         return 0;
     if (!believe_lists(context, crl))
         return refuse(why, "the list of revoked certificates cannot be read from", crl->name);
-    X509_STORE_set_flags(SSL_CTX_get_cert_store(context), X509_V_FLAG_CRL_CHECK);
+    X509_STORE_set_flags(SSL_CTX_get_cert_store(context), X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+    X509_STORE_set_verify_cb(SSL_CTX_get_cert_store(context), on_checked);
     return 0;
 }
 

@@ -111,6 +111,26 @@ def test_tls_revoked_client_is_refused(mutual, authority, clients):
     assert b"alert certificate revoked" in done.stderr
 
 
+def test_tls_revoked_authority_is_no_authority(mutual, authority, clients, tmp_path):
+    """A list that revokes an authority between the client and the root counts; that there is none for it does not."""
+    between = clients.below("between")
+    leaf, key = between.sign("under it")
+    shown = tmp_path / "chain.pem", key
+    shown[0].write_bytes(leaf.read_bytes() + between.path.read_bytes())
+    def lists(name, *paths):
+        (tmp_path / name).write_bytes(b"".join(path.read_bytes() for path in paths))
+        return str(tmp_path / name)
+    own = between.revocations()
+    for crl, good in ((lists("own", own), True), (lists("both", clients.revocations(), own), True),
+                      (lists("revoked", clients.revocations(between.path), own), False)):
+        _, port = mutual(verify="required", client_crl=crl)
+        if good:
+            assert told(ask(port, authority, shown)[0]) == ["CN=under it"]
+        else:
+            with pytest.raises(OSError, match="(?i)revoked"):
+                ask(port, authority, shown)
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_tls_ticket_does_not_outlive_the_belief(mutual, authority, clients, tmp_path, version):
     """A client that is revoked after its session began does not come in by its ticket."""

@@ -10,12 +10,17 @@ def openssl(*arguments):
 class Authority:
     """Signs certificates into a directory; `path` is its own."""
 
-    def __init__(self, directory, name="Test Authority"):
+    def __init__(self, directory, name="Test Authority", own=None):
         self.directory = directory
-        self.path = directory / f"{name.replace(' ', '-')}.pem"
-        self.key = self.path.with_suffix(".key")
+        self.path, self.key = own or (directory / f"{name.replace(' ', '-')}{end}" for end in (".pem", ".key"))
+        if own:
+            return
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", 3650,
                 "-subj", f"/CN={name}", "-keyout", self.key, "-out", self.path)
+
+    def below(self, name):
+        """An authority whose certificate this one has signed."""
+        return Authority(self.directory, name, self.sign(name, extensions="basicConstraints=critical,CA:TRUE\n"))
 
     def sign(self, name, days=365, alternatives=None, extensions=""):
         """(certificate, key) for a common name; its DNS names are the name unless alternatives are given."""
