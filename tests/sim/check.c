@@ -69,6 +69,7 @@ void __wrap_account_note_retry(struct account *account, const struct worker *wor
 {
     trace_line(TRACE_NOBODY, TRACE_NOBODY, "it is tried again after %.*s: %s", STR_ARG(worker_name(worker)),
                err_reason(error));
+    check_tls_error(world_worker_of(current, worker), error);
     __real_account_note_retry(account, worker, error);
 }
 
@@ -150,11 +151,13 @@ static void check_health(struct sim_server *server, uint32_t index)
     uint64_t *probes = &server->seen[worker->index].probes;
     for (; *probes < stats.probes; ++*probes) {
         bool good = stats.history[*probes % PROBE_HISTORY].good;
+        int error = stats.history[*probes % PROBE_HISTORY].error;
         worker->good += good;
         enter_probe(server, worker->index, good);
-        if (!good && !probes_may_fail(world->plan))
-            check_fail("health-by-probes", TRACE_NOBODY, TRACE_NOBODY, "w%u is right and was judged bad",
-                       worker->index);
+        check_tls_error(worker, error);
+        if (!good && !probes_may_fail(world->plan) && !check_tls_excuses(worker, error))
+            check_fail("health-by-probes", TRACE_NOBODY, TRACE_NOBODY, "w%u is right and was judged bad: %s",
+                       worker->index, err_reason(error));
     }
     if (worker->good > worker->good_answers)
         check_fail("health-by-probes", TRACE_NOBODY, TRACE_NOBODY, "w%u: %llu good probes, %llu good answers",
@@ -173,7 +176,8 @@ static bool turns_are_plain(const struct plan *plan)
                                        FAMILY_BIT(ANSWERS) | FAMILY_BIT(DRAIN) | FAMILY_BIT(STORM) |
                                        FAMILY_BIT(UPGRADE);
     for (uint32_t i = 0; i < plan->workers; i++)
-        if (plan->worker[i].leave_at > 0)
+        if (plan->worker[i].leave_at > 0 || plan->worker[i].tls.garbles_per > 0 ||
+            plan_pool_unsure(plan, plan->worker[i].pool) > 0)
             return false;
     return !(plan->families & disturbing);
 }

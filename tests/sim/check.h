@@ -4,7 +4,7 @@
 #ifndef TESTS_SIM_CHECK_H
 #define TESTS_SIM_CHECK_H
 
-#include "tests/sim/world.h"
+#include "tests/sim/worker_line.h"
 
 enum { CHECK_FAILED = 3, CHECK_STUCK = 4, CHECK_NAME_MAX = 32 };
 
@@ -50,6 +50,14 @@ bool check_times_are_plain(const struct sim_client *client);
 void check_idle_end(struct sim_client *client);
 /* It ended before the handshake was over. */
 void check_handshake_end(struct sim_client *client);
+/* A connection to a worker of TLS has ended before the handshake was over. */
+void check_greeting_end(const struct worker_line *line);
+/* What is said of TLS is so: of a worker, by a probe or as its request is tried again (a code of err.h); to a client,
+ * by an answer of our own. */
+void check_tls_error(const struct sim_worker *worker, int error);
+void check_tls_word(const struct sim_client *client, struct str proxy_status);
+/* Its handshakes may be why a probe of a worker is bad. */
+bool check_tls_excuses(const struct sim_worker *worker, int error);
 /* A server has stopped, and is not destroyed yet: nothing is left in it; and another goes on from what it has counted.
  */
 void check_stopped(struct sim_server *server);

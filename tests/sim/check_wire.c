@@ -184,6 +184,7 @@ static void own_answer(struct sim_client *client, struct str proxy_status)
         check_fail("one-answer", (int)client->index, (int)request->id, "an error with status %d",
                    client->reader.status);
     check_timed_answer(client, proxy_status);
+    check_tls_word(client, proxy_status);
     if (excuse_of(client) == NULL) {
         char what[160];
         snprintf(what, sizeof(what), "an error: %.*s", STR_ARG(proxy_status));

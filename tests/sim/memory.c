@@ -1,6 +1,8 @@
 /* malloc with a will of its own. One thread; the scripts take their memory by aligned_alloc, which never fails. */
 #include "tests/sim/memory.h"
 
+#include <string.h>
+
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t count, size_t n);
 void *__real_realloc(void *old, size_t n);
@@ -10,6 +12,7 @@ void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t count, size_t n);
 void *__wrap_realloc(void *old, size_t n);
 void *__wrap_aligned_alloc(size_t alignment, size_t n);
+char *__wrap_strndup(const char *text, size_t most);
 void __wrap_free(void *p);
 
 static uint32_t fail_each, calls;
@@ -86,6 +89,17 @@ void memory_sure_free(void *p, void *context)
 void *__wrap_aligned_alloc(size_t alignment, size_t n)
 {
     return counted(__real_aligned_alloc(alignment, n));
+}
+
+char *__wrap_strndup(const char *text, size_t most)
+{
+    size_t n = strnlen(text, most);
+    char *copy = __wrap_malloc(n + 1);
+    if (copy != NULL) {
+        memcpy(copy, text, n);
+        copy[n] = 0;
+    }
+    return copy;
 }
 
 void __wrap_free(void *p)

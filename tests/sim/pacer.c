@@ -29,7 +29,9 @@ void pacer_kick(struct pacer *pacer)
 {
     while (!pacer->waiting && !pacer->stopped && *pacer->peer != NULL && pacer->bytes.n > 0) {
         size_t n = next_piece(pacer);
-        if (n > 0)
+        if (n > 0 && pacer->send != NULL)
+            pacer->send(pacer->context, str_slice(sim_bytes_all(&pacer->bytes).p, n));
+        else if (n > 0)
             io_sim_peer_send(*pacer->peer, sim_bytes_all(&pacer->bytes).p, n);
         sim_bytes_drop(&pacer->bytes, n);
         pacer->sent += n;

@@ -77,7 +77,7 @@ static void draw_families(struct plan *plan)
     static const uint64_t harmless =
         FAMILY_BIT(REACTORS) | FAMILY_BIT(LAZY) | FAMILY_BIT(FRAGMENTS) | FAMILY_BIT(TIGHT) | FAMILY_BIT(DELAY) |
         FAMILY_BIT(SLOW_WORKER) | FAMILY_BIT(WALL) | FAMILY_BIT(INTERIM) | FAMILY_BIT(RELOAD) | FAMILY_BIT(H2) |
-        FAMILY_BIT(H2_WORKERS) | FAMILY_BIT(UPGRADE) | FAMILY_BIT(TLS) | FAMILY_BIT(TUNNEL);
+        FAMILY_BIT(H2_WORKERS) | FAMILY_BIT(UPGRADE) | FAMILY_BIT(TLS) | FAMILY_BIT(TUNNEL) | FAMILY_BIT(TLS_WORKERS);
     plan->calm = chance(&gen, 20);
     bool few = chance(&gen, 60); /* one or two faults at a time are easier to blame than ten */
     for (uint32_t f = 0; f < FAMILY_COUNT; f++) {
@@ -540,6 +540,71 @@ static void draw_h2_pool(struct plan *plan, uint32_t pool)
                 fit_answer(plan, &plan->client[c].requests[i]);
 }
 
+/* ---- workers of TLS ---- */
+
+static void draw_tls_faults(struct plan *plan, uint32_t index, bool stops, bool wrong, bool garbles)
+{
+    struct rand_gen gen = stream(plan->seed, FAMILY_TLS_WORKERS, 20 + index);
+    struct plan_worker_tls *tls = &plan->worker[index].tls;
+    bool steady = index < plan->pools; /* the first of each pool can be reached */
+    uint32_t stops_per = chance(&gen, 70) ? between(&gen, 10, 100) : 0;
+    uint32_t shown = chance(&gen, 70) ? between(&gen, SHOWN_OTHER_NAME, SHOWN_KINDS - 1) : SHOWN_RIGHT;
+    tls->wrong_from_ms = chance(&gen, 40) ? 0 : between(&gen, 50, 800);
+    tls->wrong_to_ms = tls->wrong_from_ms + between(&gen, 50, 1500);
+    tls->stops_per = stops && !steady ? stops_per : 0;
+    tls->wrong = wrong && !steady ? (enum plan_shown)shown : SHOWN_RIGHT;
+    tls->garbles_per = garbles ? between(&gen, 2, 40) : 0;
+}
+
+static void draw_tls_worker(struct plan *plan, uint32_t index)
+{
+    static const uint32_t records[] = {0, 0, 1, 100, 1000, 5000};
+    struct rand_gen gen = stream(plan->seed, FAMILY_TLS_WORKERS, 10 + index);
+    struct plan_worker_tls *tls = &plan->worker[index].tls;
+    tls->spoken = true;
+    tls->old = chance(&gen, 25);
+    tls->mute = chance(&gen, 20);
+    tls->resumes = chance(&gen, 70);
+    tls->silent = chance(&gen, 40);
+    tls->lingers = chance(&gen, 40);
+    tls->record_bytes = one_of(&gen, records, 6);
+    tls->tickets = between(&gen, 0, 3);
+    tls->renews_every = chance(&gen, 40) ? between(&gen, 1, 4) : 0;
+}
+
+/* Its end without close_notify tells a cut answer from a whole one, wherever that is, behind its last byte too. */
+static void draw_truncation(struct plan *plan, struct plan_request *request)
+{
+    struct rand_gen gen = stream(plan->seed, FAMILY_TLS_WORKERS, request->id);
+    struct plan_answer *answer = &request->answer;
+    bool cut = chance(&gen, 25), behind = chance(&gen, 50);
+    uint32_t at = between(&gen, 0, answer->body_bytes + 200);
+    if (!cut || answer->framing != PLAN_CLOSE || answer->kind != ANSWER_RIGHT || request->tunnel.asked)
+        return;
+    answer->kind = ANSWER_CUT;
+    answer->at_byte = behind ? UINT32_MAX : at;
+}
+
+/* All of a pool. Last of all, as draw_h2. */
+static void draw_tls_pool(struct plan *plan, uint32_t pool)
+{
+    struct rand_gen gen = stream(plan->seed, FAMILY_TLS_WORKERS, pool);
+    bool spoken = chance(&gen, 85), asks = chance(&gen, 50), stops = chance(&gen, 45), wrong = chance(&gen, 45),
+         garbles = chance(&gen, 15);
+    if (!plan_has(plan, FAMILY_TLS_WORKERS) || !spoken)
+        return;
+    plan->pool_asks[pool] = asks;
+    for (uint32_t i = pool; i < plan->workers; i += plan->pools) {
+        draw_tls_worker(plan, i);
+        if (!plan->calm)
+            draw_tls_faults(plan, i, stops, wrong, garbles);
+    }
+    for (uint32_t c = 0; c < plan->clients && !plan->calm && !plan_pool_is_h2(plan, pool); c++)
+        for (uint32_t i = 0; i < plan->client[c].count; i++)
+            if (plan->client[c].requests[i].pool == pool)
+                draw_truncation(plan, &plan->client[c].requests[i]);
+}
+
 /* ---- the world ---- */
 
 static void draw_world_faults(struct plan *plan)
@@ -607,6 +672,8 @@ void plan_make(struct plan *plan, uint64_t seed, const struct plan_cuts *cuts)
     draw_tunnel_timeouts(plan);
     for (uint32_t i = 0; i < plan->clients; i++)
         draw_tunnels(plan, i);
+    for (uint32_t i = 0; i < plan->pools; i++)
+        draw_tls_pool(plan, i);
     draw_world_faults(plan);
     apply_cuts(plan, cuts);
 }

@@ -118,6 +118,32 @@ struct plan_client {
     struct plan_request requests[PLAN_REQUESTS];
 };
 
+/* What a worker shows of itself. */
+enum plan_shown {
+    SHOWN_RIGHT,
+    SHOWN_OTHER_NAME,
+    SHOWN_STRANGER, /* signed by nobody who is believed */
+    SHOWN_RUN_OUT,
+    SHOWN_KINDS
+};
+
+/* Of a worker of a pool with TLS. */
+struct plan_worker_tls {
+    bool spoken;
+    bool old;              /* version 1.2 */
+    bool mute;             /* says nothing of protocols (ALPN), where it speaks HTTP/1 */
+    bool resumes;          /* takes sessions up again */
+    bool silent;           /* closes without close_notify, where that is not the end of an answer */
+    bool lingers;          /* closes what idles by close_notify alone, and waits for the other side's end */
+    uint32_t record_bytes; /* of a record at most; 0: as many as it holds */
+    uint32_t tickets;      /* with a handshake of 1.3 */
+    uint32_t renews_every; /* beside each n-th of what it sends (1.3): a ticket, or new keys; 0: never */
+    uint32_t stops_per;    /* of 100 handshakes stop after some byte of its side */
+    uint32_t garbles_per;  /* of 100 connections have a byte of its side arrive as another */
+    enum plan_shown wrong; /* shown on connections that come */
+    int64_t wrong_from_ms, wrong_to_ms; /* from then until then; RIGHT: never */
+};
+
 enum plan_window_kind {
     WINDOW_STATUS,
     WINDOW_HANG,
@@ -145,6 +171,7 @@ struct plan_worker {
     uint32_t h2_window; /* HTTP/2: of each stream that comes in */
     uint32_t credit_ms; /* HTTP/2: until it gives it back */
     uint32_t leave_at;  /* HTTP/2: the n-th request finds it gone, by a GOAWAY without a notice; 0: none */
+    struct plan_worker_tls tls;
     uint32_t windows;
     struct plan_window window[PLAN_WINDOWS];
 };
@@ -175,6 +202,7 @@ struct plan {
     struct plan_health health;
     struct io_sim_limits net;
     struct plan_worker worker[PLAN_WORKERS];
+    bool pool_asks[PLAN_POOLS]; /* TLS to its workers, of which each says which version of HTTP it is */
     struct plan_client client[PLAN_CLIENTS];
     struct plan_memory memory;
     struct {
@@ -214,6 +242,8 @@ static inline bool plan_has(const struct plan *plan, enum plan_family family)
 const char *plan_family_name(enum plan_family family);
 const char *plan_family_what(enum plan_family family);
 bool plan_pool_is_h2(const struct plan *plan, uint32_t pool);
+/* Some of its workers' handshakes come to nothing: so many workers. */
+uint32_t plan_pool_unsure(const struct plan *plan, uint32_t pool);
 /* Its workers cut connections on which others' requests are. */
 bool plan_pool_cuts(const struct plan *plan, uint32_t pool);
 const char *plan_method_name(enum plan_method method);

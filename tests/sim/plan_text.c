@@ -43,6 +43,19 @@ bool plan_pool_cuts(const struct plan *plan, uint32_t pool)
     return cuts;
 }
 
+static bool is_unsure(const struct plan_worker *worker)
+{
+    return worker->tls.stops_per > 0 || worker->tls.wrong != SHOWN_RIGHT;
+}
+
+uint32_t plan_pool_unsure(const struct plan *plan, uint32_t pool)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < plan->workers; i++)
+        count += plan->worker[i].pool == pool && is_unsure(&plan->worker[i]);
+    return count;
+}
+
 static uint32_t workers_of(const struct plan *plan, uint32_t pool)
 {
     uint32_t count = 0;
@@ -82,10 +95,24 @@ static bool first_try_is_refused(const struct plan *plan, const struct plan_requ
     return plan_pool_is_h2(plan, request->pool) && !request->answer.cut_resets;
 }
 
+/* A handshake that comes to nothing has cost a try; what else costs some is not counted beside it. */
+static const char *tls_excuse(const struct plan *plan, const struct plan_request *request)
+{
+    uint32_t unsure = plan_pool_unsure(plan, request->pool);
+    bool more = request->answer.cut_first || plan_has(plan, FAMILY_IDLE_CLOSE) || plan_has(plan, FAMILY_KEEP_ALIVE) ||
+                plan_has(plan, FAMILY_CROWD) || plan->worker[request->pool].leave_at > 0;
+    for (uint32_t i = 0; i < plan->workers; i++)
+        if (plan->worker[i].pool == request->pool && plan->worker[i].tls.garbles_per > 0)
+            return "its worker's records are garbled";
+    return unsure > 0 && (more || plan->tries <= unsure) ? "handshakes with its workers fail" : NULL;
+}
+
 static const char *try_excuse(const struct plan *plan, const struct plan_request *request)
 {
     bool repeatable = plan_method_repeatable(request->method) && request->body_bytes < REPLAY_SAFE_BYTES;
     const char *excuse = h2_try_excuse(plan, request);
+    if (excuse == NULL)
+        excuse = tls_excuse(plan, request);
     if (excuse != NULL)
         return excuse;
     uint32_t steady = workers_of(plan, request->pool);
@@ -114,7 +141,8 @@ static const char *client_excuse(const struct plan *plan, const struct plan_clie
     if (!client->half_close || (!client->pipelined && !last))
         return NULL;
     if (plan->timeouts.half_closed_ms < 200 || plan_has(plan, FAMILY_SLOW_WORKER) || plan_has(plan, FAMILY_TIGHT) ||
-        plan_has(plan, FAMILY_SLOW_READER) || client->pipelined || request->body_bytes > SMALL_BODY_BYTES)
+        plan_has(plan, FAMILY_SLOW_READER) || client->pipelined || request->body_bytes > SMALL_BODY_BYTES ||
+        plan_pool_unsure(plan, request->pool) > 0)
         return "its client has ended its sending";
     return NULL;
 }
@@ -227,7 +255,15 @@ void plan_cuts_print(const struct plan_cuts *cuts, char *out, size_t n)
 
 static void put_pool(struct text *text, const struct plan *plan, uint32_t pool, const uint16_t *ports)
 {
-    put(text, "  p%u:\n    protocol: %s\n    workers:\n", pool, plan_pool_is_h2(plan, pool) ? "h2c" : "http1");
+    bool tls = plan->worker[pool].tls.spoken, h2 = plan_pool_is_h2(plan, pool); /* the first of a pool has its number */
+    put(text, "  p%u:\n    protocol: %s\n", pool,
+        plan->pool_asks[pool] ? "auto"
+        : h2 && tls           ? "h2"
+        : h2                  ? "h2c"
+                              : "http1");
+    if (tls)
+        put(text, "    worker_tls: { enabled: true, ca: %s, name: sim.test }\n", sim_tls_believed_path());
+    put(text, "    workers:\n");
     for (uint32_t i = 0; i < plan->workers; i++)
         if (plan->worker[i].pool == pool)
             put(text, "      - { address: \"127.0.0.1:%u\", name: w%u, weight: %u }\n", ports[1 + i], i,
@@ -311,6 +347,25 @@ static void print_client(const struct plan *plan, uint32_t index)
     }
 }
 
+static void print_tls(const struct plan *plan, const struct plan_worker *worker)
+{
+    static const char *const shows[] = {"", "another name", "a stranger's", "one that has run out"};
+    const struct plan_worker_tls *tls = &worker->tls;
+    printf(", TLS%s%s%s%s%s%s, %u tickets, records of %u", tls->old ? " 1.2" : "",
+           plan->pool_asks[worker->pool] ? " of either protocol" : "", tls->mute ? ", mute" : "",
+           tls->resumes ? ", resumes" : "", tls->silent ? ", silent" : "", tls->lingers ? ", lingers" : "",
+           tls->tickets, tls->record_bytes);
+    if (tls->renews_every > 0)
+        printf(", renews every %u", tls->renews_every);
+    if (tls->stops_per > 0)
+        printf(", stops in %u %% of handshakes", tls->stops_per);
+    if (tls->garbles_per > 0)
+        printf(", %u %% of connections garbled", tls->garbles_per);
+    if (tls->wrong != SHOWN_RIGHT)
+        printf(", shows %s from %lld to %lld ms", shows[tls->wrong], (long long)tls->wrong_from_ms,
+               (long long)tls->wrong_to_ms);
+}
+
 static void print_worker(const struct plan *plan, uint32_t index)
 {
     static const char *const kinds[] = {
@@ -323,6 +378,8 @@ static void print_worker(const struct plan *plan, uint32_t index)
                worker->credit_ms, worker->rude ? ", rude" : "");
     if (worker->leave_at > 0)
         printf(", leaves at request %u", worker->leave_at);
+    if (worker->tls.spoken)
+        print_tls(plan, worker);
     if (worker->idle_close_ms > 0)
         printf(", closes after %u ms", worker->idle_close_ms);
     if (worker->close_on_request_per > 0)

@@ -11,7 +11,7 @@
 struct conn_script {
     struct list link; /* the worker's */
     struct sim_worker *worker;
-    struct io_sim_peer *peer; /* NULL: closed */
+    struct worker_line line;
     struct wire_reader reader;
     struct pacer out;
     const struct plan_request *request; /* of a client; NULL: a probe */
@@ -28,6 +28,7 @@ struct conn_script {
     bool gone;     /* and was sent: queued, at least */
     bool resting;  /* and has left: nothing is queued */
     bool leaving;  /* closes when it has left */
+    bool ended;    /* has said its end, and waits for the other side's */
 };
 
 static int64_t now_ms(const struct sim_worker *worker)
@@ -56,15 +57,25 @@ static void note(const struct conn_script *conn, const char *what)
     worker_note(conn->worker, conn->request, what);
 }
 
+/* Where that is the end of an answer it must be said; else it is as the worker does. */
+static enum line_close how_it_closes(const struct conn_script *conn, bool reset)
+{
+    const struct plan_answer *answer = conn->request != NULL ? &conn->request->answer : NULL;
+    bool silent = conn->worker->plan->tls.silent && conn->tunnel.request == NULL;
+    if (answer != NULL && answer->framing == PLAN_CLOSE)
+        silent = answer->kind != ANSWER_RIGHT;
+    return reset ? LINE_RESET : silent ? LINE_CUT : LINE_WORD;
+}
+
 static void drop(struct conn_script *conn, bool reset)
 {
-    if (conn->peer == NULL)
+    if (conn->line.peer == NULL)
         return;
     if (conn->tunnel.request != NULL && reset)
         sim_tunnel_log_of(&conn->tunnel)->reset_ns = world_now_ns(conn->worker->world);
     conn->worker->world->tunnels_held -= conn->held;
     conn->held = false;
-    io_sim_peer_close(&conn->peer, reset);
+    worker_line_close(&conn->line, how_it_closes(conn, reset));
 }
 
 /* The first window of these kinds that is open at this time. */
@@ -178,7 +189,7 @@ static void say_in_tunnel(void *context)
 static void shut_tunnel(void *context)
 {
     struct conn_script *conn = context;
-    io_sim_peer_shutdown(conn->peer);
+    worker_line_shutdown(&conn->line);
 }
 
 /* Its 101 is written, and leaves with the first bytes behind it. */
@@ -208,6 +219,13 @@ static void begin_tunnel(struct conn_script *conn)
     conn->out.piece = piece;
 }
 
+/* All of it may have come, and it is cut. */
+static bool ends_by_word(const struct conn_script *conn)
+{
+    const struct plan_answer *answer = &conn->request->answer;
+    return conn->line.tls != NULL && answer->framing == PLAN_CLOSE && answer->kind == ANSWER_CUT && !switches(conn);
+}
+
 static void begin_answer(struct conn_script *conn)
 {
     const struct plan_answer *answer = &conn->request->answer;
@@ -225,8 +243,8 @@ static void begin_answer(struct conn_script *conn)
     write_some_answer(conn);
     size_t whole = out->n + (switches(conn) ? conn->request->tunnel.down_bytes : 0);
     if (answer->kind == ANSWER_STALL || answer->kind == ANSWER_CUT || answer->kind == ANSWER_RESET) {
-        size_t at = head_at + answer->at_byte;
-        conn->out.stop_at = conn->out.sent + (at < whole ? at : whole - 1);
+        size_t at = head_at + (size_t)answer->at_byte, most = ends_by_word(conn) ? whole : whole - 1;
+        conn->out.stop_at = conn->out.sent + (at < most ? at : most);
     }
     conn->out.piece = answer->pieces > 1 ? out->n / answer->pieces + 1 : 0;
     conn->out.gap_ns = answer->gap_ms * NS_PER_MS;
@@ -240,7 +258,7 @@ static void begin_answer(struct conn_script *conn)
 static void on_delay(void *context)
 {
     struct conn_script *conn = context;
-    if (conn->peer != NULL && conn->busy && !conn->answered)
+    if (conn->line.peer != NULL && conn->busy && !conn->answered)
         begin_answer(conn);
 }
 
@@ -374,7 +392,7 @@ static void head_is_whole(struct conn_script *conn)
     if (answer->early && !hostile_in_body(conn->request->hostile))
         answer_later(conn);
     else if (wire_reader_field(reader, "Expect", &value) == 1 && answer->kind == ANSWER_RIGHT)
-        io_sim_peer_send(conn->peer, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+        worker_line_send(&conn->line, STR("HTTP/1.1 100 Continue\r\n\r\n"));
 }
 
 static void request_is_whole(struct conn_script *conn)
@@ -397,30 +415,34 @@ static void on_read_again(void *context)
 {
     struct conn_script *conn = context;
     conn->paused = false;
-    if (conn->peer == NULL)
+    if (conn->line.peer == NULL)
         return;
-    io_sim_peer_pause(conn->peer, false);
-    on_event(conn->peer, conn);
+    io_sim_peer_pause(conn->line.peer, false);
+    on_event(conn->line.peer, conn);
 }
 
 static void read_tunnel(struct conn_script *conn, struct str got)
 {
     uint32_t pause_ms = conn->request->tunnel.worker_pause_ms;
-    io_sim_peer_take(conn->peer, wire_reader_feed(&conn->reader, got, false));
+    worker_line_take(&conn->line, wire_reader_feed(&conn->reader, got, false));
     sim_tunnel_read(&conn->tunnel, &conn->reader);
-    if (pause_ms == 0 || conn->peer == NULL)
+    if (pause_ms == 0 || conn->line.peer == NULL)
         return;
     conn->paused = true;
-    io_sim_peer_pause(conn->peer, true);
+    io_sim_peer_pause(conn->line.peer, true);
     io_sim_after(conn->worker->world->net, pause_ms * NS_PER_MS, on_read_again, conn);
 }
 
 static void read_bytes(struct conn_script *conn)
 {
-    while (conn->peer != NULL && !conn->paused) {
-        struct str got = io_sim_peer_received(conn->peer);
+    while (conn->line.peer != NULL && !conn->paused) {
+        struct str got = worker_line_received(&conn->line);
         if (got.n == 0)
             return;
+        if (conn->ended) {
+            worker_line_take(&conn->line, got.n);
+            continue;
+        }
         if (conn->tunnel.request != NULL) {
             read_tunnel(conn, got);
             continue;
@@ -432,13 +454,13 @@ static void read_bytes(struct conn_script *conn)
         if (conn->reader.state == WIRE_DONE)
             wire_reader_start(&conn->reader);
         size_t used = wire_reader_feed(&conn->reader, got, false);
-        io_sim_peer_take(conn->peer, used);
+        worker_line_take(&conn->line, used);
         if (conn->reader.bad != NULL)
             check_fail("strict", client_of(conn), id_of(conn), "w%u gets %s: %.*s", conn->worker->index,
                        conn->reader.bad, (int)conn->reader.head_n, conn->reader.head);
         if (conn->reader.state == WIRE_READY)
             head_is_whole(conn);
-        if (conn->peer != NULL && conn->reader.state == WIRE_DONE)
+        if (conn->line.peer != NULL && conn->reader.state == WIRE_DONE)
             request_is_whole(conn);
     }
 }
@@ -449,9 +471,13 @@ static void on_idle(void *context)
     struct conn_script *conn = context;
     struct sim_worker *worker = conn->worker;
     int64_t now = world_now_ns(worker->world);
-    if (conn->peer == NULL || !conn->resting || now < conn->idle_due_ns)
+    if (conn->line.peer == NULL || conn->ended || !conn->resting || now < conn->idle_due_ns)
         return;
-    drop(conn, worker->plan->closes_by_reset);
+    conn->ended = conn->line.tls != NULL && worker->plan->tls.lingers;
+    if (conn->ended)
+        worker_line_say_end(&conn->line);
+    else
+        drop(conn, worker->plan->closes_by_reset);
     if (conn->request == NULL || now - worker->idle_closed_ns < apart_ns)
         return;
     worker->idle_closings++;
@@ -462,7 +488,7 @@ static void on_idle(void *context)
 static void rest_when_sent(struct conn_script *conn)
 {
     const struct sim_worker *worker = conn->worker;
-    if (conn->peer == NULL || io_sim_peer_unsent(conn->peer) > 0)
+    if (conn->line.peer == NULL || io_sim_peer_unsent(conn->line.peer) > 0)
         return;
     if (conn->leaving) {
         drop(conn, false);
@@ -485,7 +511,7 @@ static void end_tunnel(struct conn_script *conn, bool clean)
         check_tunnel_end(&conn->tunnel, clean);
     if (clean)
         sim_tunnel_hear_end(&conn->tunnel);
-    if (conn->peer != NULL && (!clean || conn->out.stopped || sim_tunnel_is_over(&conn->tunnel)))
+    if (conn->line.peer != NULL && (!clean || conn->out.stopped || sim_tunnel_is_over(&conn->tunnel)))
         drop(conn, false);
 }
 
@@ -494,7 +520,7 @@ static void on_event(struct io_sim_peer *peer, void *context)
     struct conn_script *conn = context;
     read_bytes(conn);
     rest_when_sent(conn);
-    if (conn->peer == NULL)
+    if (conn->line.peer == NULL)
         return;
     enum io_sim_peer_state state = io_sim_peer_state(peer);
     if (state == IO_SIM_PEER_RESET && conn->paused)
@@ -502,7 +528,7 @@ static void on_event(struct io_sim_peer *peer, void *context)
     if (state != IO_SIM_PEER_ENDED && state != IO_SIM_PEER_RESET)
         return;
     if (conn->tunnel.request != NULL) {
-        end_tunnel(conn, state == IO_SIM_PEER_ENDED);
+        end_tunnel(conn, worker_line_ended_well(&conn->line));
     } else {
         if (conn->busy)
             note(conn, state == IO_SIM_PEER_ENDED ? "sees the end inside" : "is reset inside");
@@ -541,6 +567,12 @@ static void on_answer_progress(void *context)
         sim_tunnel_note_moved(&conn->tunnel);
 }
 
+static void send_words(void *context, struct str words)
+{
+    struct conn_script *conn = context;
+    worker_line_send(&conn->line, words);
+}
+
 static void on_answer_stop(void *context)
 {
     struct conn_script *conn = context;
@@ -551,32 +583,62 @@ static void on_answer_stop(void *context)
                                             : "resets inside its answer to");
     if (is_fresh(conn) && conn->out.sent == 0 && answer->kind != ANSWER_STALL)
         conn->log->failed_on |= 1u << conn->worker->index;
+    if (conn->out.bytes.n > 0 && answer->at_byte % 2 == 0)
+        worker_line_send_half(&conn->line, sim_bytes_all(&conn->out.bytes));
     if (answer->kind != ANSWER_STALL)
         drop(conn, answer->kind == ANSWER_RESET);
 }
 
 /* ---- life ---- */
 
-static void on_accept(struct io_sim_peer *peer, void *context)
+static void begin(struct sim_worker *worker, const struct worker_line *line)
 {
-    struct sim_worker *worker = context;
     struct conn_script *conn = sim_take(sizeof(*conn));
     conn->worker = worker;
-    conn->peer = peer;
+    conn->line = *line;
     wire_reader_start(&conn->reader);
-    pacer_init(&conn->out, worker->world, &conn->peer, conn);
+    pacer_init(&conn->out, worker->world, &conn->line.peer, conn);
+    conn->out.send = send_words;
     conn->out.on_sent = on_answer_sent;
     conn->out.on_progress = on_answer_progress;
     conn->out.on_stop = on_answer_stop;
     list_init(&conn->link);
     list_append(&worker->conns, &conn->link);
-    io_sim_peer_on_event(peer, on_event, conn);
+    io_sim_peer_on_event(line->peer, on_event, conn);
+    if (line->tls != NULL)
+        on_event(line->peer, conn); /* what has come with the end of the handshake */
+}
+
+static void on_ready(struct sim_worker *worker, const struct worker_line *line)
+{
+    bool h2 = line->tls != NULL ? sim_tls_is_h2(line->tls) : worker->plan->h2;
+    if (h2)
+        worker_h2_begin(worker, line);
+    else
+        begin(worker, line);
+}
+
+static void on_accept(struct io_sim_peer *peer, void *context)
+{
+    worker_line_greet(context, peer, on_ready);
 }
 
 static void open_door(struct sim_worker *worker)
 {
-    worker->listener = io_sim_peer_listen(worker->world->net, &worker->address,
-                                          worker->plan->h2 ? worker_h2_accept : on_accept, worker);
+    worker->listener = io_sim_peer_listen(worker->world->net, &worker->address, on_accept, worker);
+}
+
+/* The prober's connection goes, so that it is asked anew what it shows. */
+static void on_certificate(void *context)
+{
+    struct sim_worker *worker = context;
+    trace_line(TRACE_NOBODY, TRACE_NOBODY, "w%u shows a wrong certificate", worker->index);
+    worker_h2_leave_probes(worker);
+    LIST_FOREACH (link, &worker->conns) {
+        struct conn_script *conn = CONTAINER_OF(link, struct conn_script, link);
+        if (conn->served > 0 && conn->request == NULL && conn->resting)
+            drop(conn, false);
+    }
 }
 
 static void on_window_begin(void *context)
@@ -590,14 +652,12 @@ static void on_window_begin(void *context)
     } else if (window->kind == WINDOW_DARK) {
         io_sim_dark(worker->world->net, &worker->address, true);
     }
-    if (worker->plan->h2) {
-        worker_h2_leave(worker, window->kind);
-        return;
-    }
+    worker_line_leave(worker, window->kind);
+    worker_h2_leave(worker, window->kind);
     LIST_FOREACH (link, &worker->conns) {
         struct conn_script *conn = CONTAINER_OF(link, struct conn_script, link);
-        if (conn->peer != NULL && window->kind == WINDOW_DARK)
-            io_sim_peer_dark(conn->peer);
+        if (conn->line.peer != NULL && window->kind == WINDOW_DARK)
+            io_sim_peer_dark(conn->line.peer);
         else
             drop(conn, window->kind == WINDOW_DIE || conn->busy || conn->leaving);
     }
@@ -620,8 +680,13 @@ void worker_init(struct sim_worker *worker, struct world *world, uint32_t index)
     worker->plan = &world->plan->worker[index];
     worker->index = index;
     rand_seed(&worker->rand, world->plan->seed ^ (index + 77));
+    rand_seed(&worker->tls_rand, world->plan->seed ^ (index + 7777));
+    list_init(&worker->greetings);
     list_init(&worker->conns);
+    list_init(&worker->links);
     open_door(worker);
+    if (worker->plan->tls.wrong != SHOWN_RIGHT)
+        io_sim_after(world->net, worker->plan->tls.wrong_from_ms * NS_PER_MS, on_certificate, worker);
     for (uint32_t i = 0; i < worker->plan->windows; i++) {
         if (worker->plan->window[i].kind < WINDOW_DIE)
             continue;
@@ -635,13 +700,12 @@ void worker_fini(struct sim_worker *worker)
     struct list *link;
     if (worker->listener >= 0)
         io_sim_peer_unlisten(worker->world->net, worker->listener);
-    if (worker->plan->h2) {
-        worker_h2_fini(worker);
-        return;
-    }
+    worker_line_fini_greetings(worker);
+    worker_h2_fini(worker);
     while ((link = list_pop(&worker->conns)) != NULL) {
         struct conn_script *conn = CONTAINER_OF(link, struct conn_script, link);
         drop(conn, true);
+        worker_line_fini(&conn->line);
         sim_bytes_free(&conn->out.bytes);
         free(conn);
     }
@@ -649,17 +713,16 @@ void worker_fini(struct sim_worker *worker)
 
 void worker_check(const struct sim_worker *worker)
 {
-    if (worker->plan->h2) {
-        worker_h2_check(worker);
-        return;
-    }
+    worker_h2_check(worker);
     LIST_FOREACH (link, &worker->conns) {
         struct conn_script *conn = CONTAINER_OF(link, struct conn_script, link);
-        if (conn->peer != NULL && conn->resting && conn->idle_from_ns == 0 && io_sim_peer_unread(conn->peer) == 0)
+        struct io_sim_peer *peer = conn->line.peer;
+        if (peer != NULL && conn->resting && conn->idle_from_ns == 0 && io_sim_peer_unread(peer) == 0)
             conn->idle_from_ns = world_now_ns(worker->world);
-        if (conn->peer == NULL || conn->request == NULL || !conn->answered)
+        if (peer == NULL || conn->request == NULL || !conn->answered)
             continue;
-        uint64_t left = conn->out.sent - io_sim_peer_unsent(conn->peer);
+        uint64_t unsent = io_sim_peer_unsent(peer); /* records are longer than what they say */
+        uint64_t left = conn->out.sent > unsent ? conn->out.sent - unsent : 0;
         if (left > conn->answer_from)
             check_taken(worker->world, conn->request, left - conn->answer_from);
     }

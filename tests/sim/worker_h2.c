@@ -41,10 +41,10 @@ void worker_h2_after(const struct h2_link *conn, int64_t delay_ns, io_sim_timer_
 /* Whose RST_STREAM has not left is not known to have failed: all that the balancer sees is a closed connection. */
 static void close_conn(struct h2_link *conn, bool reset)
 {
-    if (conn->peer == NULL)
+    if (conn->line.peer == NULL)
         return;
-    bool all_left = io_sim_peer_unsent(conn->peer) == 0;
-    io_sim_peer_close(&conn->peer, reset);
+    bool all_left = io_sim_peer_unsent(conn->line.peer) == 0;
+    worker_line_close(&conn->line, reset ? LINE_RESET : plan_of(conn)->tls.silent ? LINE_CUT : LINE_WORD);
     LIST_FOREACH (link, &conn->streams) {
         struct h2_script *script = CONTAINER_OF(link, struct h2_script, link);
         if (script->log != NULL && !(script->closed && all_left))
@@ -73,21 +73,21 @@ void worker_h2_pump(struct h2_link *conn)
 {
     const uint8_t *bytes;
     ssize_t n = 1;
-    if (conn->pumping || conn->peer == NULL || conn->ended)
+    if (conn->pumping || conn->line.peer == NULL || conn->ended)
         return;
     conn->pumping = true;
-    while (n > 0 && io_sim_peer_unsent(conn->peer) < AHEAD_BYTES) {
+    while (n > 0 && io_sim_peer_unsent(conn->line.peer) < AHEAD_BYTES) {
         reset_stopped(conn);
         n = nghttp2_session_mem_send(conn->h2, &bytes);
         ASSERT(n >= 0);
         if (n > 0)
-            io_sim_peer_send(conn->peer, bytes, (size_t)n);
+            worker_line_send(&conn->line, str_slice((const char *)bytes, (size_t)n));
     }
     conn->pumping = false;
     bool over = !nghttp2_session_want_read(conn->h2) && !nghttp2_session_want_write(conn->h2);
-    conn->ended = (over || (conn->leaving && conn->open == 0)) && n == 0 && io_sim_peer_unsent(conn->peer) == 0;
+    conn->ended = (over || (conn->leaving && conn->open == 0)) && n == 0 && io_sim_peer_unsent(conn->line.peer) == 0;
     if (conn->ended)
-        io_sim_peer_shutdown(conn->peer);
+        worker_line_shutdown(&conn->line);
 }
 
 static void begin_idling(struct h2_link *conn);
@@ -97,9 +97,10 @@ static void on_idle(void *context)
 {
     struct h2_link *conn = context;
     bool reset = plan_of(conn)->closes_by_reset;
-    if (conn->peer == NULL || conn->open > 0 || conn->leaving || world_now_ns(conn->worker->world) < conn->idle_due_ns)
+    if (conn->line.peer == NULL || conn->open > 0 || conn->leaving ||
+        world_now_ns(conn->worker->world) < conn->idle_due_ns)
         return;
-    if (io_sim_peer_unsent(conn->peer) > 0) {
+    if (io_sim_peer_unsent(conn->line.peer) > 0) {
         begin_idling(conn);
         return;
     }
@@ -116,7 +117,7 @@ static void on_idle(void *context)
 static void begin_idling(struct h2_link *conn)
 {
     int64_t ns = plan_of(conn)->idle_close_ms * NS_PER_MS;
-    if (ns == 0 || conn->open > 0 || conn->peer == NULL)
+    if (ns == 0 || conn->open > 0 || conn->line.peer == NULL)
         return;
     conn->idle_due_ns = world_now_ns(conn->worker->world) + ns;
     worker_h2_after(conn, ns, on_idle, conn);
@@ -331,7 +332,7 @@ static void on_credit(void *context)
     conn->credit_waits = false;
     LIST_FOREACH (link, &conn->streams) {
         struct h2_script *script = CONTAINER_OF(link, struct h2_script, link);
-        if (conn->peer != NULL && script->uncredited > 0)
+        if (conn->line.peer != NULL && script->uncredited > 0)
             nghttp2_session_consume(conn->h2, script->id, (size_t)script->uncredited);
         script->uncredited = 0;
     }
@@ -393,21 +394,21 @@ static int on_stream_close(nghttp2_session *h2, int32_t id, uint32_t error, void
 static void break_off(struct h2_link *conn)
 {
     if (plan_of(conn)->rude && !plan_of(conn)->closes_by_reset && !conn->ended)
-        io_sim_peer_send(conn->peer, "this is no frame of HTTP/2", 26);
+        worker_line_send(&conn->line, STR("this is no frame of HTTP/2"));
     close_conn(conn, plan_of(conn)->closes_by_reset);
 }
 
 static void read_bytes(struct h2_link *conn)
 {
-    while (conn->peer != NULL) {
-        struct str got = io_sim_peer_received(conn->peer);
+    while (conn->line.peer != NULL) {
+        struct str got = worker_line_received(&conn->line);
         if (got.n == 0)
             return;
         ssize_t used = nghttp2_session_mem_recv(conn->h2, (const uint8_t *)got.p, got.n);
         if (used < 0)
             check_fail("strict", TRACE_NOBODY, TRACE_NOBODY, "w%u gets what is no HTTP/2: %s", conn->worker->index,
                        nghttp2_strerror((int)used));
-        io_sim_peer_take(conn->peer, got.n);
+        worker_line_take(&conn->line, got.n);
         if (conn->cut)
             break_off(conn);
         worker_h2_pump(conn);
@@ -419,7 +420,7 @@ static void on_event(struct io_sim_peer *peer, void *context)
     struct h2_link *conn = context;
     read_bytes(conn);
     worker_h2_pump(conn);
-    if (conn->peer == NULL)
+    if (conn->line.peer == NULL)
         return;
     enum io_sim_peer_state state = io_sim_peer_state(peer);
     if (state == IO_SIM_PEER_ENDED || state == IO_SIM_PEER_RESET)
@@ -447,30 +448,43 @@ static nghttp2_session *create_session(struct h2_link *conn)
     return session;
 }
 
-void worker_h2_accept(struct io_sim_peer *peer, void *context)
+void worker_h2_begin(struct sim_worker *worker, const struct worker_line *line)
 {
-    struct sim_worker *worker = context;
     struct h2_link *conn = sim_take(sizeof(*conn));
     const nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, worker->plan->streams},
                                                {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, worker->plan->h2_window}};
     conn->worker = worker;
-    conn->peer = peer;
+    conn->line = *line;
     conn->last = INT32_MAX;
     conn->h2 = create_session(conn);
     list_init(&conn->streams);
     list_init(&conn->link);
-    list_append(&worker->conns, &conn->link);
+    list_append(&worker->links, &conn->link);
     ASSERT(nghttp2_submit_settings(conn->h2, 0, settings, 2) == 0);
-    io_sim_peer_on_event(peer, on_event, conn);
+    io_sim_peer_on_event(line->peer, on_event, conn);
     worker_h2_pump(conn);
+    if (line->tls != NULL)
+        on_event(line->peer, conn); /* what has come with the end of the handshake */
+}
+
+void worker_h2_leave_probes(struct sim_worker *worker)
+{
+    LIST_FOREACH (link, &worker->links) {
+        struct h2_link *conn = CONTAINER_OF(link, struct h2_link, link);
+        bool probes = conn->served > 0 && conn->open == 0 && conn->line.peer != NULL;
+        LIST_FOREACH (stream, &conn->streams)
+            probes &= CONTAINER_OF(stream, struct h2_script, link)->request == NULL;
+        if (probes && io_sim_peer_unsent(conn->line.peer) == 0)
+            close_conn(conn, false);
+    }
 }
 
 void worker_h2_leave(struct sim_worker *worker, enum plan_window_kind how)
 {
-    LIST_FOREACH (link, &worker->conns) {
+    LIST_FOREACH (link, &worker->links) {
         struct h2_link *conn = CONTAINER_OF(link, struct h2_link, link);
-        if (conn->peer != NULL && how == WINDOW_DARK)
-            io_sim_peer_dark(conn->peer);
+        if (conn->line.peer != NULL && how == WINDOW_DARK)
+            io_sim_peer_dark(conn->line.peer);
         else
             close_conn(conn, how == WINDOW_DIE || conn->open > 0);
     }
@@ -478,9 +492,9 @@ void worker_h2_leave(struct sim_worker *worker, enum plan_window_kind how)
 
 void worker_h2_check(const struct sim_worker *worker)
 {
-    LIST_FOREACH (link, &worker->conns) {
+    LIST_FOREACH (link, &worker->links) {
         const struct h2_link *conn = CONTAINER_OF(link, struct h2_link, link);
-        uint64_t unsent = conn->peer != NULL ? io_sim_peer_unsent(conn->peer) : 0;
+        uint64_t unsent = conn->line.peer != NULL ? io_sim_peer_unsent(conn->line.peer) : 0;
         LIST_FOREACH (stream, &conn->streams) {
             const struct h2_script *script = CONTAINER_OF(stream, struct h2_script, link);
             if (!script->closed && script->request != NULL && script->given > unsent)
@@ -492,9 +506,10 @@ void worker_h2_check(const struct sim_worker *worker)
 void worker_h2_fini(struct sim_worker *worker)
 {
     struct list *link;
-    while ((link = list_pop(&worker->conns)) != NULL) {
+    while ((link = list_pop(&worker->links)) != NULL) {
         struct h2_link *conn = CONTAINER_OF(link, struct h2_link, link);
         close_conn(conn, true);
+        worker_line_fini(&conn->line);
         nghttp2_session_del(conn->h2);
         while ((link = list_pop(&conn->streams)) != NULL)
             free(CONTAINER_OF(link, struct h2_script, link));

@@ -10,7 +10,7 @@ enum { HEAD_BYTES = 100 };
 static void on_gap(void *context)
 {
     struct h2_script *script = context;
-    if (script->closed || script->conn->peer == NULL)
+    if (script->closed || script->conn->line.peer == NULL)
         return;
     script->allowed += script->all / script->request->answer.pieces + 1;
     nghttp2_session_resume_data(script->conn->h2, script->id);
@@ -166,7 +166,7 @@ static void begin_answer(struct h2_script *script)
 static void on_delay(void *context)
 {
     struct h2_script *script = context;
-    if (script->conn->peer != NULL && !script->closed && !script->answered)
+    if (script->conn->line.peer != NULL && !script->closed && !script->answered)
         begin_answer(script);
 }
 

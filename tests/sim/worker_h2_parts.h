@@ -10,7 +10,7 @@
 struct h2_link {
     struct list link; /* the worker's */
     struct sim_worker *worker;
-    struct io_sim_peer *peer; /* NULL: closed */
+    struct worker_line line;
     nghttp2_session *h2;
     struct list streams;
     uint32_t open, served;

@@ -30,8 +30,9 @@ struct pacer {
     int64_t gap_ns;
     bool waiting; /* a timer is on its way */
     bool stopped;
-    void (*on_progress)(void *context); /* some bytes were sent; may be NULL */
-    void (*on_sent)(void *context);     /* nothing is left */
+    void (*send)(void *context, struct str bytes); /* NULL: as they are */
+    void (*on_progress)(void *context);            /* some bytes were sent; may be NULL */
+    void (*on_sent)(void *context);                /* nothing is left */
     void (*on_stop)(void *context);
     void *context;
 };
@@ -131,13 +132,15 @@ struct sim_worker {
     struct sockaddr_storage address;
     int listener; /* -1: none */
     struct rand_gen rand;
-    struct list conns;
-    uint64_t good_answers;  /* to probes */
-    uint32_t heads;         /* HTTP/2: of clients' requests so far */
-    uint32_t idle_closings; /* of clients' connections, apart in time */
-    int64_t idle_closed_ns; /* the last of them */
-    bool idle_untold;       /* another server took over before they were seen: it may know of some alone */
-    uint64_t good;          /* probes that the balancer called good */
+    struct list greetings, conns, links; /* connections: whose handshake is not over, of HTTP/1, of HTTP/2 */
+    struct rand_gen tls_rand;
+    uint32_t stopped, garbled, unbelieved; /* of TLS: handshakes, connections, those with a wrong certificate */
+    uint64_t good_answers;                 /* to probes */
+    uint32_t heads;                        /* HTTP/2: of clients' requests so far */
+    uint32_t idle_closings;                /* of clients' connections, apart in time */
+    int64_t idle_closed_ns;                /* the last of them */
+    bool idle_untold; /* another server took over before they were seen: it may know of some alone */
+    uint64_t good;    /* probes that the balancer called good */
 };
 
 /* A balancer: the only one, or the one before and after an upgrade. */
