@@ -54,11 +54,20 @@ struct tls_ctx {
 
 /* ---- what went wrong ---- */
 
+/* Nothing that begins as wanted, behind what was read before. */
+static bool is_not_there(unsigned long code)
+{
+    return ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
+}
+
 static int refuse(char why[TLS_WHY_MAX], const char *what, const char *file)
 {
     unsigned long code = ERR_peek_error(); /* the first is the cause of the others */
     const char *reason =
         ERR_GET_LIB(code) == ERR_LIB_SYS ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
+
+    if (is_not_there(code))
+        reason = "there is none in it as PEM; from DER, openssl x509 or openssl crl with -inform DER makes it";
 
     (void)snprintf(why, TLS_WHY_MAX, "%s %s: %s", what, file, reason ? reason : "it is not what it should be");
     ERR_clear_error();
@@ -102,9 +111,7 @@ static int no_password(char *out, int room, int writing, void *asked)
 /* After a loop that reads until there is no more: was that all, or is the rest broken? */
 static bool at_end(void)
 {
-    unsigned long code = ERR_peek_last_error();
-
-    if (ERR_GET_LIB(code) != ERR_LIB_PEM || ERR_GET_REASON(code) != PEM_R_NO_START_LINE)
+    if (!is_not_there(ERR_peek_last_error()))
         return false;
     ERR_clear_error();
     return true;
@@ -124,31 +131,52 @@ static bool use_chain(SSL_CTX *context, BIO *in)
     return used && at_end();
 }
 
-static bool use_key(SSL_CTX *context, BIO *in, bool *ret_locked)
+enum key_fit { KEY_FITS, KEY_UNREADABLE, KEY_LOCKED, KEY_OF_ANOTHER, KEY_STRANGE };
+
+/* The library itself would take a key of another kind (RSA, EC) than the certificate's. */
+static enum key_fit find_fit(SSL_CTX *context, EVP_PKEY *key)
 {
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(in, NULL, no_password, ret_locked);
-    bool used = key && SSL_CTX_use_PrivateKey(context, key) == 1;
+    STACK_OF(X509) *above = NULL;
+
+    if (X509_check_private_key(SSL_CTX_get0_certificate(context), key) == 1)
+        return SSL_CTX_use_PrivateKey(context, key) == 1 ? KEY_FITS : KEY_UNREADABLE;
+    SSL_CTX_get0_chain_certs(context, &above);
+    for (int i = 0; i < (int)sk_X509_num(above); i++)
+        if (X509_check_private_key(sk_X509_value(above, i), key) == 1)
+            return KEY_OF_ANOTHER;
+    return KEY_STRANGE;
+}
+
+static enum key_fit use_key(SSL_CTX *context, const struct tls_file *file)
+{
+    bool locked = false;
+    BIO *in = open_file(file);
+    EVP_PKEY *key = in ? PEM_read_bio_PrivateKey(in, NULL, no_password, &locked) : NULL;
+    enum key_fit fit = key ? find_fit(context, key) : locked ? KEY_LOCKED : KEY_UNREADABLE;
 
     EVP_PKEY_free(key);
-    return used;
+    BIO_free(in);
+    return fit;
 }
 
-static bool is_mismatch(unsigned long code)
-{
-    return ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH || ERR_GET_REASON(code) == X509_R_KEY_TYPE_MISMATCH;
-}
-
-static int refuse_key(const struct tls_file *key, bool locked, char why[TLS_WHY_MAX])
+static int refuse_key(enum key_fit fit, const struct tls_file *key, const struct tls_file *chain, char why[TLS_WHY_MAX])
 {
     static const char begins[] = "PRIVATE KEY-----";
 
-    if (!locked && memmem(key->bytes.p, key->bytes.n, begins, sizeof(begins) - 1))
+    if (fit == KEY_UNREADABLE && memmem(key->bytes.p, key->bytes.n, begins, sizeof(begins) - 1))
         return refuse(why, "the private key cannot be read from", key->name);
-    (void)snprintf(why, TLS_WHY_MAX,
-                   locked ? "the private key in %s needs a password, which nobody could type; keep one without, "
-                            "readable by its owner alone (openssl pkey -in FILE -out NEW)"
-                          : "there is no private key in %s; name the file that has it as \"key\"",
-                   key->name);
+    if (fit == KEY_UNREADABLE)
+        (void)snprintf(why, TLS_WHY_MAX, "there is no private key in %s; name the file that has it as \"key\"",
+                       key->name);
+    else if (fit == KEY_LOCKED)
+        (void)snprintf(why, TLS_WHY_MAX,
+                       "the private key in %s needs a password, which nobody could type; keep one without, readable by "
+                       "its owner alone (openssl pkey -in FILE -out NEW)",
+                       key->name);
+    else
+        (void)snprintf(why, TLS_WHY_MAX, "the private key in %s does not belong to the %scertificate in %s%s",
+                       key->name, fit == KEY_OF_ANOTHER ? "first " : "", chain->name,
+                       fit == KEY_OF_ANOTHER ? ", but to one behind it: put that one first" : "");
     ERR_clear_error();
     return -ERR_CONFIG;
 }
@@ -158,22 +186,13 @@ static int use_certificate(SSL_CTX *context, const struct tls_file *chain, const
 {
     const struct tls_file *key_file = key->bytes.p ? key : chain;
     BIO *in = open_file(chain);
-    bool used = in && use_chain(context, in), locked = false;
+    bool used = in && use_chain(context, in);
 
     BIO_free(in);
     if (!used)
         return refuse(why, "the certificate cannot be read from", chain->name);
-    in = open_file(key_file);
-    used = in && use_key(context, in, &locked);
-    BIO_free(in);
-    if (used)
-        return 0;
-    if (!is_mismatch(ERR_peek_last_error()))
-        return refuse_key(key_file, locked, why);
-    (void)snprintf(why, TLS_WHY_MAX, "the private key in %s does not belong to the certificate in %s", key_file->name,
-                   chain->name);
-    ERR_clear_error();
-    return -ERR_CONFIG;
+    enum key_fit fit = use_key(context, key_file);
+    return fit == KEY_FITS ? 0 : refuse_key(fit, key_file, chain, why);
 }
 
 /* Adds the certificates that a file holds to those that are believed. asks: clients are told the names (RFC 8446

@@ -44,15 +44,22 @@ static void refuses_authorities(struct tls_file ca, struct tls_file crl, const c
         fail_msg("%s", why);
 }
 
+/* Of another kind than what tls_files makes. */
+static const char other_kind[] = "-----BEGIN PRIVATE KEY-----\n"
+                                 "MC4CAQAwBQYDK2VwBCIEIFl4wKMMKrBoYw0bTSV5FtNY49NeDJYTjo9GKiRHikqG\n"
+                                 "-----END PRIVATE KEY-----\n";
+
 static void test_wrong_files_are_named(void **state)
 {
     struct tls_file none = {.name = ""}, junk = {"junk.pem", STR("-----BEGIN CERTIFICATE-----\njunk\n")};
     struct tls_file empty = {"empty.der", STR("")}, locked = {"locked.pem", str_of(locked_key)};
     struct tls_file broken = {"broken.pem", STR("-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n")};
+    struct tls_file unlike = {"unlike.pem", str_of(other_kind)};
     struct tls_files one, other;
     tls_files_create(&one, "DNS:one.example", 30);
     tls_files_create(&other, "DNS:other.example", 30);
-    char twice[sizeof(one.chain_text) + 64];
+    char twice[sizeof(one.chain_text) + 64], both[2 * sizeof(one.chain_text)];
+    (void)snprintf(both, sizeof(both), "%s%s", other.chain_text, one.chain_text);
     (void)snprintf(twice, sizeof(twice), "%s%s", one.chain_text, junk.bytes.p);
     refuses(junk, none, none, none, "the certificate cannot be read from junk.pem");
     refuses((struct tls_file){"cut.pem", str_of(twice)}, one.key, none, none, "cannot be read from cut.pem");
@@ -60,6 +67,10 @@ static void test_wrong_files_are_named(void **state)
     refuses(one.chain, locked, none, none, "the private key in locked.pem needs a password");
     refuses(one.chain, broken, none, none, "the private key cannot be read from broken.pem");
     refuses(one.chain, other.key, none, none, "does not belong to the certificate in chain.pem");
+    refuses(one.chain, unlike, none, none, "in unlike.pem does not belong to the certificate in chain.pem");
+    refuses((struct tls_file){"both.pem", str_of(both)}, one.key, none, none,
+            "does not belong to the first certificate in both.pem, but to one behind it: put that one first");
+    refuses(one.key, one.key, none, none, "cannot be read from key.pem: there is none in it as PEM");
     refuses(one.chain, one.key, empty, none, "the OCSP answer in empty.der cannot be stapled: it is empty");
     refuses(one.chain, one.key, one.key, none, "the OCSP answer in key.pem cannot be stapled: it is no OCSP answer");
     refuses(one.chain, one.key, none, one.key, "1 to 8 keys of 80 bytes each");
