@@ -280,7 +280,7 @@ static void asker_take(struct asker *asker)
 
     if (asker->events & STREAM_INTERIM)
         asker->interims++;
-    bool took = (asker->events & STREAM_INTERIM) != 0;
+    bool took = (asker->events & (STREAM_INTERIM | STREAM_HEAD)) != 0; /* a long body waits for it behind the head */
     asker->events = 0;
     while (took || bufq_bytes(&stream->body) > 0) {
         took = false;
