@@ -386,11 +386,23 @@ static void check_listeners(struct checker *checker)
     }
 }
 
+/* Whoever names authorities means TLS: nothing shall go out in the clear for want of a word. */
+static void check_worker_tls(struct checker *checker, const struct config_pool *pool)
+{
+    const struct config_worker_tls *tls = &pool->worker_tls;
+
+    if (!tls->enabled && (tls->ca.path.n > 0 || tls->name.n > 0 || tls->certificate.path.n > 0 || tls->key.path.n > 0))
+        config_error_add(checker->errors, &tls->place,
+                         "\"worker_tls\" is not enabled, and its workers would be spoken to in the clear: set "
+                         "\"enabled: true\", or leave out the rest");
+}
+
 static void check_protocols(struct checker *checker)
 {
     for (size_t i = 0; i < checker->config->pools.count; i++) {
         const struct config_pool *pool = &checker->config->pools.items[i];
         bool tls = pool->worker_tls.enabled;
+        check_worker_tls(checker, pool);
         if (pool->protocol == CONFIG_H2 && !tls)
             config_error_add(checker->errors, &pool->place,
                              "protocol: h2 is spoken over TLS, which needs worker_tls; without TLS it is h2c");

@@ -71,6 +71,8 @@ SETTINGS = {
     "forwarded.request_id": (False, APPLIES), "forwarded.client_subject": ("X-Other", APPLIES),
     "forwarded.upgrade": ("off", APPLIES), "forwarded.trusted": (["10.0.0.0/8"], APPLIES),
 }
+#: Settings that stand in another pool than the first.
+POOLS = {"pools.NAME.health.type": "spare", "pools.NAME.worker_tls.name": "secret"}
 #: Below a mapping that is told as a whole.
 WHOLE = ("listeners[].tls.",)
 
@@ -88,7 +90,9 @@ def planned(ballast_path, tmp_path_factory):
         "routes": [{"host": "test.example", "path": "/a", "pool": "web"},
                    {"host": "to.example", "redirect": {"to": "https"}}, {"pool": "web"}],
         "tracing": {"collector": "127.0.0.1:2"},
-        "pools": {"spare": {"workers": [worker["address"]], "protocol": "h2c"}},
+        "pools": {"spare": {"workers": [worker["address"]], "protocol": "h2c"},
+                  "secret": {"workers": [f"127.0.0.1:{free_port()}"],
+                             "worker_tls": {"enabled": True, "verify": False}}},
     })
     with Ballast(ballast_path, config) as ballast:
         admin = Admin(directory / "admin", token="x" * 20)
@@ -110,7 +114,7 @@ def place_of(config, setting):
     at = config
     for step in setting.split(".")[:-1]:
         if step == "NAME":
-            at = at["spare" if setting.endswith("health.type") else "web"]
+            at = at[POOLS.get(setting, "web")]
         elif step.endswith("[]"):
             at = at[step[:-2]][which.get(setting, 0)]
         else:

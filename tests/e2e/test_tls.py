@@ -356,11 +356,22 @@ def test_tls_check_refuses_authorities_that_nobody_asks(ballast_path, authority,
     assert code == 1 and '"client_ca" and "client_crl" without "client_verify: required"' in text, text
 
 
+@pytest.mark.parametrize("setting", ["ca", "name", "certificate", "key"])
+def test_tls_check_lets_nobody_forget_to_enable_it_to_workers(ballast_path, tmp_path, setting):
+    code, text = check_file(ballast_path, tmp_path, {"pools": {"web": {"workers": ["3001", "3002"],
+                                                                       "worker_tls": {setting: "a.example"}}}})
+    assert code == 1 and '"worker_tls" is not enabled, and its workers would be spoken to in the clear' in text, text
+
+
 def check(program, directory, certificate, **tls):
+    return check_file(program, directory, {
+        "listeners": [{"address": "127.0.0.1:8443", "tls": {"certificates": [certificate], **tls}}],
+        "pools": {"web": {"workers": ["127.0.0.1:3001", "127.0.0.1:3002"]}}})
+
+
+def check_file(program, directory, config):
     path = directory / "check.json"
-    path.write_text(json.dumps({"listeners": [{"address": "127.0.0.1:8443",
-                                               "tls": {"certificates": [certificate], **tls}}],
-                                "pools": {"web": {"workers": ["127.0.0.1:3001", "127.0.0.1:3002"]}}}))
+    path.write_text(json.dumps(config))
     done = subprocess.run([str(program), "check", "-c", str(path)], capture_output=True, text=True, timeout=20)
     return done.returncode, done.stdout + done.stderr
 
