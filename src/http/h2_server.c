@@ -150,10 +150,13 @@ static void on_send_failed(struct conn *conn, int error)
     h2_session_die(&of_conn(conn)->h2);
 }
 
+/* Told by each flush: one that is dead already has nothing to die of any more. */
 static void on_broken(struct conn *conn)
 {
-    if (!conn->seat->sock.rx)
-        h2_session_die(&of_conn(conn)->h2);
+    struct h2_session *h2 = &of_conn(conn)->h2;
+
+    if (!conn->seat->sock.rx && !h2->dead)
+        h2_session_die(h2);
 }
 
 static void on_timeout(struct conn *conn)

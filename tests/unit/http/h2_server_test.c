@@ -495,6 +495,19 @@ static void test_client_goes(void **state)
     assert_int_equal(echo.closed, 1);
 }
 
+/* Each flush sees the reset once more: nothing is to be done about it any more. */
+static void test_reset_under_a_held_stream(void **state)
+{
+    int turns = 0;
+    open_tunnel();
+    io_sim_peer_break(peer);
+    while (turns < 1000 && io_sim_step(world.net))
+        turns++;
+    assert_in_range(turns, 1, 999);
+    echo_abort(echo.current);
+    world_settle(&world);
+}
+
 static void test_abort_is_a_reset(void **state)
 {
     struct msg msg = {.status = 200, .length = -1, .body = MSG_BODY_OPEN};
@@ -763,6 +776,7 @@ int main(void)
         TEST(test_early_answer),
         TEST(test_client_resets),
         TEST(test_client_goes),
+        TEST(test_reset_under_a_held_stream),
         TEST(test_abort_is_a_reset),
         TEST(test_drain),
         TEST(test_retire_while_idle),
