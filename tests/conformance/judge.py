@@ -54,7 +54,7 @@ class Bench:
     def assert_serves(self, client):
         """This connection takes another request."""
         self.worker.play()
-        assert client.send(NEXT), "the connection was closed"
+        client.send(NEXT)
         answer = client.read_answer()
         assert (answer.status, answer.body) == (200, b"ok")
 

@@ -22,7 +22,7 @@ import time
 import pytest
 
 from harness.ballast import Ballast, settings
-from harness.client import Client, CutShort
+from harness.client import Client, CutShort, WasReset
 from harness.programs import Program, Server, Steadily, children
 from harness.waiting import free_port, wait_for
 from harness.worker import Script, wait
@@ -61,7 +61,7 @@ class Caller(threading.Thread):
                 client.send(request)
                 answer = client.read_answer()
                 whole = answer.status == 200 and answer.body == target
-            except (CutShort, OSError) as error:
+            except (CutShort, WasReset, OSError) as error:
                 answer, whole, client = error, False, None
             if post:
                 (self.posted if whole else self.refused).append(target.decode())
@@ -144,7 +144,7 @@ def test_a_worker_that_resets_inside_its_answers_harms_its_own_only(balance, dem
             try:
                 assert len(client.read_answer().body) == 5000
                 whole += 1
-            except CutShort:
+            except WasReset:
                 cut += 1
     assert (whole, cut) == (20, 20)
     metrics = ballast.settled_accounts()
@@ -215,7 +215,7 @@ def test_capped_memory_is_a_refusal_and_no_crash(balance, stack, demo, scripted,
     for _ in range(2):
         socks = uploads(ballast, 150)
         for _ in range(10):
-            with contextlib.suppress(CutShort, ConnectionError, TimeoutError):
+            with contextlib.suppress(CutShort, WasReset, ConnectionError, TimeoutError):
                 ask(ballast, 1)
         for sock in socks:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from harness.ballast import Ballast
-from harness.client import Client, CutShort
+from harness.client import Client, WasReset
 from harness.programs import Steadily
 from harness.waiting import wait_for
 from harness.worker import CLOSE, RESET, Script
@@ -98,7 +98,7 @@ def test_a_failed_request_never_changes_health(scripted, balance, script):
     for _ in range(20):
         try:
             assert ballast.get().status == 502
-        except CutShort:
+        except WasReset:
             pass
     probes = len(worker.probes)
     wait_for(lambda: len(worker.probes) >= probes + 4, what="four more probes")

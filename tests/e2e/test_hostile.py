@@ -345,7 +345,7 @@ def test_a_stop_that_goes_on_to_the_whole_group_is_no_second_one(scripted, balan
 def refuses(address):
     try:
         socket.create_connection(address, timeout=5).close()
-    except OSError:
+    except ConnectionRefusedError:
         return True
     return False
 

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from harness.certificates import Authority
-from harness.client import Client, CutShort
+from harness.client import Client, WasReset
 from harness.h2 import (CANCEL, INTERNAL_ERROR, NO_ERROR, REFUSED_STREAM, DataFrame, GoAwayFrame, H2Client, H2Worker,
                         PingFrame, RstStreamFrame, SettingsFrame, head, raw)
 from harness.programs import Server
@@ -259,7 +259,7 @@ def test_hostile_connection(worker, ballast, what):
     far = worker({"/bad": HOSTILE[what]})
     balancer = ballast(far)
     if what == "empty data":  # an answer has begun
-        with pytest.raises(CutShort):
+        with pytest.raises(WasReset):
             balancer.get("/bad")
     else:
         assert balancer.get("/bad").status == 502

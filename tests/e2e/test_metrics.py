@@ -11,7 +11,7 @@ import pytest
 
 from harness.ballast import Ballast, settings
 from harness.certificates import Authority
-from harness.client import CutShort
+from harness.client import WasReset
 from harness.programs import Steadily
 from harness.waiting import free_port, wait_for
 from harness.worker import CLOSE, Script, wait
@@ -54,7 +54,7 @@ def busy(demo, scripted, balance):
     for _ in range(3):
         try:
             ballast.get()
-        except CutShort:
+        except WasReset:
             pass
     dropping.default = Script((b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n", *[b"x" * 65536] * 1000))
     for _ in range(3):

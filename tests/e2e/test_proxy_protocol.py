@@ -11,6 +11,7 @@ import threading
 import pytest
 
 from harness.certificates import Authority
+from harness.client import Client
 from harness.proxy_header import (SIGNATURE, TLV_ALPN, TLV_SSL, TLV_SSL_VERSION, TLV_UNIQUE_ID, parse_tlvs, read, tlv,
                                   v1, v2)
 from harness.waiting import free_port
@@ -40,16 +41,10 @@ def behind(balance, demo):
 
 
 def send(port, data, source="127.0.0.1"):
-    """Everything that comes back until the other side ends."""
-    with socket.create_connection(("127.0.0.1", port), timeout=20, source_address=(source, 0)) as plain:
-        plain.sendall(data)
-        answer = b""
-        try:
-            while part := plain.recv(65536):
-                answer += part
-        except ConnectionResetError:
-            pass
-        return answer
+    """Everything that comes back until the other side ends in order."""
+    with Client(("127.0.0.1", port), 20, source=(source, 0)) as client:
+        client.send(data)
+        return client.ended()
 
 
 def result(ballast, name):
@@ -101,7 +96,9 @@ def test_proxy_slow_header_is_refused(behind):
 
 def test_proxy_from_elsewhere_is_refused_or_plain(behind):
     ballast, port = behind(**{"from": ["192.0.2.0/24"]})
-    assert send(port, v1(CLIENT) + GET) == b""
+    with Client(("127.0.0.1", port), 20) as client:  # nobody reads what it says
+        client.offer(v1(CLIENT) + GET)
+        assert client.gone() == b""
     ballast.wait_metric('ballast_proxy_headers_total{result="untrusted"}', 1)
     ballast, port = behind(**{"from": ["192.0.2.0/24"], "others": "plain"})
     assert b"x-forwarded-for: 127.0.0.1\r\n" in send(port, GET).lower()

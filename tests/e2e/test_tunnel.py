@@ -14,7 +14,7 @@ import pytest
 
 from harness.programs import Server, children, memory_bytes
 from harness.waiting import free_port, pause, wait_for
-from harness.worker import ECHO, HALF_CLOSE, READ_REST, RESET, Script, wait
+from harness.worker import ECHO, HALF_CLOSE, READ_REST, READ_UNTIL_RESET, RESET, Script, wait
 from harness.worker import signal as tell
 
 websockets = pytest.importorskip("websockets", reason="python3-websockets is installed by ./dev test")
@@ -139,7 +139,7 @@ def test_each_side_ends_by_itself(balance, scripted):
                 Script((SWITCHED, READ_REST, b"late", wait(go))))
     ballast = balance(worker)
     with tunnel(ballast) as client:
-        assert client.ended() == b"bye" and not client.stream.reset
+        assert client.ended() == b"bye"
         client.send(b"still here")
         client.finish()
         assert over.wait(10) and worker.take()[0].body == b"still here"
@@ -169,15 +169,14 @@ def test_a_worker_that_resets(balance, scripted):
     with tunnel(ballast) as client:
         assert client.stream.take(7) == b"partial"
         go.set()
-        client.ended()
-        assert client.stream.reset
+        assert client.ended_by_reset() == b""
     line = ballast.wait_access_line(lambda line: line["status"] == 101)
     assert line["reason"] == "answer_cut"
 
 
 def test_a_client_that_resets(balance, scripted):
     worker, over = scripted(), threading.Event()
-    worker.play(Script((SWITCHED, READ_REST, tell(over))))
+    worker.play(Script((SWITCHED, READ_UNTIL_RESET, tell(over))))
     ballast = balance(worker)
     with tunnel(ballast) as client:
         client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -196,7 +195,7 @@ def test_a_silent_tunnel_is_closed_in_order(balance, scripted):
             assert client.stream.take(4) == b"tick"
             pause(0.15)
         began = time.monotonic()
-        assert client.ended() == b"" and not client.stream.reset
+        assert client.ended() == b""
         assert 0.5 <= time.monotonic() - began < 10
     assert over.wait(10)
     line = ballast.wait_access_line(lambda line: line["status"] == 101)
@@ -217,7 +216,7 @@ def test_told_to_stop_a_tunnel_has_its_time(balance, scripted):
         ballast.wait_log("stopping")
         client.send(b"one more thing")
         assert client.stream.take(14) == b"one more thing"
-        assert client.ended() == b"" and not client.stream.reset
+        assert client.ended() == b""
         assert 0.9 <= time.monotonic() - began < 10
     assert over.wait(10)
     assert ballast.process.wait(15) == 0

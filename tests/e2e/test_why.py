@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from harness.admin import Admin, check
-from harness.client import CutShort
+from harness.client import WasReset
 from harness.waiting import free_port, wait_for
 from harness.worker import CLOSE, RESET, Script, fill_backlog
 
@@ -33,7 +33,7 @@ def ask(ballast, data):
         client.send(data)
         try:
             return client.read_answer().status
-        except CutShort:
+        except WasReset:
             return None
 
 

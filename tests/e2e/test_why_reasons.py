@@ -10,7 +10,7 @@ import pytest
 
 from harness.admin import Admin
 from harness.certificates import Authority
-from harness.client import CutShort
+from harness.client import WasReset
 from harness.h2 import INTERNAL_ERROR, REFUSED_STREAM, H2Worker, RstStreamFrame
 from harness.waiting import wait_for
 from harness.worker import CLOSE, Script, wait
@@ -133,7 +133,7 @@ def test_of_answers_that_are_wrong(operate, scripted, stack, reason, status, ste
         client.send(b"GET /a HTTP/1.1\r\n" + HOST + b"X-Request-ID: mine\r\n\r\n")
         try:
             assert client.read_answer().status == status
-        except CutShort:
+        except WasReset:
             assert status == 200  # the head had gone
     expect(story(admin, "mine"), reason, status, "worker" if status == 200 else "ballast", [reason])
 

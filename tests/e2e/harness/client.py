@@ -1,11 +1,14 @@
 """A raw client: sends exactly the bytes it is given and reads answers strictly.
 
 The reader is a judge, not a browser: whatever RFC 9112 does not allow in an answer raises ProtocolError, and an
-answer that ends before its framing says so raises CutShort.
+answer that ends before its framing says so raises CutShort. A reset is no end: it raises WasReset, wherever it is met,
+unless the test has said that it may come (`offer`, `ended_by_reset`, `gone`).
 """
 
+import contextlib
 import dataclasses
 import re
+import select
 import socket
 import ssl
 
@@ -20,7 +23,22 @@ class ProtocolError(AssertionError):
 
 
 class CutShort(AssertionError):
-    """The connection ended (or was reset) inside a message."""
+    """The connection ended in order, inside a message."""
+
+
+class WasReset(AssertionError):
+    """The connection was reset, or over TLS ended without a word, where more or an orderly end was due."""
+
+
+RESETS = (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)  # what the system and TLS call that
+
+
+def assert_not_reset(sock):
+    """Behind its end a connection may still be reset, which no reading tells."""
+    broken = select.poll()
+    broken.register(sock, 0)
+    if any(event & select.POLLERR for _, event in broken.poll(0)):
+        raise WasReset("reset behind its end")
 
 
 class Fields:
@@ -72,15 +90,16 @@ class Stream:
     def __init__(self, sock):
         self.sock = sock
         self.buffer = b""
-        self.reset = False
+        self.reset = False  # it was, though what came before may still be there to read
 
     def fill(self):
-        """Read more; False when the peer ended or reset the connection."""
+        """Read more; False when the peer has ended the connection in order."""
         try:
             data = self.sock.recv(65536)
-        except (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError):  # the last: TLS without its word of an end
-            self.reset = True
-            return False
+        except RESETS:
+            data, self.reset = b"", True
+        if not data and self.reset:
+            raise WasReset(f"reset after {self.buffer!r}")
         self.buffer += data
         return bool(data)
 
@@ -121,11 +140,18 @@ class Stream:
             trailers += line
 
     def rest(self):
-        """Everything until the peer ends the connection."""
+        """Everything until the peer ends the connection in order."""
         while self.fill():
             pass
-        data, self.buffer = self.buffer, b""
-        return data
+        return self.take(len(self.buffer))
+
+    def rest_until_reset(self):
+        """Everything until the peer resets the connection."""
+        try:
+            rest = self.rest()
+        except WasReset:
+            return self.take(len(self.buffer))
+        raise AssertionError(f"an orderly end, and no reset, after {rest!r}")
 
 
 class Client:
@@ -153,14 +179,20 @@ class Client:
         self.sock.close()
 
     def send(self, data, bytewise=False):
-        """Send all of it, or as much as the balancer takes before it closes; False when it did not take all."""
+        """Send all of it."""
+        if not self.offer(data, bytewise):
+            raise WasReset("reset while it was sent to")
+
+    def offer(self, data, bytewise=False):
+        """Send all of it, or as much as the balancer takes before it resets the connection, as it may where it refuses
+        what is sent; False when it did not take all."""
         pieces = [data[i:i + 1] for i in range(len(data))] if bytewise else [data]
         try:
             for piece in pieces:
                 self.sock.sendall(piece)
-        except (ConnectionResetError, BrokenPipeError):
-            return False
-        return True
+        except RESETS:
+            self.stream.reset = True
+        return not self.stream.reset
 
     def finish(self):
         """End our direction and keep reading (a half-closed client)."""
@@ -191,8 +223,6 @@ class Client:
             answer.body, answer.trailers = self.stream.take_chunked()
         elif answer.framing == "close":
             answer.body = self.stream.rest()
-            if self.stream.reset:
-                raise CutShort(f"reset after {len(answer.body)} bytes of a body that the connection's end ends")
         return answer
 
     @staticmethod
@@ -214,5 +244,19 @@ class Client:
         return "length" if length is not None else "close"
 
     def ended(self):
-        """Wait for the balancer to close; the surplus bytes it sent before that (b"" as it should be)."""
-        return self.stream.rest()
+        """Wait for the balancer to end the connection in order; the surplus bytes it sent before that (b"" as it should
+        be)."""
+        surplus = self.stream.rest()
+        assert_not_reset(self.sock)
+        return surplus
+
+    def ended_by_reset(self):
+        """Wait for the balancer to reset the connection; the surplus bytes it sent before that."""
+        return self.stream.rest_until_reset()
+
+    def gone(self):
+        """Wait for either, where the balancer owes no orderly end; the surplus bytes it sent before that."""
+        with contextlib.suppress(WasReset):
+            while self.stream.fill():
+                pass
+        return self.stream.take(len(self.stream.buffer))

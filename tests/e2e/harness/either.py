@@ -5,7 +5,7 @@ import socket
 import ssl
 import struct
 
-from .client import Client
+from .client import Client, WasReset
 from .h2 import (CANCEL, NO_ERROR, DataFrame, GoAwayFrame, H2Client, RstStreamFrame, SettingsFrame, WindowUpdateFrame,
                  head)
 
@@ -63,7 +63,7 @@ class H1:
     def is_cut(self):
         try:
             self.client.read_answer()
-        except (AssertionError, ConnectionResetError):
+        except WasReset:
             return True
         return False
 

@@ -1,4 +1,6 @@
-"""HTTP/2 frame by frame: a client and a worker that may break any rule, with hyperframe's frames and hpack's heads."""
+"""HTTP/2 frame by frame: a client and a worker that may break any rule, with hyperframe's frames and hpack's heads. As
+for `client`, a reset of the connection is no end: it raises WasReset.
+"""
 
 import dataclasses
 import select
@@ -10,6 +12,7 @@ import hpack
 from hyperframe.frame import (ContinuationFrame, DataFrame, Frame, GoAwayFrame, HeadersFrame, PingFrame, RstStreamFrame,
                               SettingsFrame, WindowUpdateFrame)
 
+from .client import RESETS, WasReset, assert_not_reset
 from .h2_judge import BrokenRule, FrameJudge
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -45,7 +48,9 @@ class H2Client:
 
     def __init__(self, address, hello=True, timeout=10.0, tls=None):
         connected = socket.create_connection(address, timeout)
-        self.take_over(tls.wrap_socket(connected, server_hostname="test.example") if tls else connected)
+        if tls:
+            connected = tls.wrap_socket(connected, server_hostname="test.example", suppress_ragged_eofs=False)
+        self.take_over(connected)
         if hello:
             self.send(PREFACE, SettingsFrame(0))
 
@@ -54,7 +59,7 @@ class H2Client:
         self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
         self.streams, self.buffer, self.block = {}, b"", b""
         self.goaway, self.last, self.settings, self.updates = None, None, {}, []
-        self.closed = self.reset = False  # reset: not by an orderly end
+        self.closed = self.reset = False  # reset: it was, though what came before may still be there to read
         self.goaways, self.pongs, self.frames = [], [], []
         self.judge = FrameJudge(answers=self.answers)
 
@@ -65,14 +70,22 @@ class H2Client:
         self.socket.close()
 
     def send(self, *frames):
+        """Send all of them."""
+        if not self.offer(*frames):
+            raise WasReset("reset while it was sent to")
+
+    def offer(self, *frames):
+        """Send them, or as much as the other side takes before it resets the connection; False when it did not take
+        all."""
         data = b"".join(f if isinstance(f, bytes) else f.serialize() for f in frames)
         for frame in frames:
             if isinstance(frame, SettingsFrame) and "ACK" not in frame.flags:
                 self.judge.note_settings(frame.settings)
         try:
             self.socket.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
-            self.closed = self.reset = True
+        except RESETS:
+            self.reset = True
+        return not self.reset
 
     def head_frame(self, stream, fields, end_stream=True, end_headers=True):
         flags = [name for name, on in (("END_STREAM", end_stream), ("END_HEADERS", end_headers)) if on]
@@ -90,13 +103,15 @@ class H2Client:
             self.send(self.head_frame(stream, trailers))
 
     def take(self):
-        """Read once; false at the end."""
+        """Read once; false at the orderly end."""
         try:
             data = self.socket.recv(262144)
-        except ConnectionResetError:
+        except RESETS:
             data, self.reset = b"", True
         if not data:
             self.closed = True
+            if self.reset:
+                raise WasReset("reset where a frame or an orderly end was due")
             return False
         self.buffer += data
         while len(self.buffer) >= 9:
@@ -167,8 +182,9 @@ class H2Client:
         return self.streams[stream]
 
     def end(self):
-        """Read to the connection's end; the last GOAWAY's code."""
+        """Read to the connection's orderly end; the last GOAWAY's code."""
         self.until(lambda: False)
+        assert_not_reset(self.socket)
         return self.goaway
 
 
@@ -185,9 +201,9 @@ class H2Connection(H2Client):
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.send(SettingsFrame(0, settings=worker.settings))
 
-    def send(self, *frames):
+    def offer(self, *frames):
         with self.lock:
-            super().send(*frames)
+            return super().offer(*frames)
 
     def take(self):
         if not self.worker.tls:
@@ -269,7 +285,7 @@ class H2Worker:
     def serve(self, connection):
         try:
             connection.run()
-        except (OSError, ValueError):
+        except (WasReset, OSError, ValueError):
             pass  # the balancer, or the test, has ended it
         except BrokenRule as error:
             self.faults.append(error)

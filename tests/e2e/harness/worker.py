@@ -12,7 +12,7 @@ import struct
 import threading
 import time
 
-from .client import CutShort, ProtocolError, Stream, parse_fields
+from .client import CutShort, ProtocolError, Stream, WasReset, parse_fields
 from .waiting import wait_for
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -30,8 +30,9 @@ CLOSE = Step("close")  # an orderly end in both directions
 RESET = Step("reset")  # RST
 HALF_CLOSE = Step("half_close")  # FIN, and go on reading
 READ_BODY = Step("read_body")  # only in a script that starts early
-ECHO = Step("echo")  # after a 101: whatever comes is sent back, until the peer's end
-READ_REST = Step("read_rest")  # after a 101: all that comes until the peer's end is the request's body
+ECHO = Step("echo")  # after a 101: whatever comes is sent back, until the peer's orderly end
+READ_REST = Step("read_rest")  # after a 101: all that comes until the peer's orderly end is the request's body
+READ_UNTIL_RESET = Step("read_until_reset")  # the same, until the peer's reset
 
 
 def wait(event):
@@ -156,7 +157,7 @@ class Worker:
                 pass
         except ProtocolError as error:
             self.faults.append(str(error))
-        except (CutShort, OSError):
+        except (CutShort, WasReset, OSError):
             pass  # the balancer ended the connection, which it may at any time: the record shows how far it got
         finally:
             sock.close()
@@ -169,7 +170,7 @@ class Worker:
         request = Request(number, b"")
         try:
             request.head = stream.take_until(b"\r\n\r\n")
-        except CutShort:
+        except (CutShort, WasReset):
             self._record(Request(number, stream.buffer))
             return False
         fields = self._judge(request)
@@ -231,6 +232,8 @@ class Worker:
             elif step.verb == "read_rest":
                 request.body = stream.rest()
                 request.complete = True
+            elif step.verb == "read_until_reset":
+                request.body = stream.rest_until_reset()
             elif step.verb == "half_close":
                 sock.shutdown(socket.SHUT_WR)
             elif step.verb == "reset":
