@@ -43,6 +43,10 @@ static json_t *networks_json(const struct config_networks *networks)
 
     for (size_t i = 0; i < networks->count; i++) {
         const struct config_network *network = &networks->items[i];
+        if (network->local) {
+            (void)json_array_append_new(list, json_string("unix"));
+            continue;
+        }
         char host[64], text[80];
         union {
             struct sockaddr_storage storage;

@@ -69,6 +69,7 @@ struct config_network {
     uint8_t bytes[16]; /* network order; 4 of them for IPv4 */
     uint8_t bits;      /* of the prefix */
     bool v6;
+    bool local; /* none of an address: Unix sockets */
 };
 
 struct config_networks {

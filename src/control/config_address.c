@@ -202,6 +202,10 @@ int config_address_network(struct config_value *value, struct str text, struct c
     size_t slash = str_find(text, '/');
     uint64_t bits = 0;
     bool known = slash > 0 && slash < sizeof(host);
+    if (str_eq(text, STR("unix"))) {
+        *ret_network = (struct config_network){.local = true};
+        return 0;
+    }
     if (known) {
         memcpy(host, text.p, slash);
         host[slash] = '\0';
@@ -210,7 +214,8 @@ int config_address_network(struct config_value *value, struct str text, struct c
     }
     unsigned all = network.v6 ? 128 : 32;
     if (!known)
-        return config_value_refuse(value, "\"%.*s\" is no network; expected one such as 10.0.0.0/8 or fd00::/8",
+        return config_value_refuse(value,
+                                   "\"%.*s\" is no network; expected one such as 10.0.0.0/8 or fd00::/8, or unix",
                                    STR_ARG(config_shown(text)));
     if (slash == text.n)
         bits = all;

@@ -358,6 +358,14 @@ static void check_hsts(struct checker *checker)
     }
 }
 
+static bool has_local(const struct config_networks *networks)
+{
+    for (size_t i = 0; i < networks->count; i++)
+        if (networks->items[i].local)
+            return true;
+    return false;
+}
+
 static void check_proxied(struct checker *checker)
 {
     const struct config_listeners *listeners = &checker->config->listeners;
@@ -366,6 +374,9 @@ static void check_proxied(struct checker *checker)
         if (proxied->place.file != NULL && proxied->from.count == 0 && checker->whole)
             config_error_add(checker->errors, &proxied->place,
                              "proxy_protocol: \"from\" names no network: whose headers are to be believed?");
+        else if (proxied->from.count > 0 && listeners->items[i].address.path.n > 0 && !has_local(&proxied->from))
+            config_error_add(checker->errors, &proxied->place,
+                             "proxy_protocol: nobody comes to a Unix socket from a network: write from: [unix]");
     }
 }
 

@@ -5,8 +5,10 @@
 
 struct network config_network_of(const struct config_network *from)
 {
-    struct network network = {.bits = from->bits};
+    struct network network = {.bits = from->bits, .local = from->local};
 
+    if (from->local)
+        return network;
     if (from->v6) {
         memcpy(network.address, from->bytes, 16);
         return network;

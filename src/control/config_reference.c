@@ -65,7 +65,7 @@ static const char introduction[] =
     "| percentage | `10%` |\n"
     "| boolean | `true` or `false`, nothing else |\n"
     "| address | `3001`, `:3001`, `host:3001`, `[::1]:3001`, `http://host:3001` or `unix:/path` |\n"
-    "| network | `10.0.0.0/8`, `fd00::/8`, or one address |\n"
+    "| network | `10.0.0.0/8`, `fd00::/8`, one address, or `unix`: whoever comes through a Unix socket |\n"
     "| status | `200`, or a range: `200-399` |\n";
 
 static void print_anchor(FILE *out, const char *where)

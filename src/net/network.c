@@ -31,11 +31,10 @@ static bool in_one(const uint8_t address[16], const struct network *network)
 bool network_has(const struct network *networks, uint32_t count, const struct sockaddr *address)
 {
     uint8_t bytes[16];
+    bool local = !address_bytes(address, bytes);
 
-    if (count == 0 || !address_bytes(address, bytes))
-        return false;
     for (uint32_t i = 0; i < count; i++)
-        if (in_one(bytes, &networks[i]))
+        if (networks[i].local == local && (local || in_one(bytes, &networks[i])))
             return true;
     return false;
 }

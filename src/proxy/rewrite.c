@@ -125,12 +125,13 @@ static struct str scheme_of(const struct rewrite_client *client)
 static struct str forwarded_element(const struct msg *msg, const struct rewrite_client *client, struct arena *arena)
 {
     enum { AROUND = 40 }; /* names, quotes, brackets and separators */
-    bool ipv6 = str_find(client->host, ':') < client->host.n;
-    char *text = arena_take(arena, client->host.n + msg->authority.n + scheme_of(client).n + AROUND);
+    struct str host = str_eq(client->host, STR("unix")) ? STR("unknown") : client->host; /* section 6.2 */
+    bool ipv6 = str_find(host, ':') < host.n;
+    char *text = arena_take(arena, host.n + msg->authority.n + scheme_of(client).n + AROUND);
     if (!text)
         return STR_NONE;
     char *at = str_put(text, ipv6 ? STR("for=\"[") : STR("for="));
-    at = str_put(at, client->host);
+    at = str_put(at, host);
     if (ipv6)
         at = str_put(at, STR("]\""));
     if (msg->authority.n > 0) {

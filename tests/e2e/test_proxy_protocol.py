@@ -106,6 +106,19 @@ def test_proxy_from_elsewhere_is_refused_or_plain(behind):
     assert result(ballast, "plain") == 2
 
 
+def test_proxy_through_a_unix_socket(balance, demo, tmp_path):
+    path = tmp_path / "proxied.sock"
+    ballast = balance(*demo().addresses, listeners=[
+        {"address": f"127.0.0.1:{free_port()}"}, {"address": f"unix:{path}", "proxy_protocol": {"from": ["unix"]}}])
+    for header in (v1(CLIENT), v2(CLIENT)):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(20)
+            client.connect(str(path))
+            client.sendall(header + GET)
+            assert b"x-forwarded-for: 192.0.2.1\r\n" in client.makefile("rb").read().lower()
+    assert result(ballast, "taken") == 2
+
+
 def test_proxy_before_tls(behind, authority):
     chain, key = authority.sign("test.example")
     ballast, port = behind(tls={"certificates": [{"chain": str(chain), "key": str(key)}]})
@@ -165,10 +178,11 @@ def test_proxy_limits_count_the_told_client(behind):
 
 def test_proxy_check_wants_networks(ballast_path, tmp_path):
     path = tmp_path / "ballast.yaml"
-    for block, said in (({}, '"from" is missing'), ({"from": []}, "names no network"),
-                        ({"from": ["10.0.0.1/8"]}, "write 10.0.0.0/8")):
+    for block, said, address in (({}, '"from" is missing', "8080"), ({"from": []}, "names no network", "8080"),
+                                 ({"from": ["10.0.0.1/8"]}, "write 10.0.0.0/8", "8080"),
+                                 ({"from": ["10.0.0.0/8"]}, "write from: [unix]", "unix:/tmp/proxied.sock")):
         path.write_text(json.dumps({"pools": {"web": {"workers": ["3001"]}},
-                                    "listeners": [{"address": "8080", "proxy_protocol": block}]}))
+                                    "listeners": [{"address": address, "proxy_protocol": block}]}))
         done = subprocess.run([ballast_path, "check", "-c", path], capture_output=True, text=True, check=False)
         assert done.returncode == 1 and said in done.stdout, done
 

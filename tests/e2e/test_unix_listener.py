@@ -65,6 +65,16 @@ def test_unix_file_left_behind_is_replaced(listen):
     assert again == path and curl(path) == b"200"
 
 
+def test_unix_clients_may_be_trusted(balance, demo, tmp_path):
+    path = tmp_path / "web.sock"
+    balance(*demo().addresses, forwarded={"trusted": ["unix"]}, listeners=[
+        {"address": f"127.0.0.1:{free_port()}"}, {"address": f"unix:{path}"}])
+    told = subprocess.run(["curl", "-sS", "--unix-socket", path, "-H", "X-Forwarded-For: 192.0.2.1",
+                           "http://a/headers"], capture_output=True, timeout=30, check=True).stdout.lower()
+    assert b"x-forwarded-for: 192.0.2.1, unix\r\n" in told
+    assert b"forwarded: for=unknown;" in told  # RFC 7239 knows no Unix sockets
+
+
 @pytest.mark.parametrize("dual", [True, False])
 def test_dual_stack(balance, demo, dual):
     with socket.socket(socket.AF_INET6) as probe:

@@ -125,13 +125,13 @@ static void address_refusals(void **state)
         {"forwarded:\n  trusted:\n    - 10.0.0.0/33\n    - x\n    - 10.1.2.3/8\n    - fd00::1/8\n    - fd00::/129\n"
          "    - 1.2.3.4/\n    - 1.2.3/8\n    - ''\npools: {w: {workers: [3001]}}\n",
          "3:7: forwarded.trusted: \"10.0.0.0/33\" has a wrong prefix; expected 0 to 32 behind the /\n"
-         "4:7: forwarded.trusted: \"x\" is no network; expected one such as 10.0.0.0/8 or fd00::/8\n"
+         "4:7: forwarded.trusted: \"x\" is no network; expected one such as 10.0.0.0/8 or fd00::/8, or unix\n"
          "5:7: forwarded.trusted: \"10.1.2.3/8\" has bits behind its prefix; write 10.0.0.0/8\n"
          "6:7: forwarded.trusted: \"fd00::1/8\" has bits behind its prefix; write fd00::/8\n"
          "7:7: forwarded.trusted: \"fd00::/129\" has a wrong prefix; expected 0 to 128 behind the /\n"
          "8:7: forwarded.trusted: \"1.2.3.4/\" has a wrong prefix; expected 0 to 32 behind the /\n"
-         "9:7: forwarded.trusted: \"1.2.3/8\" is no network; expected one such as 10.0.0.0/8 or fd00::/8\n"
-         "10:7: forwarded.trusted: \"\" is no network; expected one such as 10.0.0.0/8 or fd00::/8"},
+         "9:7: forwarded.trusted: \"1.2.3/8\" is no network; expected one such as 10.0.0.0/8 or fd00::/8, or unix\n"
+         "10:7: forwarded.trusted: \"\" is no network; expected one such as 10.0.0.0/8 or fd00::/8, or unix"},
         {"routes: [{host: 'a.com:80', pool: w}]\npools: {w: {workers: [3001]}}\n",
          "1:17: routes[0].host: \"a.com:80\" has a colon (a port?); expected a host name, or *. and a host name"},
         {"routes:\n  - {host: 'a..com', pool: w}\n  - {host: '*', pool: w}\n  - {host: '*.', pool: w}\n"
@@ -163,14 +163,18 @@ static void address_networks(void **state)
     };
     struct config_value value = {.sealed = true};
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        struct config_network network = {{0}, 0, false};
+        struct config_network network = {.bits = 0};
         uint8_t expected[16] = {0};
         assert_int_equal(inet_pton(cases[i].v6 ? AF_INET6 : AF_INET, cases[i].address, expected), 1);
         assert_int_equal(config_address_network(&value, str_of(cases[i].text), &network), 0);
         assert_memory_equal(network.bytes, expected, 16);
         assert_int_equal(network.bits, cases[i].bits);
         assert_int_equal(network.v6, cases[i].v6);
+        assert_false(network.local);
     }
+    struct config_network network = {.bits = 1};
+    assert_int_equal(config_address_network(&value, STR("unix"), &network), 0);
+    assert_true(network.local);
 }
 
 static void address_hosts_are_lower_case(void **state)

@@ -11,6 +11,7 @@ static const struct network networks[] = {
     {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 8}, 125}, /* 192.0.2.8/29 */
     {{0x20, 0x01, 0x0d, 0xb8}, 32},
 };
+static const struct network local[] = {{.local = true}};
 
 static bool has4(const char *text)
 {
@@ -40,6 +41,9 @@ static void test_who_is_in(void **state)
     assert_false(has6("2001:db9::1"));
     assert_true(has6("::ffff:10.1.2.3"));
     assert_false(network_has(networks, ARRAY_SIZE(networks), &nameless));
+    assert_true(network_has(local, ARRAY_SIZE(local), &nameless));
+    assert_false(network_has(local, ARRAY_SIZE(local), (const struct sockaddr *)&some));
+    assert_false(network_has(NULL, 0, &nameless));
     assert_false(network_has(NULL, 0, (const struct sockaddr *)&some));
 }
 

@@ -95,10 +95,10 @@ static const struct {
     {"2001:db8:8000::1", "X-Forwarded-For: a\r\n",
      "Via: 1.1 ballast\nX-Forwarded-For: 2001:db8:8000::1\nX-Forwarded-Proto: http\nX-Forwarded-Host: h:8\n"
      "Forwarded: for=\"[2001:db8:8000::1]\";host=\"h:8\";proto=http\nX-Request-ID: my-id\n"},
-    /* A Unix socket's peer has no address and is nobody's network. */
+    /* A Unix socket's peer has no address, is in no network of addresses, and has no name that RFC 7239 knows. */
     {"unix", "X-Forwarded-For: a\r\n",
      "Via: 1.1 ballast\nX-Forwarded-For: unix\nX-Forwarded-Proto: http\nX-Forwarded-Host: h:8\n"
-     "Forwarded: for=unix;host=\"h:8\";proto=http\nX-Request-ID: my-id\n"},
+     "Forwarded: for=unknown;host=\"h:8\";proto=http\nX-Request-ID: my-id\n"},
 };
 
 static void rewrite_tells_where_from(void **state)
