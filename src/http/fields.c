@@ -53,7 +53,7 @@ static unsigned slot_of(const char *name, size_t n)
 {
     unsigned first = (unsigned char)name[0] | 0x20U;
     unsigned last = (unsigned char)name[n - 1] | 0x20U;
-    return ((unsigned)n + first * 5 + last) % SLOT_COUNT;
+    return ((unsigned)n + first * 5 + last * 4) % SLOT_COUNT;
 }
 
 __attribute__((constructor)) static void known_fill(void)

@@ -22,6 +22,7 @@ CASES = [
     # Fields of one connection. RFC 9110 section 7.6.1.
     removed("hop-connection-keep-alive", "9110-7.6.1", b"Connection: keep-alive"),
     removed("hop-connection-close", "9112-9.6", b"Connection: close", closes=True),
+    removed("hop-field-close", "9112-9.6", b"Close: 5"),
     removed("hop-keep-alive", "9112-C.2.2", b"Keep-Alive: timeout=5", b"Connection: keep-alive"),
     removed("hop-keep-alive-not-named", "9110-7.6.1", b"Keep-Alive: timeout=5"),
     removed("hop-proxy-connection", "9110-7.6.1", b"Proxy-Connection: keep-alive"),

@@ -99,7 +99,7 @@ struct travel {
 
 static void check_travel(const struct travel *rows, uint32_t count, void (*rule)(struct field *, uint32_t))
 {
-    struct field fields[16];
+    struct field fields[20];
     for (uint32_t i = 0; i < count; i++)
         fields[i] = make(rows[i].name, rows[i].value);
     rule(fields, count);
@@ -121,6 +121,7 @@ static void hop_by_hop_fields_stay_here(void **state)
         {"Content-Length", "5", true}, /* framing: written anew */
         {"Transfer-Encoding", "chunked", true},
         {"Keep-Alive", "5", true},
+        {"Close", "5", true}, /* RFC 9112 section 9.6 */
         {"Proxy-Connection", "close", true},
         {"TE", "trailers", true},
         {"Upgrade", "h2c", true},
