@@ -319,7 +319,23 @@ static bool is_mode(struct str text)
     return octal;
 }
 
-static void check_dual_stack(struct checker *checker)
+/* Addresses that the system does not bind as they are written. */
+static void check_ipv6(struct checker *checker, const struct config_listener *listener)
+{
+    const struct sockaddr_storage *storage = &listener->address.addr.storage;
+    const struct in6_addr *address = &((const struct sockaddr_in6 *)(const void *)storage)->sin6_addr;
+
+    if (storage->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(address))
+        config_error_add(checker->errors, &listener->place, "\"%.*s\" is an IPv4 address: write it as 127.0.0.1:80",
+                         STR_ARG(config_shown(listener->address.text)));
+    if (storage->ss_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(address))
+        config_error_add(checker->errors, &listener->place,
+                         "\"%.*s\" is an address of one link, which is not supported: listen on [::], or on another "
+                         "address of this machine",
+                         STR_ARG(config_shown(listener->address.text)));
+}
+
+static void check_ip(struct checker *checker)
 {
     const struct config_listeners *listeners = &checker->config->listeners;
     for (size_t i = 0; i < listeners->count && checker->whole; i++) {
@@ -327,6 +343,7 @@ static void check_dual_stack(struct checker *checker)
         listener->address.addr.dual_stack = listener->dual_stack;
         if (listener->dual_stack && !str_eq(listener->address.host, STR("::")))
             config_error_add(checker->errors, &listener->place, "\"dual_stack\" is for [::], which is every address");
+        check_ipv6(checker, listener);
     }
 }
 
@@ -482,7 +499,7 @@ int config_check(struct config *config, struct config_errors *errors, struct are
     check_proxied(&checker);
     check_hsts(&checker);
     check_files(&checker);
-    check_dual_stack(&checker);
+    check_ip(&checker);
     check_admin(&checker);
     check_forwarded(&checker);
     check_limits(&checker);

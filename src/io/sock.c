@@ -119,6 +119,8 @@ static int parse_bracketed(struct str text, struct sock_name *name, const char *
     if (end == text.n)
         return refuse(ret_why, "the closing ] is missing");
     name->host = str_slice(text.p + 1, end - 1);
+    if (str_find(name->host, '%') < name->host.n)
+        return refuse(ret_why, "an interface (%) cannot be given: addresses of one link are not supported");
     if (!host_numeric(name->host, AF_INET6, &unused))
         return refuse(ret_why, "what stands in brackets must be an IPv6 address");
     struct str rest = str_slice(text.p + end + 1, text.n - end - 1);
@@ -158,7 +160,8 @@ int sock_name_parse(struct str text, struct str default_host, struct sock_name *
     if (str_starts(text, STR("/")))
         return refuse(ret_why, "a Unix socket is written unix:/path");
     if (str_starts(text, STR("https://")))
-        return refuse(ret_why, "https:// is not supported here; use http://");
+        return refuse(ret_why,
+                      "https:// is not supported here; write host:port, and for workers set worker_tls of their pool");
     if (str_starts(text, STR("http://"))) {
         text = str_slice(text.p + 7, text.n - 7);
         if (text.n > 0 && text.p[text.n - 1] == '/')

@@ -54,6 +54,23 @@ static int open_to(const char *path, uid_t user, gid_t group, mode_t mode)
     return chmod(path, mode) == 0 ? 0 : errno;
 }
 
+/* What is the matter with a path is not what it would be with a port. */
+static void explain(int code, const char *path, char why[UNIX_FILE_WHY_MAX])
+{
+    struct stat there;
+    const char *what = "";
+
+    if (code == -ERR_ADDRESS_IN_USE && lstat(path, &there) == 0 && !S_ISSOCK(there.st_mode))
+        what = "there is a file that is no socket, and it is not overwritten: move it, or choose another path";
+    else if (code == -ERR_ADDRESS_IN_USE)
+        what = "a program has its socket there: stop it, or choose another path";
+    else if (code == -ERR_NO_PERMISSION)
+        what = "permission was denied: whoever starts Ballast must be allowed to write into its directory";
+    else if (code == -ERR_BAD_ADDRESS)
+        what = "its directory is not there: make it first (a systemd unit by RuntimeDirectory=)";
+    (void)snprintf(why, UNIX_FILE_WHY_MAX, "%s", what);
+}
+
 int unix_file_listen(const struct config_listener *listener, int backlog, struct unix_file *ret_file,
                      char why[UNIX_FILE_WHY_MAX])
 {
@@ -66,8 +83,10 @@ int unix_file_listen(const struct config_listener *listener, int backlog, struct
 
     why[0] = '\0';
     int fd = find_owner(listener, &user, &group, why);
-    if (fd == 0)
+    if (fd == 0) {
         fd = sock_listen(&listener->address.addr, backlog, false);
+        explain(fd, path, why);
+    }
     umask(before);
     if (fd < 0)
         return fd;

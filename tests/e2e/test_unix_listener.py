@@ -97,6 +97,8 @@ def test_dual_stack(balance, demo, dual):
 
 @pytest.mark.parametrize("listener, said", [
     ({"address": "[::1]:8080", "dual_stack": True}, "is for [::]"),
+    ({"address": "[::ffff:127.0.0.1]:8080"}, "is an IPv4 address: write it as 127.0.0.1:80"),
+    ({"address": "[fe80::1]:8080"}, "is an address of one link, which is not supported"),
     ({"address": "8080", "mode": "0660"}, "are for Unix sockets"),
     ({"address": "unix:/tmp/x.sock", "mode": "rw"}, "is no mode"),
     ({"address": "unix:/tmp/x.sock", "mode": "0680"}, "is no mode"),
@@ -108,10 +110,28 @@ def test_unix_check(ballast_path, tmp_path, listener, said):
     assert done.returncode == 1 and said in done.stdout, done.stdout
 
 
-def test_unix_unknown_group_is_told(ballast_path, tmp_path):
-    path = tmp_path / "ballast.yaml"
-    path.write_text(json.dumps({"pools": {"web": {"workers": ["3001"]}},
-                                "listeners": [{"address": f"unix:{tmp_path}/x.sock", "group": "nobody-knows-it"}]}))
+def refused(ballast_path, directory, listener):
+    """What `run` says of a listener on which it cannot listen."""
+    path = directory / "ballast.yaml"
+    path.write_text(json.dumps({"pools": {"web": {"workers": ["3001"]}}, "listeners": [listener]}))
     done = subprocess.run([ballast_path, "run", "-c", path], capture_output=True, text=True, check=False, timeout=30)
-    assert done.returncode == 1 and 'this system has no group "nobody-knows-it"' in done.stderr
+    assert done.returncode == 1
+    return done.stderr
+
+
+def test_unix_unknown_group_is_told(ballast_path, tmp_path):
+    said = refused(ballast_path, tmp_path, {"address": f"unix:{tmp_path}/x.sock", "group": "nobody-knows-it"})
+    assert 'this system has no group "nobody-knows-it"' in said
     assert not (tmp_path / "x.sock").exists()
+
+
+def test_unix_path_that_cannot_be_is_told(ballast_path, tmp_path):
+    (tmp_path / "file").write_text("kept")
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(tmp_path / "other"))
+        other.listen()
+        for name, words in (("none/web", "its directory is not there"), ("file/web", "its directory is not there"),
+                            ("file", "there is a file that is no socket, and it is not overwritten"),
+                            ("other", "a program has its socket there")):
+            assert words in refused(ballast_path, tmp_path, {"address": f"unix:{tmp_path}/{name}"})
+    assert (tmp_path / "file").read_text() == "kept"
