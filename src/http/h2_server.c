@@ -88,13 +88,23 @@ static int on_body(struct h2_session *h2, struct h2_stream *h2s)
 
 /* ---- ends ---- */
 
+/* conn has one deadline; the notice of an end has its own time. */
+static void set_timer(struct h2_server *server)
+{
+    int64_t notice_ends_ms = h2_session_notice_ends_ms(&server->h2);
+
+    conn_set_deadline(&server->h2.session.conn,
+                      notice_ends_ms < server->silent_at_ms ? notice_ends_ms : server->silent_at_ms);
+}
+
 static void set_deadline(struct h2_session *h2)
 {
     const struct h1_server_options *common = of_h2(h2)->common;
     int64_t ms = h2->block_of || h2->begun == 0 ? common->request_head_ms : common->client_idle_ms;
     bool waits = h2->block_of != 0 || h2->stream_count == 0;
 
-    conn_set_deadline(&h2->session.conn, waits ? io_now_ms(h2->session.conn.io) + ms : TIMER_NEVER);
+    of_h2(h2)->silent_at_ms = waits ? io_now_ms(h2->session.conn.io) + ms : TIMER_NEVER;
+    set_timer(of_h2(h2));
 }
 
 static void on_over(struct h2_session *h2)
@@ -163,6 +173,11 @@ static void on_timeout(struct conn *conn)
 {
     struct h2_server *server = of_conn(conn);
 
+    h2_session_note_unseen(&server->h2);
+    if (io_now_ms(conn->io) < server->silent_at_ms) {
+        set_timer(server);
+        return;
+    }
     if (server->h2.block_of)
         server->owner->head_lost(server->owner, -ERR_REQUEST_HEAD_TIMEOUT);
     if (server->h2.stream_count > 0)
@@ -243,6 +258,7 @@ static void server_drain(struct session *session)
     struct h2_session *h2 = CONTAINER_OF(session, struct h2_session, session);
 
     h2_session_drain(h2);
+    set_timer(of_h2(h2));
     LIST_FOREACH (link, &h2->streams) {
         struct h2_stream *h2s = CONTAINER_OF(link, struct h2_stream, link);
         if (h2s->tunnel)
@@ -252,7 +268,10 @@ static void server_drain(struct session *session)
 
 static void server_retire(struct session *session)
 {
-    h2_session_retire(CONTAINER_OF(session, struct h2_session, session));
+    struct h2_session *h2 = CONTAINER_OF(session, struct h2_session, session);
+
+    h2_session_retire(h2);
+    set_timer(of_h2(h2));
 }
 
 static bool server_idle(struct session *session)

@@ -18,6 +18,7 @@ struct h2_server {
     struct h2_session h2; /* first */
     struct session_owner *owner;
     const struct h1_server_options *common; /* limits and times that hold for every version */
+    int64_t silent_at_ms;                   /* who is awaited until then has been silent for too long; or TIMER_NEVER */
 };
 
 /* Takes over an open conn: session.conn is there, with what it received so far. 0 or -ERR_NO_MEMORY: the caller's to

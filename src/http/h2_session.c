@@ -167,6 +167,20 @@ static void take_block(struct h2_session *h2, int32_t id, bool ended)
     h2->role->set_deadline(h2);
 }
 
+/* The peer was told of the end, and not yet of the last stream. */
+static bool is_noticed(const struct h2_session *h2)
+{
+    return h2->draining && !h2->drained;
+}
+
+static int name_last(struct h2_session *h2)
+{
+    int32_t last = nghttp2_session_get_last_proc_stream_id(h2->library);
+
+    h2->drained = true;
+    return nghttp2_submit_goaway(h2->library, 0, last, H2_NO_ERROR, NULL, 0) ? -ERR_NO_MEMORY : 0;
+}
+
 static int on_frame_recv(nghttp2_session *library, const nghttp2_frame *frame, void *user)
 {
     struct h2_session *h2 = user;
@@ -200,12 +214,8 @@ static int on_frame_recv(nghttp2_session *library, const nghttp2_frame *frame, v
             h2s->granted += (uint64_t)frame->window_update.window_size_increment;
         break;
     case NGHTTP2_PING:
-        if (h2->draining && !h2->drained && (frame->hd.flags & NGHTTP2_FLAG_ACK)) {
-            h2->drained = true;
-            if (nghttp2_submit_goaway(library, 0, nghttp2_session_get_last_proc_stream_id(library), H2_NO_ERROR, NULL,
-                                      0) != 0)
-                return NGHTTP2_ERR_CALLBACK_FAILURE;
-        }
+        if (is_noticed(h2) && (frame->hd.flags & NGHTTP2_FLAG_ACK) && name_last(h2) != 0)
+            return NGHTTP2_ERR_CALLBACK_FAILURE;
         break;
     default: break;
     }
@@ -217,7 +227,7 @@ static int on_frame_send(nghttp2_session *library, const nghttp2_frame *frame, v
     struct h2_session *h2 = user;
 
     /* Only now: the library sends PING before all that waits, and its answer is to mean that the notice was seen. */
-    if (frame->hd.type == NGHTTP2_GOAWAY && h2->draining && !h2->drained &&
+    if (frame->hd.type == NGHTTP2_GOAWAY && is_noticed(h2) &&
         nghttp2_submit_ping(library, NGHTTP2_FLAG_NONE, NULL) != 0)
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     if (frame->hd.type == NGHTTP2_DATA)
@@ -386,7 +396,7 @@ static void end_if_over(struct h2_session *h2)
         return;
     if (silent)
         h2->role->on_over(h2);
-    else if (h2->draining && h2->drained && !h2->ending)
+    else if (h2->draining && h2->drained && !h2->ending && !h2->block_of)
         h2_session_goodbye(h2);
 }
 
@@ -438,7 +448,24 @@ void h2_session_retire(struct h2_session *h2)
     if (h2->draining || h2->ending)
         return;
     h2->draining = true;
+    h2->notice_ends_ms = io_now_ms(h2->session.conn.io) + H2_NOTICE_MS;
     if (nghttp2_submit_shutdown_notice(h2->library) != 0)
+        h2_session_die(h2);
+    h2_session_flush(h2);
+}
+
+int64_t h2_session_notice_ends_ms(const struct h2_session *h2)
+{
+    return is_noticed(h2) ? h2->notice_ends_ms : TIMER_NEVER;
+}
+
+void h2_session_note_unseen(struct h2_session *h2)
+{
+    if (h2->ending || io_now_ms(h2->session.conn.io) < h2_session_notice_ends_ms(h2))
+        return;
+    if (h2->stream_count == 0 && !h2->block_of)
+        h2_session_goodbye(h2);
+    else if (name_last(h2) != 0)
         h2_session_die(h2);
     h2_session_flush(h2);
 }

@@ -13,6 +13,9 @@
 #include "http/session.h"
 
 enum { H2_STREAM_WINDOW = STREAM_BODY_HIGH, H2_SESSION_WINDOW = 16 * H2_STREAM_WINDOW, H2_PREFACE_BYTES = 24 };
+/* For the answer to the PING behind the notice of an end: an orderly end is not waited for any longer, and what a
+ * client asks after it knows that it is not served. */
+enum { H2_NOTICE_MS = SEAT_LINGER_MS };
 #define H2_PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" /* RFC 9113 section 3.4 */
 
 struct nghttp2_session;
@@ -94,6 +97,7 @@ struct h2_session {
     struct h2_bucket floods[H2_FLOODS];
     struct h2_numbers numbers; /* of the streams that a client opens */
     uint32_t begun;
+    int64_t notice_ends_ms; /* draining: the last stream is named then, whether the notice was seen or not */
     bool draining, drained; /* told to end; the last stream was named */
     bool ending;            /* no stream begins any more; over when those there have left */
     bool peer_left;         /* it has said GOAWAY */
@@ -120,11 +124,15 @@ void h2_session_note_sent(struct h2_session *h2);
 void h2_session_die(struct h2_session *h2);
 /* GOAWAY with an error: every stream fails. */
 void h2_session_punish(struct h2_session *h2, uint32_t h2_code);
-/* No new streams; those there go on. First a notice, then, when the peer has seen it, the last stream's number: what is
- * on its way by then is served too. */
+/* No new streams; those there go on. First a notice, then, when the peer has seen it or H2_NOTICE_MS are over, the last
+ * stream's number: what is on its way by then is served too. The role sets its deadline anew. */
 void h2_session_retire(struct h2_session *h2);
 /* The same, but at once where nothing is in flight, though something may be on its way. */
 void h2_session_drain(struct h2_session *h2);
+/* When h2_session_note_unseen is to be called; TIMER_NEVER: no notice waits for its answer. */
+int64_t h2_session_notice_ends_ms(const struct h2_session *h2);
+/* The clock has come so far: names the last stream, if that is due. With no stream it is the end. */
+void h2_session_note_unseen(struct h2_session *h2);
 /* At once: nothing is in flight, or its time is up. */
 void h2_session_goodbye(struct h2_session *h2);
 /* Frames may have come to be sent: they leave at the end of this turn. */

@@ -4,12 +4,14 @@ import hashlib
 import random
 import re
 import subprocess
+import threading
 
 import pytest
 
-from harness.h2 import CANCEL, INTERNAL_ERROR, NO_ERROR, REFUSED_STREAM, DataFrame, H2Client, RstStreamFrame, head
+from harness.h2 import (CANCEL, INTERNAL_ERROR, NO_ERROR, REFUSED_STREAM, DataFrame, H2Client, PingFrame,
+                        RstStreamFrame, head)
 from harness.waiting import wait_for
-from harness.worker import CLOSE, RESET, Script
+from harness.worker import CLOSE, OK, RESET, Script, wait
 from test_real_clients import curl, tool
 
 KNOWLEDGE = "--http2-prior-knowledge"
@@ -178,6 +180,44 @@ def test_drain_lets_requests_end(scripted, balance):
         h2.send(DataFrame(1, b"", flags=["END_STREAM"]))
         assert h2.answer(1).status == 200
         assert h2.end() == NO_ERROR
+    assert ballast.process.wait(10) == 0
+
+
+class Deaf(H2Client):
+    """Never answers a PING, so nobody knows whether it has seen a GOAWAY."""
+
+    def note(self, frame):
+        if not isinstance(frame, PingFrame):
+            super().note(frame)
+
+
+def test_a_drain_does_not_wait_for_a_deaf_client(scripted, balance):
+    ballast = balance(scripted(), timeouts={"drain": "60s"})
+    with Deaf(ballast.address) as h2:
+        h2.send(h2.head_frame(1, head("POST"), end_stream=False))
+        ballast.wait_metric("requests_active", 1)
+        ballast.send_signal(15)
+        assert h2.until(lambda: h2.goaways) == [(2**31 - 1, NO_ERROR)]
+        assert h2.until(lambda: h2.goaways[-1:] == [(1, NO_ERROR)]), h2.goaways
+        h2.send(DataFrame(1, b"", flags=["END_STREAM"]))
+        assert h2.answer(1).status == 200
+        assert h2.end() == NO_ERROR and not h2.reset
+    assert ballast.process.wait(10) == 0
+
+
+def test_a_drain_does_not_wait_for_a_deaf_client_that_is_answered(scripted, balance):
+    held = threading.Event()
+    worker = scripted()
+    worker.play(Script((wait(held), OK)))
+    ballast = balance(worker, timeouts={"drain": "60s"})
+    with Deaf(ballast.address) as h2:
+        h2.ask(1)
+        ballast.wait_metric("requests_active", 1)
+        ballast.send_signal(15)
+        assert h2.until(lambda: h2.goaways) == [(2**31 - 1, NO_ERROR)]
+        held.set()
+        assert h2.answer(1).status == 200
+        assert h2.end() == NO_ERROR and not h2.reset
     assert ballast.process.wait(10) == 0
 
 
