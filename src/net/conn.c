@@ -348,6 +348,8 @@ void conn_note_sent(struct conn *conn, int result)
         drop_pipe(&conn->out_pipe);
         if (conn->state == CONN_OPEN)
             conn->events->on_send_failed(conn, result);
+        else if (conn->state == CONN_PARTING)
+            start_closing(conn, false);
         else
             linger_on(conn);
         return;

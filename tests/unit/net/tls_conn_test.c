@@ -254,6 +254,17 @@ static void test_half_close(void **state)
     assert_int_equal(server.closed + client.closed, 2);
 }
 
+/* Its close_notify goes to nobody any more: there is nothing to wait for. */
+static void test_end_that_cannot_be_said(void **state)
+{
+    begin();
+    io_sim_limits(world.net)->buffer_bytes = 10; /* it has to wait with the rest of it */
+    conn_close(&server.conn, CONN_CLOSE_RESET);
+    conn_close(&client.conn, CONN_CLOSE_NOW);
+    world_settle(&world);
+    assert_int_equal(server.closed + client.closed, 2);
+}
+
 static void test_wrong_name_is_refused(void **state)
 {
     tls_ctx_unref(client_ctx);
@@ -304,6 +315,7 @@ int main(void)
         TEST(test_back_pressure),
         TEST(test_cut_is_told_from_an_end),
         TEST(test_half_close),
+        TEST(test_end_that_cannot_be_said),
         TEST(test_wrong_name_is_refused),
         TEST(test_plain_http_is_told_so),
         TEST(test_silence_ends_the_handshake),
