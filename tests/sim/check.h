@@ -52,6 +52,8 @@ void check_idle_end(struct sim_client *client);
 void check_handshake_end(struct sim_client *client);
 /* A connection to a worker of TLS has ended before the handshake was over. */
 void check_greeting_end(const struct worker_line *line);
+/* One after it; idle: nothing was under way on it. */
+void check_line_end(const struct worker_line *line, bool idle);
 /* What is said of TLS is so: of a worker, by a probe or as its request is tried again (a code of err.h); to a client,
  * by an answer of our own. */
 void check_tls_error(const struct sim_worker *worker, int error);

@@ -18,6 +18,16 @@ void check_greeting_end(const struct worker_line *line)
                    (double)took_ns / 1e6, plan->timeouts.tls_handshake_ms);
 }
 
+/* Whoever ends a connection says so before (RFC 8446 section 6.1). */
+void check_line_end(const struct worker_line *line, bool idle)
+{
+    const struct plan *plan = line->worker->world->plan;
+    bool ended = io_sim_peer_state(line->peer) == IO_SIM_PEER_ENDED;
+    if (ended && idle && !worker_line_ended_well(line) && !line->garbled && !plan_has(plan, FAMILY_MEMORY))
+        check_fail("strict", TRACE_NOBODY, TRACE_NOBODY, "an idle connection to w%u is ended without close_notify",
+                   line->worker->index);
+}
+
 /* What it says of them is so: the network may be dark, and memory out, for others. */
 static bool is_so(const struct sim_worker *worker, int error)
 {

@@ -585,6 +585,22 @@ static void draw_truncation(struct plan *plan, struct plan_request *request)
     answer->at_byte = behind ? UINT32_MAX : at;
 }
 
+/* Where each says what it speaks they need not all speak the same, nor for ever; the first stays as it is. An answer
+ * that ends with its connection is then one for either. */
+static void mix_protocols(struct plan *plan, uint32_t pool)
+{
+    struct rand_gen gen = stream(plan->seed, FAMILY_TLS_WORKERS, 30 + pool);
+    bool mixed = chance(&gen, 50);
+    for (uint32_t i = pool + plan->pools; i < plan->workers; i += plan->pools) {
+        bool h1 = chance(&gen, 40), turns = chance(&gen, 30);
+        int64_t at_ms = between(&gen, 50, 800);
+        if (!mixed || !plan->pool_asks[pool] || !plan_pool_is_h2(plan, pool))
+            continue;
+        plan->worker[i].h2 = !h1;
+        plan->worker[i].tls.h1_from_ms = turns && !h1 ? at_ms : 0;
+    }
+}
+
 /* All of a pool. Last of all, as draw_h2. */
 static void draw_tls_pool(struct plan *plan, uint32_t pool)
 {
@@ -599,6 +615,7 @@ static void draw_tls_pool(struct plan *plan, uint32_t pool)
         if (!plan->calm)
             draw_tls_faults(plan, i, stops, wrong, garbles);
     }
+    mix_protocols(plan, pool);
     for (uint32_t c = 0; c < plan->clients && !plan->calm && !plan_pool_is_h2(plan, pool); c++)
         for (uint32_t i = 0; i < plan->client[c].count; i++)
             if (plan->client[c].requests[i].pool == pool)

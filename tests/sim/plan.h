@@ -140,6 +140,7 @@ struct plan_worker_tls {
     uint32_t renews_every; /* beside each n-th of what it sends (1.3): a ticket, or new keys; 0: never */
     uint32_t stops_per;    /* of 100 handshakes stop after some byte of its side */
     uint32_t garbles_per;  /* of 100 connections have a byte of its side arrive as another */
+    int64_t h1_from_ms;    /* of HTTP/2: from then on it speaks HTTP/1 with who asks; 0: never */
     enum plan_shown wrong; /* shown on connections that come */
     int64_t wrong_from_ms, wrong_to_ms; /* from then until then; RIGHT: never */
 };
@@ -242,6 +243,8 @@ static inline bool plan_has(const struct plan *plan, enum plan_family family)
 const char *plan_family_name(enum plan_family family);
 const char *plan_family_what(enum plan_family family);
 bool plan_pool_is_h2(const struct plan *plan, uint32_t pool);
+/* And some of them not, or not always. */
+bool plan_pool_is_mixed(const struct plan *plan, uint32_t pool);
 /* Some of its workers' handshakes come to nothing: so many workers. */
 uint32_t plan_pool_unsure(const struct plan *plan, uint32_t pool);
 /* Its workers cut connections on which others' requests are. */

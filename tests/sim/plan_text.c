@@ -35,6 +35,14 @@ bool plan_pool_is_h2(const struct plan *plan, uint32_t pool)
     return plan->worker[pool].h2; /* the first of a pool has its number */
 }
 
+bool plan_pool_is_mixed(const struct plan *plan, uint32_t pool)
+{
+    bool mixed = false;
+    for (uint32_t i = 0; i < plan->workers && plan_pool_is_h2(plan, pool); i++)
+        mixed |= plan->worker[i].pool == pool && (!plan->worker[i].h2 || plan->worker[i].tls.h1_from_ms > 0);
+    return mixed;
+}
+
 bool plan_pool_cuts(const struct plan *plan, uint32_t pool)
 {
     bool cuts = false;
@@ -92,7 +100,8 @@ static const char *h2_try_excuse(const struct plan *plan, const struct plan_requ
 
 static bool first_try_is_refused(const struct plan *plan, const struct plan_request *request)
 {
-    return plan_pool_is_h2(plan, request->pool) && !request->answer.cut_resets;
+    return plan_pool_is_h2(plan, request->pool) && !plan_pool_is_mixed(plan, request->pool) &&
+           !request->answer.cut_resets;
 }
 
 /* A handshake that comes to nothing has cost a try; what else costs some is not counted beside it. */
@@ -160,7 +169,8 @@ static const char *own_excuse(const struct plan *plan, uint32_t client, uint32_t
         return "hostile";
     if (answer->kind != ANSWER_RIGHT)
         return "its answer is faulty";
-    if (answer->early && answer->close_after && !plan_pool_is_h2(plan, request->pool))
+    bool h2 = plan_pool_is_h2(plan, request->pool) && !plan_pool_is_mixed(plan, request->pool);
+    if (answer->early && (answer->close_after || answer->framing == PLAN_CLOSE) && !h2)
         return "its worker closes before it was read";
     return try_excuse(plan, request);
 }
@@ -357,6 +367,8 @@ static void print_tls(const struct plan *plan, const struct plan_worker *worker)
            tls->tickets, tls->record_bytes);
     if (tls->renews_every > 0)
         printf(", renews every %u", tls->renews_every);
+    if (tls->h1_from_ms > 0)
+        printf(", HTTP/1 from %lld ms", (long long)tls->h1_from_ms);
     if (tls->stops_per > 0)
         printf(", stops in %u %% of handshakes", tls->stops_per);
     if (tls->garbles_per > 0)

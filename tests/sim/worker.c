@@ -105,10 +105,16 @@ static const struct plan_window *away_at(const struct sim_worker *worker, int64_
 
 static const char garbage_wish[] = "nonsense and more of it\r\n\r\n";
 
+/* It was drawn for HTTP/2, perhaps. */
+static bool closes_after(const struct plan_answer *answer)
+{
+    return answer->close_after || answer->framing == PLAN_CLOSE;
+}
+
 static void write_fields(struct sim_bytes *out, const struct conn_script *conn, const struct plan_answer *answer)
 {
     wire_append(out, "X-Sim: %u.%u\r\nX-Hop: 1\r\nConnection: X-Hop%s\r\n", conn->request->id, conn->worker->index,
-                answer->close_after ? ", close" : "");
+                closes_after(answer) ? ", close" : "");
     if (answer->status == 204 || answer->status == 304)
         return;
     if (answer->framing == PLAN_LENGTH)
@@ -530,6 +536,7 @@ static void on_event(struct io_sim_peer *peer, void *context)
     if (conn->tunnel.request != NULL) {
         end_tunnel(conn, worker_line_ended_well(&conn->line));
     } else {
+        check_line_end(&conn->line, conn->resting);
         if (conn->busy)
             note(conn, state == IO_SIM_PEER_ENDED ? "sees the end inside" : "is reset inside");
         drop(conn, false);
@@ -556,7 +563,7 @@ static void on_answer_sent(void *context)
         conn->log->answered_ns = world_now_ns(worker->world);
     conn->served++;
     conn->leaving =
-        conn->request != NULL && conn->request->answer.kind == ANSWER_RIGHT && conn->request->answer.close_after;
+        conn->request != NULL && conn->request->answer.kind == ANSWER_RIGHT && closes_after(&conn->request->answer);
     rest_when_sent(conn);
 }
 

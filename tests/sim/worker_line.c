@@ -54,7 +54,7 @@ static void stop(struct worker_line *line)
 
 static void flush(struct worker_line *line)
 {
-    size_t n = line->cipher.n;
+    size_t all = line->cipher.n, n = all;
     if (line->stopped || line->shut || line->peer == NULL)
         return;
     garble(line);
@@ -62,9 +62,9 @@ static void flush(struct worker_line *line)
         n = (size_t)(line->stop_at - line->sent);
     if (n > 0)
         io_sim_peer_send(line->peer, sim_bytes_all(&line->cipher).p, n);
-    sim_bytes_drop(&line->cipher, line->cipher.n);
+    sim_bytes_drop(&line->cipher, all);
     line->sent += n;
-    if (line->sent == line->stop_at)
+    if (n < all)
         stop(line);
 }
 
@@ -208,11 +208,22 @@ void worker_line_fini(struct worker_line *line)
 
 /* ---- handshakes ---- */
 
+static int64_t now_ms(const struct sim_worker *worker)
+{
+    return (world_now_ns(worker->world) - worker->world->start_ns) / NS_PER_MS;
+}
+
 static enum plan_shown shown_now(const struct sim_worker *worker)
 {
     const struct plan_worker_tls *tls = &worker->plan->tls;
-    int64_t now_ms = (world_now_ns(worker->world) - worker->world->start_ns) / NS_PER_MS;
-    return now_ms >= tls->wrong_from_ms && now_ms < tls->wrong_to_ms ? tls->wrong : SHOWN_RIGHT;
+    int64_t now = now_ms(worker);
+    return now >= tls->wrong_from_ms && now < tls->wrong_to_ms ? tls->wrong : SHOWN_RIGHT;
+}
+
+static bool speaks_h2(const struct sim_worker *worker)
+{
+    int64_t until_ms = worker->plan->tls.h1_from_ms;
+    return worker->plan->h2 && (until_ms == 0 || now_ms(worker) < until_ms);
 }
 
 static void draw_fate(struct worker_line *line)
@@ -234,10 +245,9 @@ static void begin(struct worker_line *line)
     struct sim_worker *worker = line->worker;
     line->shown = shown_now(worker);
     worker->unbelieved += line->shown != SHOWN_RIGHT;
-    line->tls = sim_tls_accept(&worker->plan->tls, worker->index, worker->plan->h2, line->shown);
+    line->tls = sim_tls_accept(&worker->plan->tls, worker->index, speaks_h2(worker), line->shown);
     line->began_ns = world_now_ns(worker->world);
     draw_fate(line);
-    flush(line); /* one may stop before its first word */
 }
 
 static void on_greeting(struct io_sim_peer *peer, void *context)
