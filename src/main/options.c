@@ -117,20 +117,14 @@ static int parse_option(const struct option_parser *parser, int argc, char *cons
     return option_store(parser, rule, value);
 }
 
-static int parse_command(struct option_parser *parser, const char *word)
+static int find_command(const struct option_parser *parser, struct str given, enum options_command *ret_command)
 {
     struct str names[OPTION_COMMANDS_MAX] = {{NULL, 0}};
-    struct str given = str_of(word);
-    if (str_eq(given, STR("--help")) || str_eq(given, STR("-h")))
-        given = STR("help");
-    if (str_eq(given, STR("--version")) || str_eq(given, STR("-V")))
-        given = STR("version");
     for (size_t i = 0; i < option_command_count; i++) {
         names[i] = str_of(option_commands[i].name);
         if (!str_eq(names[i], given))
             continue;
-        parser->command = &option_commands[i];
-        parser->options->command = (enum options_command)i;
+        *ret_command = (enum options_command)i;
         return 0;
     }
     size_t nearest = directive_nearest_word(names, option_command_count, given);
@@ -140,11 +134,33 @@ static int parse_command(struct option_parser *parser, const char *word)
     return refuse(parser, "unknown command \"%.*s\"; ballast help lists them", STR_ARG(config_shown(given)));
 }
 
+static int parse_command(struct option_parser *parser, const char *word)
+{
+    struct str given = str_of(word);
+    if (str_eq(given, STR("--help")) || str_eq(given, STR("-h")))
+        given = STR("help");
+    if (str_eq(given, STR("--version")) || str_eq(given, STR("-V")))
+        given = STR("version");
+    int result = find_command(parser, given, &parser->options->command);
+    parser->command = &option_commands[parser->options->command];
+    return result;
+}
+
+/* The help of a command stands in the one of all. */
+static int check_help(const struct option_parser *parser)
+{
+    const struct options *options = parser->options;
+    enum options_command asked;
+    if ((options->words[0] != NULL) + options->man + (options->completion != NULL) > 1)
+        return refuse(parser, "ballast help takes one of COMMAND, --man and --completion");
+    return options->words[0] ? find_command(parser, str_of(options->words[0]), &asked) : 0;
+}
+
 static int check_combination(const struct option_parser *parser)
 {
     const struct options *options = parser->options;
-    if (options->command == OPTIONS_HELP && options->man && options->completion)
-        return refuse(parser, "ballast help takes one of --man and --completion");
+    if (options->command == OPTIONS_HELP)
+        return check_help(parser);
     if (options->command == OPTIONS_WORKER && admin_worker_misuse(options))
         return refuse(parser, "%s", admin_worker_misuse(options));
     if (options->command == OPTIONS_WHY && !options->words[0])

@@ -38,7 +38,8 @@ struct options {
     bool reference;
     bool defaults;
     bool openapi;
-    const char *words[OPTIONS_WORDS_MAX];               /* without dashes: why's id; worker's order, pool, worker */
+    /* Without dashes: why's id; worker's order, pool, worker; help's command. */
+    const char *words[OPTIONS_WORDS_MAX];
     bool json;                                          /* status, explain, why */
     const char *method, *scheme, *host, *path, *client; /* explain */
     const char *name;                                   /* worker, as the next */

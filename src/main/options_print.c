@@ -94,12 +94,26 @@ static void put_commands(FILE *out)
         (void)fprintf(out, "%s%s", i > 0 ? " " : "", option_commands[i].name);
 }
 
+static bool has_choices(enum options_command command)
+{
+    return option_commands[command].choices || command == OPTIONS_HELP;
+}
+
+/* Of its first word. */
+static void put_choices(FILE *out, enum options_command command)
+{
+    if (command == OPTIONS_HELP)
+        put_commands(out);
+    else
+        (void)fputs(option_commands[command].choices, out);
+}
+
 static void put_options(FILE *out, enum options_command command)
 {
     const char *before = "";
 
-    if (option_commands[command].choices) {
-        (void)fputs(option_commands[command].choices, out);
+    if (has_choices(command)) {
+        put_choices(out, command);
         before = " ";
     }
     for (size_t i = 0; i < option_rule_count; i++) {
@@ -156,8 +170,11 @@ static void complete_zsh(FILE *out)
                 out);
     for (size_t i = 0; i < option_command_count; i++) {
         (void)fprintf(out, "    %s) _arguments", option_commands[i].name);
-        if (option_commands[i].choices)
-            (void)fprintf(out, " \\\n        '1:ORDER:(%s)'", option_commands[i].choices);
+        if (has_choices((enum options_command)i)) {
+            (void)fprintf(out, " \\\n        '1:%s:(", i == OPTIONS_HELP ? "COMMAND" : "ORDER");
+            put_choices(out, (enum options_command)i);
+            (void)fputs(")'", out);
+        }
         for (size_t k = 0; k < option_rule_count; k++) {
             const struct option_rule *rule = &option_rules[k];
             if (!option_rule_applies(rule, (enum options_command)i))
@@ -181,9 +198,11 @@ static void complete_fish(FILE *out)
         const char *command = option_commands[i].name;
         (void)fprintf(out, "complete -c ballast -n __fish_use_subcommand -a %s -d '%s'\n", command,
                       option_commands[i].sentence);
-        if (option_commands[i].choices)
-            (void)fprintf(out, "complete -c ballast -n '__fish_seen_subcommand_from %s' -a '%s'\n", command,
-                          option_commands[i].choices);
+        if (has_choices((enum options_command)i)) {
+            (void)fprintf(out, "complete -c ballast -n '__fish_seen_subcommand_from %s' -a '", command);
+            put_choices(out, (enum options_command)i);
+            (void)fputs("'\n", out);
+        }
         for (size_t k = 0; k < option_rule_count; k++) {
             const struct option_rule *rule = &option_rules[k];
             if (!option_rule_applies(rule, (enum options_command)i))

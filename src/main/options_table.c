@@ -78,7 +78,7 @@ const struct command_rule option_commands[] = {
     {"reload", "ballast reload [options]", "have a balancer that runs read its configuration again", 0, NULL},
     {"upgrade", "ballast upgrade [options]", "have the program that is now installed replace one that runs", 0, NULL},
     {"version", "ballast version", "print the version", 0, NULL},
-    {"help", "ballast help [options]", "print this", 0, NULL},
+    {"help", "ballast help [COMMAND] [options]", "print this", 1, NULL},
 };
 
 const size_t option_rule_count = ARRAY_SIZE(option_rules);

@@ -120,9 +120,11 @@ def test_wrong_arguments(ballast_path, arguments, hint):
 def test_commands(ballast_path):
     assert 'did you mean "check"?' in lines_of(ballast(ballast_path, "chek"))[0]
     assert ballast(ballast_path).returncode == 1
-    for arguments in (["help"], ["--help"], ["run", "--help"]):
-        done = ballast(ballast_path, *arguments)
-        assert done.returncode == 0 and "ballast run" in done.stdout and done.stderr == ""
+    helped = [ballast(ballast_path, *arguments)
+              for arguments in (["help"], ["--help"], ["run", "--help"], ["help", "run"])]
+    assert {(done.returncode, done.stdout, done.stderr) for done in helped} == {(0, helped[0].stdout, "")}
+    assert "ballast run" in helped[0].stdout
+    assert 'did you mean "run"?' in lines_of(ballast(ballast_path, "help", "rum"))[0]
     assert re.search(r"\d+\.\d+\.\d+", ballast(ballast_path, "version").stdout)
 
 

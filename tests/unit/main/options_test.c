@@ -88,7 +88,8 @@ static void options_other_commands(void **state)
     assert_string_equal(options.words[0], "add");
     assert_string_equal(options.words[2], "3004");
     assert_true(options.weight == 2 && options.keep && !options.no_keep);
-    static const char *const helps[] = {"help", "--help", "-h", "run --help", "check -h", "run -c a --help"};
+    static const char *const helps[] = {"help",     "--help",   "-h",        "run --help",
+                                        "check -h", "help run", "help help", "run -c a --help"};
     for (size_t i = 0; i < ARRAY_SIZE(helps); i++) {
         assert_int_equal(parse(helps[i]), 0);
         assert_int_equal(options.command, OPTIONS_HELP);
@@ -130,6 +131,11 @@ static void options_refusals(void **state)
         {"demo --port 65536", "--port: \"65536\" is no whole number from 1 to 65535"},
         {"demo --port=", "--port: \"\" is no whole number from 1 to 65535"},
         {"demo --workers x", "--workers: \"x\" is no whole number from 1 to 64"},
+        {"help rum", "unknown command \"rum\"; did you mean \"run\"?"},
+        {"help elephant", "unknown command \"elephant\"; ballast help lists them"},
+        {"help run demo", "unexpected argument \"demo\"; ballast help tells what ballast help takes"},
+        {"help run --man", "ballast help takes one of COMMAND, --man and --completion"},
+        {"help --man --completion bash", "ballast help takes one of COMMAND, --man and --completion"},
         {"why", "ballast why needs the id of a request: X-Request-ID, or `id` in the access log"},
         {"why a b", "unexpected argument \"b\"; ballast help tells what ballast why takes"},
         {"worker", "ballast worker needs one of add, remove, set, drain, disable, ready, changes"},
