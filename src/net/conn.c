@@ -77,6 +77,7 @@ static void say_end(struct conn *conn)
     if (conn->end_said || conn->send_failed)
         return;
     conn->end_said = true;
+    conn->end_said_ms = io_now_ms(conn->io);
     conn->transport->end(conn);
 }
 
@@ -488,7 +489,8 @@ void conn_close(struct conn *conn, enum conn_close_how how)
     drop_pipe(&conn->in_pipe);
     bufq_clear(&conn->in);
     int64_t linger_ms = how == CONN_CLOSE_IDLE ? SEAT_LINGER_MS : CONN_LINGER_MS;
-    io_timer_set(conn->io, &conn->seat->timer, io_now_ms(conn->io) + linger_ms);
+    int64_t since_ms = conn->end_said ? conn->end_said_ms : io_now_ms(conn->io);
+    io_timer_set(conn->io, &conn->seat->timer, since_ms + linger_ms);
     /* From a task: the owner may be in the middle of its own end, and events never come from inside a call. */
     io_task_queue(conn->io, &conn->flush);
     receive_more(conn);

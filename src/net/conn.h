@@ -36,7 +36,7 @@ enum conn_close_how {
     CONN_CLOSE_NOW,    /* at once; unsent bytes are lost */
     CONN_CLOSE_RESET,  /* at once, and the peer is told by a reset: what it got is not whole */
     CONN_CLOSE_LINGER, /* send what waits, say the end, then read until the peer's end (RFC 9112 section 9.6); bounded
-                          in time and bytes */
+                          in bytes, and in time: from when the end was said, if it has been */
     CONN_CLOSE_IDLE,   /* the same where nobody is owed an answer: no longer than a seat lingers */
 };
 
@@ -51,7 +51,8 @@ struct conn {
     bool send_failed;
     bool end_when_sent; /* conn_end_sending was called */
     bool end_said;
-    bool without_h2; /* TLS does not offer it to the peer, whatever the settings say; set before conn_use */
+    int64_t end_said_ms; /* when */
+    bool without_h2;     /* TLS does not offer it to the peer, whatever the settings say; set before conn_use */
     struct io *io;
     const struct conn_events *events;
     const struct transport *transport;

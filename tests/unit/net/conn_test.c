@@ -504,6 +504,19 @@ static void test_linger_bounded_in_time(void **state)
     assert_int_equal(side.told[TIMEOUT], 0);
 }
 
+/* Who was told the end before has had part of its time. */
+static void test_linger_counts_from_the_end_that_was_said(void **state)
+{
+    begin_accepted();
+    conn_end_sending(&side.conn);
+    world_run(&world, CONN_LINGER_MS - 500);
+    conn_close(&side.conn, CONN_CLOSE_LINGER);
+    world_run(&world, 499);
+    assert_int_equal(side.told[CLOSED], 0);
+    world_run(&world, 2);
+    assert_closed();
+}
+
 static void test_linger_flush_bounded_in_time(void **state)
 {
     io_sim_limits(world.net)->buffer_bytes = 2000;
@@ -736,6 +749,7 @@ int main(void)
         TEST(test_deadline),
         TEST(test_linger_in_order),
         TEST(test_linger_bounded_in_time),
+        TEST(test_linger_counts_from_the_end_that_was_said),
         TEST(test_linger_flush_bounded_in_time),
         TEST(test_linger_bounded_in_bytes),
         TEST(test_linger_peer_resets),
