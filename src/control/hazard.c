@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "net/tls_kernel.h"
+#include "proxy/tunnel.h"
 
 enum {
     PATIENCE_MS = 60000,      /* of most clients, and of proxies in front */
@@ -77,9 +78,9 @@ static void look_at_times(const struct config *config, struct config_errors *err
                        times->drain_ms, times->response_head_ms);
         note(errors, &times->place, HAZARD_SHORT_DRAIN, what);
     }
-    if (times->tunnel_drain_ms >= times->drain_ms) {
-        (void)snprintf(what, sizeof(what), "timeouts.tunnel_drain (%u ms) is not below timeouts.drain (%u ms)",
-                       times->tunnel_drain_ms, times->drain_ms);
+    if ((uint64_t)times->tunnel_drain_ms + TUNNEL_CLOSE_MS >= times->drain_ms) {
+        (void)snprintf(what, sizeof(what), "timeouts.drain (%u ms) is not %d ms above timeouts.tunnel_drain (%u ms)",
+                       times->drain_ms, TUNNEL_CLOSE_MS, times->tunnel_drain_ms);
         note(errors, &times->place, HAZARD_TUNNEL_DRAIN, what);
     }
 }

@@ -224,6 +224,18 @@ def test_told_to_stop_a_tunnel_has_its_time(balance, scripted):
     assert line["reason"] == "tunnel_drained"
 
 
+@pytest.mark.parametrize("drain, code", [("2s", 2), ("4s", 0)])
+def test_told_to_stop_ends_that_do_not_end_have_two_seconds(balance, scripted, drain, code):
+    """They come on top of tunnel_drain, and it is for timeouts.drain to hold both: `ballast check` says so."""
+    worker, held = scripted(), threading.Event()
+    worker.play(Script((SWITCHED, wait(held))))
+    ballast = balance(worker, timeouts={"tunnel_drain": "500ms", "drain": drain})
+    ballast.expect = code
+    with tunnel(ballast):
+        ballast.stop()
+    held.set()
+
+
 # Who may, and who may not.
 
 @pytest.mark.parametrize("setting, protocol, method, fields, passed", [

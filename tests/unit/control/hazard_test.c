@@ -56,7 +56,9 @@ static void each_is_found(void **state)
         {POOL "limits: {tries: 1}\ntimeouts: {connect: 20s}\n", 0},
         {POOL "timeouts: {drain: 29s}\n", 1u << HAZARD_SHORT_DRAIN},
         {POOL "timeouts: {drain: 1s, response_head: 1s}\n", 1u << HAZARD_TUNNEL_DRAIN},
-        {POOL "timeouts: {drain: 1s, response_head: 1s, tunnel_drain: 999ms}\n", 0},
+        {POOL "timeouts: {drain: 2s, response_head: 1s, tunnel_drain: 0ms}\n", 1u << HAZARD_TUNNEL_DRAIN},
+        {POOL "timeouts: {drain: 3s, response_head: 1s, tunnel_drain: 1s}\n", 1u << HAZARD_TUNNEL_DRAIN},
+        {POOL "timeouts: {drain: 3s, response_head: 1s, tunnel_drain: 999ms}\n", 0},
         {POOL "limits: {connections: 512}\n", 0},
         {POOL "limits: {connections: 513}\n", 1u << HAZARD_DESCRIPTORS},
     };
