@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "control/config_file.h"
 
@@ -207,24 +208,40 @@ void config_tls_keep_tickets(const struct config *from, struct config *to)
 
 /* ---- the load ---- */
 
-static void check_ends(const struct config_tls *tls, const struct tls_ctx *ctx, struct config_errors *errors,
-                       int64_t now_s)
+/* refuse: who does when it is not good. */
+static void check_times(const struct config_place *place, const struct config_file *file, const struct tls_ctx *ctx,
+                        size_t index, const char *refuse, int64_t now_s, struct config_errors *errors)
 {
     enum { DAY_S = 86400 };
+    time_t from_s = (time_t)tls_ctx_not_before_s(ctx, index);
+    int64_t left_s = tls_ctx_not_after_s(ctx, index) - now_s;
+    struct tm tm;
+    char day[16] = "";
 
+    if (left_s <= 0)
+        config_warning_add(errors, place, "the certificate in %s has expired: %s refuse it", file->path.p, refuse);
+    else if (left_s < CONFIG_TLS_WARN_DAYS * DAY_S)
+        config_warning_add(errors, place, "the certificate in %s expires in %d days", file->path.p,
+                           (int)(left_s / DAY_S));
+    if (from_s > now_s && gmtime_r(&from_s, &tm) && strftime(day, sizeof(day), "%Y-%m-%d", &tm) > 0)
+        config_warning_add(errors, place, "the certificate in %s is not good before %s: %s refuse it until then",
+                           file->path.p, day, refuse);
+}
+
+static void check_listener_times(const struct config_tls *tls, const struct tls_ctx *ctx, struct config_errors *errors,
+                                 int64_t now_s)
+{
     for (size_t i = 0; i < tls_ctx_certificates(ctx); i++) {
         const struct config_certificate *certificate = &tls->certificates.items[i];
-        int64_t left_s = tls_ctx_not_after_s(ctx, i) - now_s;
-        if (left_s <= 0)
-            config_warning_add(errors, &certificate->place, "the certificate in %s has expired: clients refuse it",
-                               certificate->chain.path.p);
-        else if (left_s < CONFIG_TLS_WARN_DAYS * DAY_S)
-            config_warning_add(errors, &certificate->place, "the certificate in %s expires in %d days",
-                               certificate->chain.path.p, (int)(left_s / DAY_S));
+        check_times(&certificate->place, &certificate->chain, ctx, i, "clients", now_s, errors);
         if (tls_ctx_staple_until_s(ctx, i) <= now_s)
             config_warning_add(errors, &certificate->place, "the OCSP answer in %s has run out and is not stapled",
                                certificate->ocsp.path.p);
     }
+    if (tls_ctx_lists_until_s(ctx) <= now_s)
+        config_warning_add(errors, &tls->place,
+                           "the list of revoked certificates in %s has run out: clients that it is for are refused",
+                           tls->client_crl.path.p);
 }
 
 static int load_listener(struct config *config, size_t index, struct config_errors *errors, int64_t now_s)
@@ -250,12 +267,12 @@ static int load_listener(struct config *config, size_t index, struct config_erro
             config_error_add(errors, &tls->place, "%s", why);
     }
     if (ctx)
-        check_ends(tls, ctx, errors, now_s);
+        check_listener_times(tls, ctx, errors, now_s);
     tls_ctx_unref(ctx);
     return error == -ERR_CONFIG ? 0 : error; /* it was told */
 }
 
-static int load_pool(struct config *config, size_t index, struct config_errors *errors)
+static int load_pool(struct config *config, size_t index, struct config_errors *errors, int64_t now_s)
 {
     struct config_worker_tls *tls = &config->pools.items[index].worker_tls;
     size_t errors_before = errors->error_count;
@@ -270,6 +287,8 @@ static int load_pool(struct config *config, size_t index, struct config_errors *
         if (error == -ERR_CONFIG)
             config_error_add(errors, &tls->place, "%s", why);
     }
+    if (ctx && tls->certificate.bytes.p)
+        check_times(&tls->place, &tls->certificate, ctx, 0, "workers", now_s, errors);
     tls_ctx_unref(ctx);
     return error == -ERR_CONFIG ? 0 : error; /* it was told */
 }
@@ -281,6 +300,6 @@ int config_tls_load(struct config *config, struct config_errors *errors, int64_t
     for (size_t i = 0; i < config->listeners.count && !error; i++)
         error = load_listener(config, i, errors, now_s);
     for (size_t i = 0; i < config->pools.count && !error; i++)
-        error = load_pool(config, i, errors);
+        error = load_pool(config, i, errors, now_s);
     return error;
 }

@@ -41,6 +41,7 @@ struct tls_ctx {
     unsigned char **staples; /* of each certificate, or NULL */
     int *staple_bytes;
     int64_t *staples_until_s;
+    int64_t lists_until_s;
     unsigned char ticket_keys[TLS_TICKET_KEYS_MAX][TLS_TICKET_KEY_BYTES];
     size_t ticket_key_count;
     char *name; /* the worker's, or NULL */
@@ -213,8 +214,19 @@ static bool believe_authorities(SSL_CTX *context, const struct tls_file *file, b
     return good && any && at_end();
 }
 
+static int64_t seconds_of(const ASN1_TIME *time)
+{
+    ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+    int days, seconds;
+
+    if (!epoch || ASN1_TIME_diff(&days, &seconds, epoch, time) != 1)
+        days = seconds = 0;
+    ASN1_TIME_free(epoch);
+    return (int64_t)days * 86400 + seconds;
+}
+
 /* The same for lists of revoked certificates. A certificate among them is not believed by that. */
-static bool believe_lists(SSL_CTX *context, const struct tls_file *file)
+static bool believe_lists(SSL_CTX *context, const struct tls_file *file, int64_t *until_s)
 {
     BIO *in = open_file(file);
     X509_STORE *store = SSL_CTX_get_cert_store(context);
@@ -224,6 +236,9 @@ static bool believe_lists(SSL_CTX *context, const struct tls_file *file)
     while (good && (one = PEM_read_bio_X509_CRL(in, NULL, no_password, NULL))) {
         good = X509_STORE_add_crl(store, one) == 1;
         any = true;
+        const ASN1_TIME *next = X509_CRL_get0_nextUpdate(one);
+        if (next && seconds_of(next) < *until_s)
+            *until_s = seconds_of(next);
         X509_CRL_free(one);
     }
     BIO_free(in);
@@ -242,13 +257,13 @@ static int on_checked(int good, X509_STORE_CTX *checked)
 }
 
 static int believe(SSL_CTX *context, const struct tls_file *ca, bool asks, const struct tls_file *crl,
-                   char why[TLS_WHY_MAX])
+                   int64_t *lists_until_s, char why[TLS_WHY_MAX])
 {
     if (!believe_authorities(context, ca, asks))
         return refuse(why, "the authorities cannot be read from", ca->name);
     if (!crl->bytes.p)
         return 0;
-    if (!believe_lists(context, crl))
+    if (!believe_lists(context, crl, lists_until_s))
         return refuse(why, "the list of revoked certificates cannot be read from", crl->name);
     X509_STORE_set_flags(SSL_CTX_get_cert_store(context), X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
     X509_STORE_set_verify_cb(SSL_CTX_get_cert_store(context), on_checked);
@@ -263,6 +278,7 @@ static struct tls_ctx *make(bool server, uint32_t handshake_ms)
         return NULL;
     ctx->server = server;
     ctx->handshake_ms = handshake_ms;
+    ctx->lists_until_s = INT64_MAX;
     atomic_init(&ctx->refs, 1);
     pthread_mutex_init(&ctx->lock, NULL);
     return ctx;
@@ -386,14 +402,15 @@ static int keep_staple(struct tls_ctx *ctx, size_t index, const struct tls_file 
     return 0;
 }
 
-static int set_verify(SSL_CTX *context, const struct tls_server_options *options, char why[TLS_WHY_MAX])
+static int set_verify(struct tls_ctx *ctx, SSL_CTX *context, const struct tls_server_options *options,
+                      char why[TLS_WHY_MAX])
 {
     if (options->verify == TLS_VERIFY_OFF)
         return 0;
     SSL_CTX_set_verify(context,
                        SSL_VERIFY_PEER | (options->verify == TLS_VERIFY_REQUIRED ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
                        NULL);
-    return believe(context, &options->ca, true, &options->crl, why);
+    return believe(context, &options->ca, true, &options->crl, &ctx->lists_until_s, why);
 }
 
 /* Whom a session was believed by: one that began under other authorities or another list of revoked certificates is not
@@ -438,7 +455,7 @@ static int add_certificate(struct tls_ctx *ctx, const struct tls_server_options 
     if (!error)
         error = keep_staple(ctx, index, &from->ocsp, why);
     if (!error)
-        error = set_verify(context, options, why);
+        error = set_verify(ctx, context, options, why);
     return error ? error : tls_names_add(ctx->names, SSL_CTX_get0_certificate(context), index);
 }
 
@@ -517,7 +534,7 @@ int tls_client_create(const struct tls_client_options *options, struct tls_ctx *
     }
     if (!error && options->verify) {
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-        error = believe(context, &options->ca, false, &(struct tls_file){""}, why);
+        error = believe(context, &options->ca, false, &(struct tls_file){""}, &ctx->lists_until_s, why);
     }
     if (!error)
         error = offer(context, options);
@@ -623,16 +640,19 @@ size_t tls_ctx_certificates(const struct tls_ctx *ctx)
     return ctx->server ? ctx->count : 0;
 }
 
+int64_t tls_ctx_not_before_s(const struct tls_ctx *ctx, size_t index)
+{
+    return seconds_of(X509_get0_notBefore(SSL_CTX_get0_certificate(ctx->contexts[index])));
+}
+
 int64_t tls_ctx_not_after_s(const struct tls_ctx *ctx, size_t index)
 {
-    ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
-    int days, seconds;
+    return seconds_of(X509_get0_notAfter(SSL_CTX_get0_certificate(ctx->contexts[index])));
+}
 
-    if (!epoch ||
-        ASN1_TIME_diff(&days, &seconds, epoch, X509_get0_notAfter(SSL_CTX_get0_certificate(ctx->contexts[index]))) != 1)
-        days = seconds = 0;
-    ASN1_TIME_free(epoch);
-    return (int64_t)days * 86400 + seconds;
+int64_t tls_ctx_lists_until_s(const struct tls_ctx *ctx)
+{
+    return ctx->lists_until_s;
 }
 
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx)

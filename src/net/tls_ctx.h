@@ -69,9 +69,13 @@ MUST_CHECK int tls_client_for(struct tls_ctx *shared, struct str name, struct tl
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx);
 void tls_ctx_unref(struct tls_ctx *ctx); /* NULL is allowed */
 
-/* Of a server's certificates: when one ends, in seconds since 1970. */
+/* Of a server's certificates: when one begins and ends, in seconds since 1970. Of what workers are shown, where there
+ * is such a certificate: number 0 of what tls_client_create made. */
 size_t tls_ctx_certificates(const struct tls_ctx *ctx);
+int64_t tls_ctx_not_before_s(const struct tls_ctx *ctx, size_t index);
 int64_t tls_ctx_not_after_s(const struct tls_ctx *ctx, size_t index);
+/* When the first of its lists of revoked certificates has run out; INT64_MAX: there is none, or none with an end. */
+int64_t tls_ctx_lists_until_s(const struct tls_ctx *ctx);
 /* Until when its OCSP answer is stapled; INT64_MAX: it has none, or one without an end. */
 int64_t tls_ctx_staple_until_s(const struct tls_ctx *ctx, size_t index);
 

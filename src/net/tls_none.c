@@ -47,6 +47,16 @@ size_t tls_ctx_certificates(const struct tls_ctx *ctx)
     return 0;
 }
 
+int64_t tls_ctx_not_before_s(const struct tls_ctx *ctx, size_t index)
+{
+    return 0;
+}
+
+int64_t tls_ctx_lists_until_s(const struct tls_ctx *ctx)
+{
+    return INT64_MAX;
+}
+
 int64_t tls_ctx_not_after_s(const struct tls_ctx *ctx, size_t index)
 {
     return 0;

@@ -332,6 +332,28 @@ def test_tls_check_looks_at_the_end(ballast_path, authority, tmp_path, days, say
     assert (says is None) or says.format(chain=chain) in text, text
 
 
+def test_tls_check_looks_at_the_beginning(ballast_path, authority, tmp_path):
+    chain, key = authority.sign_between("later.example", "20990102030405Z", "20991231235959Z")
+    code, text = check(ballast_path, tmp_path, {"chain": str(chain), "key": str(key)})
+    assert code == 0 and f"warning: the certificate in {chain} is not good before 2099-01-02" in text, text
+
+
+def test_tls_check_looks_at_what_workers_are_shown(ballast_path, authority, tmp_path):
+    chain, key = authority.sign("shown.example", days=5)
+    code, text = check_file(ballast_path, tmp_path, {"pools": {"web": {"workers": ["3001", "3002"], "worker_tls": {
+        "enabled": True, "ca": str(authority.path), "certificate": str(chain), "key": str(key)}}}})
+    assert code == 0 and f"warning: the certificate in {chain} expires in " in text, text
+
+
+def test_tls_check_looks_at_lists_of_revoked_certificates(ballast_path, authority, tmp_path, certificates):
+    chain, key = certificates["test.example"]
+    old = authority.revocations(end="20200101000000Z")
+    for crl, warned in ((old, True), (authority.revocations(), False)):
+        code, text = check(ballast_path, tmp_path, {"chain": str(chain), "key": str(key)}, client_verify="required",
+                           client_ca=str(authority.path), client_crl=str(crl))
+        assert code == 0 and (f"the list of revoked certificates in {crl} has run out: clients" in text) == warned, text
+
+
 def test_tls_check_refuses_what_does_not_fit(ballast_path, authority, tmp_path, certificates):
     (chain, key), (_, other) = certificates.values()
     for certificate, says in (

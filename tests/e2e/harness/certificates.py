@@ -41,7 +41,8 @@ class Authority:
         (base / "index.txt").write_text("")
         (base / "crlnumber").write_text("01\n")
         (base / "openssl.cnf").write_text(f"[ca]\ndefault_ca=own\n[own]\ndatabase={base}/index.txt\n"
-                                          f"crlnumber={base}/crlnumber\ndefault_md=sha256\ndefault_crl_days=30\n")
+                                          f"crlnumber={base}/crlnumber\ndefault_md=sha256\ndefault_crl_days=30\n"
+                                          "rand_serial=yes\npolicy=any\n[any]\ncommonName=supplied\n")
         for certificate in revoked:
             self.ca(base, "-revoke", certificate)
         return base
@@ -49,11 +50,19 @@ class Authority:
     def ca(self, base, *arguments):
         openssl("ca", "-config", base / "openssl.cnf", "-keyfile", self.key, "-cert", self.path, *arguments)
 
-    def revocations(self, *revoked):
-        """The list (CRL) of these certificates."""
+    def sign_between(self, name, start, end):
+        """As sign, with its times: YYYYMMDDHHMMSSZ."""
+        path, key = self.sign(name)
+        self.ca(self.issued(), "-batch", "-notext", "-startdate", start, "-enddate", end, "-outdir",
+                self.directory, "-in", path.with_suffix(".csr"), "-out", path)
+        return path, key
+
+    def revocations(self, *revoked, end=None):
+        """The list (CRL) of these certificates; end: YYYYMMDDHHMMSSZ."""
         base = self.issued(*revoked)
-        self.ca(base, "-gencrl", "-out", base / "crl.pem")
-        return base / "crl.pem"
+        path = base / f"crl-{end}.pem"
+        self.ca(base, "-gencrl", "-out", path, *(("-crl_nextupdate", end) if end else ()))
+        return path
 
     def staple(self, certificate):
         """An OCSP answer for this certificate, in DER."""
