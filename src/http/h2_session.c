@@ -181,6 +181,27 @@ static int name_last(struct h2_session *h2)
     return nghttp2_submit_goaway(h2->library, 0, last, H2_NO_ERROR, NULL, 0) ? -ERR_NO_MEMORY : 0;
 }
 
+/* A tunnel is not silent as long as its reader takes what waits. */
+static void tell_taken(struct h2_stream *h2s)
+{
+    if (h2s->tunnel && bufq_bytes(&h2s->out) > 0)
+        h2s->stream->notify(h2s->stream, STREAM_ROOM);
+}
+
+static void note_credit(struct h2_session *h2, int32_t id, int32_t bytes)
+{
+    struct h2_stream *h2s = stream_of_id(h2, id);
+
+    if (h2s) {
+        h2s->granted += (uint64_t)bytes;
+        tell_taken(h2s);
+    }
+    if (id > 0)
+        return;
+    LIST_FOREACH (link, &h2->streams)
+        tell_taken(CONTAINER_OF(link, struct h2_stream, link));
+}
+
 static int on_frame_recv(nghttp2_session *library, const nghttp2_frame *frame, void *user)
 {
     struct h2_session *h2 = user;
@@ -208,11 +229,7 @@ static int on_frame_recv(nghttp2_session *library, const nghttp2_frame *frame, v
         if (!h2_stream_windows_fit(h2)) /* RFC 9113 section 6.9.2: the library ends the stream alone */
             note_error(h2, H2_FLOW_CONTROL_ERROR);
         break;
-    case NGHTTP2_WINDOW_UPDATE:
-        h2s = stream_of_id(h2, frame->hd.stream_id);
-        if (h2s)
-            h2s->granted += (uint64_t)frame->window_update.window_size_increment;
-        break;
+    case NGHTTP2_WINDOW_UPDATE: note_credit(h2, frame->hd.stream_id, frame->window_update.window_size_increment); break;
     case NGHTTP2_PING:
         if (is_noticed(h2) && (frame->hd.flags & NGHTTP2_FLAG_ACK) && name_last(h2) != 0)
             return NGHTTP2_ERR_CALLBACK_FAILURE;

@@ -33,7 +33,8 @@ enum stream_event {
     STREAM_INTERIM = 2,      /* worker side: head is a 1xx; session_consumed lets the next head come */
     STREAM_BODY = 4,         /* body has grown */
     STREAM_END = 8,          /* the peer's message is complete, trailers too */
-    STREAM_ROOM = 16,        /* session_room was too little and has grown */
+    STREAM_ROOM = 16,        /* session_room was too little and has grown; in a tunnel over HTTP/2 also: what waits to
+                                leave may go on, since the peer has given credit */
     STREAM_SENT = 32,        /* client side, after session_send_end: everything has left for the socket;
                                 worker side, where tell_sent is set: sent_bytes is; in a tunnel: unsent is no more */
     STREAM_FAILED = 64,      /* no more will come from the peer: error says why */

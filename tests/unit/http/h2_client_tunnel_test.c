@@ -86,6 +86,28 @@ static void test_each_end(void **state)
     assert_null(far_find(H2_RST, 1));
 }
 
+/* Whoever counts how long a tunnel is silent hears that what waits goes on. */
+static void test_credit_is_told(void **state)
+{
+    static char long_one[70000];
+    struct stream *stream = open_tunnel();
+    far_send_body(stream, long_one, sizeof(long_one));
+    assert_int_equal(far_take_events(1), 0);
+    h2_wire_number(&far.wire, H2_WINDOW, 0, 1000);
+    far_flush();
+    assert_int_equal(far_take_events(1), STREAM_ROOM);
+    h2_wire_number(&far.wire, H2_WINDOW, 1, 1 << 20);
+    far_flush();
+    assert_int_equal(far_take_events(1), STREAM_ROOM);
+    h2_wire_number(&far.wire, H2_WINDOW, 0, 1 << 20);
+    far_flush();
+    assert_int_equal(far_take_events(1), STREAM_ROOM);
+    h2_wire_number(&far.wire, H2_WINDOW, 0, 1000); /* and nothing waits any more */
+    h2_wire_number(&far.wire, H2_WINDOW, 1, 1000);
+    far_flush();
+    assert_int_equal(far_take_events(1), 0);
+}
+
 /* Nor is it waited for when the worker does not want it any more. */
 static void test_end_nobody_waits_for(void **state)
 {
@@ -191,6 +213,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FAR_TEST(test_switch),
         FAR_TEST(test_each_end),
+        FAR_TEST(test_credit_is_told),
         FAR_TEST(test_end_nobody_waits_for),
         FAR_TEST(test_ended_by_us),
         FAR_TEST(test_aborted_by_us),
