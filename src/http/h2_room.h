@@ -12,6 +12,9 @@
  * state and the heads in its queue. */
 enum { H2_LIBRARY_SESSION_BYTES = 64 << 10, H2_LIBRARY_STREAM_BYTES = 16 << 10 };
 
+/* Of its short pieces, by their sizes in steps, some are kept for the next streams. */
+enum { H2_PIECE_STEP = 64, H2_PIECE_SIZES = 16, H2_PIECES_KEPT_BYTES = 32 << 10 };
+
 struct h2_counts {
     uint64_t sessions;          /* begun */
     uint64_t streams;           /* begun */
@@ -26,6 +29,7 @@ struct h2_library; /* the library's tables, made once */
 
 struct h2_room {
     struct slab streams;
+    struct slab pieces[H2_PIECE_SIZES];      /* the library's */
     size_t library_bytes, library_bytes_max; /* what the library holds, and may */
     struct h2_counts counts;
     struct h2_library *library; /* NULL until the first session */
