@@ -109,6 +109,12 @@ struct str field_name(enum field_id id)
     return str_slice(names[id].text, names[id].n);
 }
 
+struct str field_lower_name(enum field_id id)
+{
+    ASSERT((unsigned)id < FIELD_ID_COUNT);
+    return str_slice(known[id].lower, names[id].n);
+}
+
 unsigned field_flags(enum field_id id)
 {
     ASSERT((unsigned)id < FIELD_ID_COUNT);

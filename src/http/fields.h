@@ -30,6 +30,8 @@ struct field {
 /* The known field with this name, in any case of letters, or FIELD_OTHER. Called for every field of every message. */
 enum field_id field_lookup(struct str name);
 struct str field_name(enum field_id id);
+/* The same in lower case, as HTTP/2 wants it. Both stand as long as the program. */
+struct str field_lower_name(enum field_id id);
 unsigned field_flags(enum field_id id);
 
 /* Length of the run of tchar (RFC 9110 section 5.6.2) that bytes[0..n) begins with: 0 to n. */

@@ -126,6 +126,15 @@ static nghttp2_nv nv_of(struct str name, struct str value)
     return (nghttp2_nv){n.bytes, v.bytes, name.n, value.n, NGHTTP2_NV_FLAG_NONE};
 }
 
+/* A name that stands as long as the program, and is in lower case. */
+static nghttp2_nv nv_named(struct str name, struct str value)
+{
+    nghttp2_nv nv = nv_of(name, value);
+
+    nv.flags = NGHTTP2_NV_FLAG_NO_COPY_NAME;
+    return nv;
+}
+
 /* What is never the same again stays out of the library's table of fields, where it would push out what is, and where
  * every other value under its name would be compared with it.
  * without: the value of one that is left out; empty: none is. */
@@ -136,8 +145,10 @@ static size_t put_fields(nghttp2_nv *nv, const struct field *fields, uint32_t co
     for (uint32_t i = 0; i < count; i++) {
         if (fields[i].dropped || (without.n > 0 && fields[i].value.p == without.p))
             continue;
-        nv[n] = nv_of(fields[i].name, fields[i].value);
-        if (field_flags(fields[i].id) & FIELD_UNIQUE)
+        enum field_id id = fields[i].id;
+        nv[n] = id == FIELD_OTHER ? nv_of(fields[i].name, fields[i].value)
+                                  : nv_named(field_lower_name(id), fields[i].value);
+        if (field_flags(id) & FIELD_UNIQUE)
             nv[n].flags |= NGHTTP2_NV_FLAG_NO_INDEX;
         n++;
     }
@@ -163,10 +174,10 @@ int h2_library_send_answer(struct h2_stream *h2s, const struct msg *msg, bool bo
         return -ERR_NO_MEMORY;
     if (is_gone(h2s))
         return 0;
-    nv[n++] = nv_of(STR(":status"), str_slice(status, str_put_u64(status, msg->status)));
+    nv[n++] = nv_named(STR(":status"), str_slice(status, str_put_u64(status, msg->status)));
     n += put_fields(nv + n, msg->fields, msg->count, STR_NONE);
     if (msg->length >= 0 && msg->status >= 200 && msg->status != 204)
-        nv[n++] = nv_of(STR("content-length"), str_slice(length, str_put_u64(length, (uint64_t)msg->length)));
+        nv[n++] = nv_named(STR("content-length"), str_slice(length, str_put_u64(length, (uint64_t)msg->length)));
     if (msg->status < 200)
         return error_of(nghttp2_submit_headers(library, NGHTTP2_FLAG_NONE, h2s->id, NULL, nv, n, NULL));
     return error_of(nghttp2_submit_response(library, h2s->id, nv, n, bodiless ? NULL : &body));
@@ -184,18 +195,18 @@ int h2_library_send_request(struct h2_stream *h2s, const struct msg *msg, bool b
         return -ERR_NO_MEMORY;
     if (is_gone(h2s))
         return 0;
-    nv[n++] = nv_of(STR(":method"), h2s->upgrading ? STR("CONNECT") : msg->method_text);
+    nv[n++] = nv_named(STR(":method"), h2s->upgrading ? STR("CONNECT") : msg->method_text);
     if (h2s->upgrading)
-        nv[n++] = nv_of(STR(":protocol"), STR("websocket"));
-    nv[n++] = nv_of(STR(":scheme"), conn_scheme(conn));
-    nv[n++] = nv_of(STR(":path"), msg->target);
+        nv[n++] = nv_named(STR(":protocol"), STR("websocket"));
+    nv[n++] = nv_named(STR(":scheme"), conn_scheme(conn));
+    nv[n++] = nv_named(STR(":path"), msg->target);
     if (msg->authority.n > 0)
-        nv[n++] = nv_of(STR(":authority"), msg->authority);
+        nv[n++] = nv_named(STR(":authority"), msg->authority);
     n += put_fields(nv + n, msg->fields, msg->count, h2s->websocket_key);
     if (msg->trailers_wanted)
-        nv[n++] = nv_of(STR("te"), STR("trailers"));
+        nv[n++] = nv_named(STR("te"), STR("trailers"));
     if (msg->body == MSG_BODY_LENGTH && !h2s->upgrading)
-        nv[n++] = nv_of(STR("content-length"), str_slice(length, str_put_u64(length, (uint64_t)msg->length)));
+        nv[n++] = nv_named(STR("content-length"), str_slice(length, str_put_u64(length, (uint64_t)msg->length)));
     int32_t id = nghttp2_submit_request(h2s->h2->library, NULL, nv, n, bodiless ? NULL : &body, h2s);
     if (id == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE)
         return -ERR_STREAM_REFUSED;

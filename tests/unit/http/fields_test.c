@@ -22,6 +22,7 @@ static void every_known_name_is_found_in_any_case(void **state)
         assert_int_equal(field_lookup(str_slice(lower, name.n)), i + 1);
         assert_int_equal(field_lookup(str_slice(upper, name.n)), i + 1);
         assert_str(field_name((enum field_id)(i + 1)), name);
+        assert_str(field_lower_name((enum field_id)(i + 1)), str_slice(lower, name.n));
     }
 }
 
