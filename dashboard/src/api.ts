@@ -88,17 +88,24 @@ async function judged(answer: Response): Promise<Response> {
   throw new Refused(answer.status, told.reason ?? "", told.sentence ?? `status ${answer.status}`);
 }
 
-export async function get<T>(path: string): Promise<T> {
-  return (await judged(await fetch(path, { headers: headers() }))).json();
+const ANSWER_MS = 10_000; // a balancer that hangs holds up nobody for longer
+
+// The whole answer. Without one in time an order is over too, though the balancer may still carry it out.
+async function answered<T>(path: string, init: RequestInit): Promise<T> {
+  try {
+    const answer = await fetch(path, { ...init, headers: headers(), signal: AbortSignal.timeout(ANSWER_MS) });
+    return await (await judged(answer)).json();
+  } catch (error) {
+    if (error instanceof Refused) throw error;
+    if ((error as Error).name !== "TimeoutError") throw new Error("The balancer gives no answer.");
+    throw new Error(`The balancer gives no answer for ${ANSWER_MS / 1000} s; what was ordered may still be done.`);
+  }
 }
 
-async function ask<T>(method: string, path: string, order?: unknown): Promise<T> {
-  const body = order === undefined ? undefined : JSON.stringify(order);
-  const answer = await fetch(path, { method, headers: headers(), body }).catch(() => {
-    throw new Error("The balancer gives no answer.");
-  });
-  return (await judged(answer)).json();
-}
+export const get = <T>(path: string) => answered<T>(path, {});
+
+const ask = <T>(method: string, path: string, order?: unknown) =>
+  answered<T>(path, { method, body: order === undefined ? undefined : JSON.stringify(order) });
 
 const workersOf = (pool: string) => `/v1/pools/${encodeURIComponent(pool)}/workers`;
 const pathOf = (worker: Worker) => `${workersOf(worker.pool)}/${encodeURIComponent(worker.name)}`;

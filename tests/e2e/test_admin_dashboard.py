@@ -7,7 +7,7 @@ import pytest
 
 from harness.admin import Admin
 from harness.browser import Browser, needs_browser
-from harness.programs import children
+from harness.programs import asleep, children
 from harness.reloads import newest, with_workers
 from harness.waiting import free_port, wait_for
 
@@ -59,6 +59,25 @@ def test_it_drains_and_weighs_one(page):
     browser("click", selector=f"{row(b)} button", text="Ready")
     wait_for(lambda: admin.worker("web", b.port)["taking"], what="the worker to take requests")
     assert browser("faults") == []
+
+
+def test_an_order_to_a_balancer_that_hangs_ends(page):
+    balancer, (a, b), admin, browser = page
+    (server,) = children(balancer.pid)
+    plan = "section[aria-label=reloads] .orders button"
+    with asleep(server):
+        browser("click", selector=plan)
+        browser("click", selector=f"{row(b)} button", text="Drain")
+        browser("wait", selector=f"{plan}[aria-disabled=true]")
+        browser("wait", selector=f"tr[data-below='{b.port}'] .bad[role=alert]", text="no answer for 10 s", ms=30000)
+        browser("wait", selector=f"{plan}[aria-disabled=false]", ms=30000)
+        browser("wait", selector=".said", text="no answer for 10 s")
+    browser("wait", selector=".link.live")
+    browser("click", selector=plan)
+    browser("wait", selector=".plan")
+    browser("click", selector=f"{row(b)} button", text="Drain")
+    browser("wait", selector=f"{row(b)} .pill.mode", text="drain")
+    browser("gone", selector=f"tr[data-below='{b.port}']")
 
 
 def test_it_works_by_keyboard(page):
