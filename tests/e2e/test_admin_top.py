@@ -73,12 +73,16 @@ def test_top_shows_workers_and_drains_one(top):
     wait_for(lambda: admin.worker("web", b.port)["taking"], what="the worker to take requests again")
 
 
-@pytest.mark.parametrize("columns", [62, 80, 112])
-def test_top_fits_a_narrow_terminal(top, ballast_path, stack, columns):
+def test_top_fits_a_narrow_terminal(top, ballast_path, stack):
     """A worker has one line, whose numbers stand under their titles; what does not fit is left out."""
-    balancer, workers, admin, _ = top
-    terminal = stack.enter_context(Terminal(ballast_path, "top", "--admin", f"unix:{admin.where}", columns=columns))
-    lines = terminal.wait("RECENT EVENTS", "worker is up").splitlines()
+    _, workers, admin, _ = top
+    terminals = {columns: stack.enter_context(Terminal(ballast_path, "top", "--admin", f"unix:{admin.where}",
+                                                       columns=columns)) for columns in (62, 80, 112)}
+    for columns, terminal in terminals.items():
+        assert_fits(terminal.wait("RECENT EVENTS", "worker is up").splitlines(), columns, workers)
+
+
+def assert_fits(lines, columns, workers):
     at = next(i for i, line in enumerate(lines) if line.startswith("POOL"))
     assert lines[at + 1].split()[:2] == ["web", str(workers[0].port)]
     assert lines[at + 2].split()[:2] == ["web", str(workers[1].port)]
@@ -88,16 +92,17 @@ def test_top_fits_a_narrow_terminal(top, ballast_path, stack, columns):
     assert ("WEIGHT" in lines[at]) == (columns >= 112) and ("ACTIVE" in lines[at]) == (columns >= 88)
 
 
-@pytest.mark.parametrize("columns, lines", [(80, 24), (80, 16), (132, 24)])
-def test_top_says_why_a_worker_is_down(balance, scripted, ballast_path, tmp_path, stack, columns, lines):
+def test_top_says_why_a_worker_is_down(balance, scripted, ballast_path, tmp_path, stack):
     """On the smallest screen that a terminal has, and with more workers than events have room beside."""
     path, dead = tmp_path / "admin.sock", free_port()
     balance(*[scripted() for _ in range(4)], f"127.0.0.1:{dead}", alive=4, admin=f"unix:{path}")
-    terminal = stack.enter_context(Terminal(ballast_path, "top", "--admin", f"unix:{path}", columns=columns,
-                                            lines=lines))
-    screen = terminal.wait("RECENT EVENTS", " down ", "connect_refused")
-    assert row(screen, dead)[-1] == "connect_refused" and row(screen, dead)[2] == "down"
-    assert "q quit" in screen.splitlines()[lines - 1]
+    terminals = {(columns, lines): stack.enter_context(Terminal(
+        ballast_path, "top", "--admin", f"unix:{path}", columns=columns, lines=lines))
+        for columns, lines in ((80, 24), (80, 16), (132, 24))}
+    for (_, lines), terminal in terminals.items():
+        screen = terminal.wait("RECENT EVENTS", " down ", "connect_refused")
+        assert row(screen, dead)[-1] == "connect_refused" and row(screen, dead)[2] == "down"
+        assert "q quit" in screen.splitlines()[lines - 1]
 
 
 @pytest.mark.parametrize("term", ["dumb", "no-such-terminal"])
