@@ -228,12 +228,18 @@ static void check_times(const struct config_place *place, const struct config_fi
                            file->path.p, day, refuse);
 }
 
-static void check_listener_times(const struct config_tls *tls, const struct tls_ctx *ctx, struct config_errors *errors,
-                                 int64_t now_s)
+static void check_certificates(const struct config_tls *tls, const struct tls_ctx *ctx, struct config_errors *errors,
+                               int64_t now_s)
 {
     for (size_t i = 0; i < tls_ctx_certificates(ctx); i++) {
         const struct config_certificate *certificate = &tls->certificates.items[i];
         check_times(&certificate->place, &certificate->chain, ctx, i, "clients", now_s, errors);
+        if (!tls_ctx_is_chosen(ctx, i))
+            config_warning_add(
+                errors, &certificate->place,
+                "no client gets the certificate in %s: it has no DNS name that none before it has, and for a "
+                "name the first is used, whatever its kind of key",
+                certificate->chain.path.p);
         if (tls_ctx_staple_until_s(ctx, i) <= now_s)
             config_warning_add(errors, &certificate->place, "the OCSP answer in %s has run out and is not stapled",
                                certificate->ocsp.path.p);
@@ -267,7 +273,7 @@ static int load_listener(struct config *config, size_t index, struct config_erro
             config_error_add(errors, &tls->place, "%s", why);
     }
     if (ctx)
-        check_listener_times(tls, ctx, errors, now_s);
+        check_certificates(tls, ctx, errors, now_s);
     tls_ctx_unref(ctx);
     return error == -ERR_CONFIG ? 0 : error; /* it was told */
 }

@@ -40,6 +40,7 @@ struct tls_ctx {
     struct tls_names *names;
     unsigned char **staples; /* of each certificate, or NULL */
     int *staple_bytes;
+    bool *chosen; /* a name leads to it */
     int64_t *staples_until_s;
     int64_t lists_until_s;
     unsigned char ticket_keys[TLS_TICKET_KEYS_MAX][TLS_TICKET_KEY_BYTES];
@@ -476,10 +477,11 @@ int tls_server_create(const struct tls_server_options *options, struct tls_ctx *
     ctx->count = options->count;
     ctx->contexts = calloc(options->count, sizeof(*ctx->contexts));
     ctx->staples = calloc(options->count, sizeof(*ctx->staples));
+    ctx->chosen = calloc(options->count, sizeof(*ctx->chosen));
     ctx->staple_bytes = calloc(options->count, sizeof(*ctx->staple_bytes));
     ctx->staples_until_s = calloc(options->count, sizeof(*ctx->staples_until_s));
     int error = -ERR_NO_MEMORY;
-    if (ctx->contexts && ctx->staples && ctx->staple_bytes && ctx->staples_until_s)
+    if (ctx->contexts && ctx->chosen && ctx->staples && ctx->staple_bytes && ctx->staples_until_s)
         error = tls_names_create(&ctx->names);
     if (!error)
         error = read_ticket_keys(ctx, &options->ticket_keys, why);
@@ -490,6 +492,7 @@ int tls_server_create(const struct tls_server_options *options, struct tls_ctx *
         return error;
     }
     tls_names_sort(ctx->names);
+    tls_names_mark(ctx->names, ctx->chosen);
     *ret_ctx = ctx;
     return 0;
 }
@@ -640,6 +643,11 @@ size_t tls_ctx_certificates(const struct tls_ctx *ctx)
     return ctx->server ? ctx->count : 0;
 }
 
+bool tls_ctx_is_chosen(const struct tls_ctx *ctx, size_t index)
+{
+    return index == 0 || ctx->chosen[index];
+}
+
 int64_t tls_ctx_not_before_s(const struct tls_ctx *ctx, size_t index)
 {
     return seconds_of(X509_get0_notBefore(SSL_CTX_get0_certificate(ctx->contexts[index])));
@@ -677,6 +685,7 @@ void tls_ctx_unref(struct tls_ctx *ctx)
     free(ctx->contexts);
     free(ctx->staples);
     free(ctx->staple_bytes);
+    free(ctx->chosen);
     free(ctx->staples_until_s);
     free(ctx->name);
     free(ctx);

@@ -72,6 +72,8 @@ void tls_ctx_unref(struct tls_ctx *ctx); /* NULL is allowed */
 /* Of a server's certificates: when one begins and ends, in seconds since 1970. Of what workers are shown, where there
  * is such a certificate: number 0 of what tls_client_create made. */
 size_t tls_ctx_certificates(const struct tls_ctx *ctx);
+/* Does a client get it? The first does; another where it has a name that none before it has. */
+bool tls_ctx_is_chosen(const struct tls_ctx *ctx, size_t index);
 int64_t tls_ctx_not_before_s(const struct tls_ctx *ctx, size_t index);
 int64_t tls_ctx_not_after_s(const struct tls_ctx *ctx, size_t index);
 /* When the first of its lists of revoked certificates has run out; INT64_MAX: there is none, or none with an end. */

@@ -121,6 +121,13 @@ void tls_names_sort(struct tls_names *names)
         qsort(names->entries, names->count, sizeof(*names->entries), compare);
 }
 
+void tls_names_mark(const struct tls_names *names, bool *found)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (i == 0 || compare_text(&names->entries[i - 1], &names->entries[i]) != 0)
+            found[names->entries[i].index] = true;
+}
+
 static bool find_exact(const struct tls_names *names, char *name, size_t n, size_t *ret_index)
 {
     struct entry wanted = {name, n, 0};

@@ -21,6 +21,8 @@ void tls_names_destroy(struct tls_names **names); /* *names NULL is allowed */
 MUST_CHECK int tls_names_add(struct tls_names *names, const struct x509_st *certificate, size_t index);
 /* After the last add. Of several certificates with one name the first is found. */
 void tls_names_sort(struct tls_names *names);
+/* When they are sorted: sets found[index] where a name leads to that certificate. */
+void tls_names_mark(const struct tls_names *names, bool *found);
 /* The name as it stands, else by a wildcard in place of its first label; case does not matter. */
 bool tls_names_find(const struct tls_names *names, struct str name, size_t *ret_index);
 /* Whose certificate it is, as RFC 4514 writes it ("CN=a,O=b"), in printable ASCII alone; the caller's to free. NULL

@@ -47,6 +47,11 @@ size_t tls_ctx_certificates(const struct tls_ctx *ctx)
     return 0;
 }
 
+bool tls_ctx_is_chosen(const struct tls_ctx *ctx, size_t index)
+{
+    return false;
+}
+
 int64_t tls_ctx_not_before_s(const struct tls_ctx *ctx, size_t index)
 {
     return 0;

@@ -332,6 +332,18 @@ def test_tls_check_looks_at_the_end(ballast_path, authority, tmp_path, days, say
     assert (says is None) or says.format(chain=chain) in text, text
 
 
+def test_tls_check_finds_a_certificate_that_nobody_gets(ballast_path, authority, tmp_path):
+    def sign(name, *names):
+        chain, key = authority.sign(name, alternatives=names)
+        return {"chain": str(chain), "key": str(key)}
+    more, less = sign("more", "DNS:a.example", "DNS:b.example"), sign("less", "DNS:b.example")
+    for order, warned in (([more, less], True), ([less, more], False)):
+        code, text = check_file(ballast_path, tmp_path, {
+            "listeners": [{"address": "8443", "tls": {"certificates": order}}],
+            "pools": {"web": {"workers": ["3001", "3002"]}}})
+        assert code == 0 and ("no client gets the certificate in " + less["chain"] in text) == warned, text
+
+
 def test_tls_check_looks_at_the_beginning(ballast_path, authority, tmp_path):
     chain, key = authority.sign_between("later.example", "20990102030405Z", "20991231235959Z")
     code, text = check(ballast_path, tmp_path, {"chain": str(chain), "key": str(key)})

@@ -45,8 +45,26 @@ static void test_names_are_found(void **state)
     assert_null(names);
 }
 
+static void test_certificates_without_a_name_of_their_own(void **state)
+{
+    struct tls_names *names;
+    bool found[4] = {false};
+    assert_int_equal(tls_names_create(&names), 0);
+    add(names, "DNS:a.example,DNS:b.example", 0);
+    add(names, "DNS:b.example,DNS:c.example", 1);
+    add(names, "DNS:B.example,DNS:a.example", 2);
+    add(names, "DNS:*.example", 3);
+    tls_names_sort(names);
+    tls_names_mark(names, found);
+    assert_true(found[0] && found[1] && !found[2] && found[3]);
+    tls_names_destroy(&names);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_names_are_found)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names_are_found),
+        cmocka_unit_test(test_certificates_without_a_name_of_their_own),
+    };
     return cmocka_run_group_tests_name("tls_names", tests, NULL, NULL);
 }
