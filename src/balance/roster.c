@@ -63,16 +63,9 @@ void roster_fini(struct roster *roster)
     roster->known = 0;
 }
 
-static uint32_t mix(uint32_t hash, struct str text)
-{
-    for (size_t i = 0; i < text.n; i++)
-        hash = (hash ^ (unsigned char)text.p[i]) * 16777619U;
-    return (hash ^ 0xff) * 16777619U;
-}
-
 static struct roster_worker **bucket_of(const struct roster *roster, const struct roster_entry *entry)
 {
-    uint32_t hash = mix(mix(mix(2166136261U, entry->pool_name), entry->address), entry->given_name);
+    uint32_t hash = str_hash(str_hash(str_hash(STR_HASH_BEGIN, entry->pool_name), entry->address), entry->given_name);
 
     return table_at(&roster->buckets, (hash ^ hash >> 16) % BUCKETS);
 }
@@ -208,8 +201,8 @@ static void find_heirs(struct roster *roster, bool removed)
         struct worker *worker = roster_at(roster, i);
         if (atomic_load(&worker->removed) != removed)
             continue;
-        struct roster_worker **first =
-            table_at(&roster->names, mix(mix(2166136261U, worker->pool_name), worker_name(worker)) % BUCKETS);
+        struct roster_worker **first = table_at(
+            &roster->names, str_hash(str_hash(STR_HASH_BEGIN, worker->pool_name), worker_name(worker)) % BUCKETS);
         struct roster_worker *other = *first;
         while (other && (!str_eq(other->worker.pool_name, worker->pool_name) ||
                          !str_eq(worker_name(&other->worker), worker_name(worker))))

@@ -46,6 +46,13 @@ struct str str_trim(struct str text)
     return text;
 }
 
+uint32_t str_hash(uint32_t hash, struct str text)
+{
+    for (size_t i = 0; i < text.n; i++)
+        hash = (hash ^ (unsigned char)text.p[i]) * 16777619U;
+    return (hash ^ 0xff) * 16777619U;
+}
+
 size_t str_find(struct str text, char byte)
 {
     const char *found = text.n > 0 ? memchr(text.p, byte, text.n) : NULL;

@@ -42,6 +42,10 @@ bool str_starts(struct str text, struct str prefix);
 bool str_ends(struct str text, struct str suffix);
 /* Without spaces and tabs at both ends (OWS of RFC 9110 section 5.6.3). */
 struct str str_trim(struct str text);
+#define STR_HASH_BEGIN 2166136261U
+/* `hash` (STR_HASH_BEGIN, or what came of the text before) gone on with by this text and its end: FNV-1a, so not for
+ * texts of whoever gains by collisions. */
+uint32_t str_hash(uint32_t hash, struct str text);
 /* Index of the first `byte`, or text.n. */
 size_t str_find(struct str text, char byte);
 /* Takes what stands before the first `separator` off the front of *rest, trimmed; the separator is dropped. False

@@ -7,6 +7,7 @@
 #define CONTROL_CHANGES_H
 
 #include "balance/pool.h"
+#include "control/worker_index.h"
 
 enum { CHANGE_NAME_MAX = 65, CHANGE_ADDRESS_MAX = 300, CHANGE_BY_MAX = 80 };
 
@@ -31,6 +32,7 @@ struct change {
 struct changes {
     struct change *items;
     size_t count, room;
+    struct worker_index index; /* of the items */
 };
 
 /* 0 or -ERR_NO_MEMORY. */
@@ -48,6 +50,7 @@ void changes_drop(struct changes *changes, struct change *change);
 struct change *changes_find(const struct changes *changes, struct str pool, struct str address,
                             const struct sock_addr *addr);
 struct change *changes_of(const struct changes *changes, const struct worker *worker);
+struct worker_key change_key(const struct change *change);
 /* Texts that are too long are cut. */
 void change_text(char *out, size_t room, struct str text);
 /* "added", "removed" or "changed". */

@@ -189,34 +189,75 @@ void overlay_fini(struct overlay *overlay)
 
 /* ---- another file ---- */
 
-/* NULL: it has none of that name. */
-static const struct config_pool *find_pool(const struct config *file, const struct change *change)
+static bool has_pool(const struct config *file, const struct change *change)
 {
-    for (size_t i = 0; i < file->pools.count; i++)
-        if (str_eq(file->pools.items[i].name, str_of(change->pool)))
-            return &file->pools.items[i];
-    return NULL;
+    size_t i = 0;
+
+    while (i < file->pools.count && !str_eq(file->pools.items[i].name, str_of(change->pool)))
+        i++;
+    return i < file->pools.count;
 }
 
-static const struct config_worker *find_worker(const struct config_pool *pool, const struct change *change)
-{
-    const struct changes one = {.items = (struct change *)(uintptr_t)change, .count = 1};
+/* The workers of a file's pools, in its order. */
+struct file_workers {
+    const struct config *file;
+    struct file_worker {
+        const struct config_pool *pool;
+        const struct config_worker *worker;
+    } * items;
+    struct worker_index index;
+};
 
-    for (size_t i = 0; i < pool->workers.count; i++) {
-        const struct config_address *address = &pool->workers.items[i].address;
-        if (changes_find(&one, pool->name, address->text, &address->addr))
-            return &pool->workers.items[i];
+static struct worker_key key_of_worker(const void *list, uint32_t number)
+{
+    const struct file_worker *at = &((const struct file_workers *)list)->items[number];
+
+    return (struct worker_key){at->pool->name, at->worker->address.text, &at->worker->address.addr};
+}
+
+/* not per request: once a reload. */
+static void file_workers_fini(struct file_workers *workers)
+{
+    free(workers->items);
+    worker_index_fini(&workers->index);
+}
+
+/* not per request: once a reload. */
+static int file_workers_init(struct file_workers *workers, const struct config *file)
+{
+    uint32_t count = 0;
+
+    *workers = (struct file_workers){.file = file};
+    workers->items = calloc(file->worker_count + 1, sizeof(*workers->items));
+    int error = workers->items ? worker_index_reserve(&workers->index, file->worker_count) : -ERR_NO_MEMORY;
+    if (error) {
+        file_workers_fini(workers);
+        return error;
     }
-    return NULL;
+    for (size_t p = 0; p < file->pools.count; p++)
+        for (size_t w = 0; w < file->pools.items[p].workers.count; w++) {
+            const struct config_pool *pool = &file->pools.items[p];
+            workers->items[count] = (struct file_worker){pool, &pool->workers.items[w]};
+            struct worker_key key = key_of_worker(workers, count);
+            worker_index_add(&workers->index, &key, count++);
+        }
+    return 0;
+}
+
+static const struct config_worker *find_worker(const struct file_workers *workers, const struct change *change)
+{
+    struct worker_key key = change_key(change);
+    uint32_t number = worker_index_find(&workers->index, &key, key_of_worker, workers);
+
+    return number == WORKER_NOT_FOUND ? NULL : workers->items[number].worker;
 }
 
 /* NULL, or why it means nothing over this file. */
-static const char *misfit(const struct config *file, const struct change *change)
+static const char *misfit(const struct file_workers *workers, const struct change *change)
 {
-    const struct config_pool *pool = find_pool(file, change);
-    const struct config_worker *worker = pool ? find_worker(pool, change) : NULL;
+    const struct config_worker *worker = find_worker(workers, change);
 
-    if (!pool)
+    if (!worker && !has_pool(workers->file, change))
         return "the file has no such pool";
     if (change->kind == CHANGE_ADDED)
         return worker ? "the file has this worker now" : NULL;
@@ -233,13 +274,13 @@ static void end(struct change_end *ret_end, enum change_fate fate, const char *w
 }
 
 /* As this file calls it: its address may be written in another way there. */
-static struct change renamed(const struct config *file, const struct change *change)
+static struct change renamed(const struct file_workers *workers, const struct change *change)
 {
     struct change copy = *change;
 
     if (change->kind == CHANGE_ADDED)
         return copy;
-    const struct config_worker *worker = find_worker(find_pool(file, change), change);
+    const struct config_worker *worker = find_worker(workers, change);
     change_text(copy.address, sizeof(copy.address), worker->address.text);
     change_text(copy.name, sizeof(copy.name), worker->named ? worker->name : STR(""));
     copy.addr = worker->address.addr;
@@ -247,19 +288,19 @@ static struct change renamed(const struct config *file, const struct change *cha
 }
 
 /* Those that mean something, one by one. */
-static int choose(const struct config *file, struct carried *carried, bool all, struct changes *ret_chosen)
+static int choose(const struct file_workers *workers, struct carried *carried, bool all, struct changes *ret_chosen)
 {
     int error = 0;
 
     for (size_t i = 0; i < carried->changes.count && !error; i++) {
         const struct change *change = &carried->changes.items[i];
-        const char *why = misfit(file, change);
+        const char *why = misfit(workers, change);
         if (!all && !change->keep) {
             end(&carried->ends[i], CHANGE_ENDS, "it was not to be kept");
         } else if (why) {
             end(&carried->ends[i], CHANGE_DROPPED, why);
         } else {
-            struct change chosen = renamed(file, change);
+            struct change chosen = renamed(workers, change);
             end(&carried->ends[i], CHANGE_GOES_ON, "");
             error = changes_put(ret_chosen, &chosen);
         }
@@ -268,22 +309,22 @@ static int choose(const struct config *file, struct carried *carried, bool all, 
 }
 
 /* Together they do not fit: each that fits what was taken before, new workers first. */
-static int choose_again(const struct config *file, struct carried *carried, struct overlay *ret_overlay)
+static int choose_again(const struct file_workers *workers, struct carried *carried, struct overlay *ret_overlay)
 {
-    struct overlay taken = {.config = file}, trial;
+    struct overlay taken = {.config = workers->file}, trial;
 
     for (int added = 1; added >= 0; added--)
         for (size_t i = 0; i < carried->changes.count; i++) {
             struct change_end *end = &carried->ends[i];
             if (end->fate != CHANGE_GOES_ON || (carried->changes.items[i].kind == CHANGE_ADDED) != added)
                 continue;
-            struct change change = renamed(file, &carried->changes.items[i]);
+            struct change change = renamed(workers, &carried->changes.items[i]);
             struct changes more = {.items = NULL};
             int error = changes_copy(&taken.changes, &more);
             if (!error)
                 error = changes_put(&more, &change);
             if (!error)
-                error = overlay_make(file, &more, &trial, end->why);
+                error = overlay_make(workers->file, &more, &trial, end->why);
             if (error == -ERR_CONFIG) {
                 end->fate = CHANGE_DROPPED;
                 continue;
@@ -298,20 +339,33 @@ static int choose_again(const struct config *file, struct carried *carried, stru
     return 0;
 }
 
-/* not per request: once a reload. */
-int overlay_carry(const struct config *file, struct carried *carried, bool all, struct overlay *ret_overlay)
+static int choose_all(const struct file_workers *workers, struct carried *carried, bool all,
+                      struct overlay *ret_overlay)
 {
     struct changes chosen = {.items = NULL};
     char why[OVERLAY_WHY_MAX];
+    int error = choose(workers, carried, all, &chosen);
 
-    carried->ends = calloc(carried->changes.count + 1, sizeof(*carried->ends));
-    int error = carried->ends ? choose(file, carried, all, &chosen) : -ERR_NO_MEMORY;
     if (error) {
         changes_fini(&chosen);
         return error;
     }
-    error = overlay_make(file, &chosen, ret_overlay, why);
-    return error == -ERR_CONFIG ? choose_again(file, carried, ret_overlay) : error;
+    error = overlay_make(workers->file, &chosen, ret_overlay, why);
+    return error == -ERR_CONFIG ? choose_again(workers, carried, ret_overlay) : error;
+}
+
+/* not per request: once a reload. */
+int overlay_carry(const struct config *file, struct carried *carried, bool all, struct overlay *ret_overlay)
+{
+    struct file_workers workers;
+    int error = file_workers_init(&workers, file);
+
+    if (error)
+        return error;
+    carried->ends = calloc(carried->changes.count + 1, sizeof(*carried->ends));
+    error = carried->ends ? choose_all(&workers, carried, all, ret_overlay) : -ERR_NO_MEMORY;
+    file_workers_fini(&workers);
+    return error;
 }
 
 /* not per request: once a reload. */

@@ -301,6 +301,21 @@ bool sock_addr_equal(const struct sockaddr_storage *a, const struct sockaddr_sto
     }
 }
 
+uint32_t sock_addr_hash(uint32_t hash, const struct sockaddr_storage *storage)
+{
+    union sock_view view = {.storage = *storage};
+    uint16_t port = sock_addr_port(storage);
+
+    hash = str_hash(hash, str_slice((const char *)&port, sizeof(port)));
+    switch (storage->ss_family) {
+    case AF_INET: return str_hash(hash, str_slice((const char *)&view.in.sin_addr, sizeof(view.in.sin_addr)));
+    case AF_INET6: return str_hash(hash, str_slice((const char *)&view.in6.sin6_addr, sizeof(view.in6.sin6_addr)));
+    case AF_UNIX:
+        return str_hash(hash, str_slice(view.un.sun_path, strnlen(view.un.sun_path, sizeof(view.un.sun_path))));
+    default: return hash;
+    }
+}
+
 /* ---- Listening ---- */
 
 /* A socket file that refuses connections was left behind by a process that is gone. */

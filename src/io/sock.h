@@ -40,6 +40,8 @@ struct str sock_addr_text(char *out, const struct sockaddr_storage *storage);
 struct str sock_host_text(char *out, const struct sockaddr_storage *storage);
 uint16_t sock_addr_port(const struct sockaddr_storage *storage);
 bool sock_addr_equal(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
+/* A hash (of base/str.h) gone on with by the address: the same for those that are equal. */
+uint32_t sock_addr_hash(uint32_t hash, const struct sockaddr_storage *storage);
 
 /* A bound, listening, non-blocking descriptor; [::] takes no IPv4 connections, unless it is told to. reuse_port:
  * several may share the address. Accepted TCP sockets send without delay. A stale Unix socket file nobody listens on is

@@ -48,6 +48,8 @@ static void str_trims_and_finds(void **state)
     assert_str(str_trim(STR("\na\r")), "\na\r");
     assert_str(str_trim(STR_NONE), "");
     assert_int_equal(str_find(STR("a,b,c"), ','), 1);
+    assert_int_equal(str_hash(1, STR_NONE), str_hash(1, STR("")));
+    assert_int_not_equal(str_hash(str_hash(1, STR("ab")), STR("c")), str_hash(str_hash(1, STR("a")), STR("bc")));
     assert_int_equal(str_find(STR("abc"), ','), 3);
     assert_int_equal(str_find(STR_NONE, ','), 0);
 }

@@ -60,10 +60,53 @@ static void test_copies_and_memory(void **state)
     assert_int_equal(changes_put(&changes, &change), 0);
     assert_int_equal(changes_copy(&changes, &copy), -ERR_NO_MEMORY);
     assert_true(alloc_fail_stop());
+    alloc_fail_at(2);
+    assert_int_equal(changes_copy(&changes, &copy), -ERR_NO_MEMORY);
+    assert_true(alloc_fail_stop());
     assert_int_equal(changes_copy(&changes, &copy), 0);
     assert_true(copy.count == 1 && copy.items != changes.items && copy.items[0].kind == CHANGE_ADDED);
     changes_fini(&changes);
     changes_fini(&copy);
+}
+
+/* Written in another way now, or another address: it is found by what it is. */
+static void test_found_by_what_it_became(void **state)
+{
+    struct changes changes = {.items = NULL};
+    struct sock_addr addr = addr_of("3001"), nobody = addr_of("3009");
+    struct change change = change_of("web", "3001", CHANGE_SET);
+    assert_int_equal(changes_put(&changes, &change), 0);
+    change = change_of("web", "127.0.0.1:3001", CHANGE_SET);
+    assert_int_equal(changes_put(&changes, &change), 0);
+    assert_ptr_equal(changes_find(&changes, STR("web"), STR("127.0.0.1:3001"), &nobody), &changes.items[0]);
+    assert_null(changes_find(&changes, STR("web"), STR("3001"), &nobody));
+    change.addr = nobody;
+    assert_int_equal(changes_put(&changes, &change), 0);
+    assert_null(changes_find(&changes, STR("web"), STR("3001"), &addr));
+    assert_int_equal(changes.count, 1);
+    changes_fini(&changes);
+}
+
+/* Looking through the list for each would take minutes. */
+static void test_many(void **state)
+{
+    enum { MANY = 1 << 16 };
+    struct changes changes = {.items = NULL}, copy;
+    for (uint32_t i = 0; i < MANY; i++) {
+        char address[32];
+        (void)snprintf(address, sizeof(address), "10.%u.%u.%u:80", i >> 16, i >> 8 & 255, i & 255);
+        struct change change = change_of("web", address, CHANGE_SET);
+        assert_int_equal(changes_put(&changes, &change), 0);
+    }
+    assert_int_equal(changes_copy(&changes, &copy), 0);
+    assert_true(changes_equal(&changes, &copy));
+    changes_drop(&copy, &copy.items[0]);
+    assert_false(changes_equal(&changes, &copy));
+    assert_int_equal(copy.count, MANY - 1);
+    assert_ptr_equal(changes_find(&copy, STR("web"), STR("10.0.255.255:80"), &copy.items[MANY - 2].addr),
+                     &copy.items[MANY - 2]);
+    changes_fini(&copy);
+    changes_fini(&changes);
 }
 
 static void test_words(void **state)
@@ -81,7 +124,8 @@ static void test_words(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_one_entry_a_worker),
-                                       cmocka_unit_test(test_copies_and_memory), cmocka_unit_test(test_words)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_one_entry_a_worker), cmocka_unit_test(test_copies_and_memory),
+        cmocka_unit_test(test_found_by_what_it_became), cmocka_unit_test(test_many), cmocka_unit_test(test_words)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

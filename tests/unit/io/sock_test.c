@@ -165,6 +165,7 @@ static void test_addresses_come_back_as_text(void **state)
         for (size_t k = 0; k < ARRAY_SIZE(cases); k++) {
             struct sock_addr other = numeric(cases[k].text);
             assert_int_equal(sock_addr_equal(&addr.storage, &other.storage), i == k);
+            assert_int_equal(sock_addr_hash(1, &addr.storage) == sock_addr_hash(1, &other.storage), i == k);
         }
     }
 }
