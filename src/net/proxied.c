@@ -106,11 +106,15 @@ static void let_in(struct proxied *proxied)
 
 static void take_told(struct proxied *proxied, const struct proxy_told *told)
 {
-    struct conn *conn = proxied->conn;
+    struct seat *seat = proxied->conn->seat;
+    struct sockaddr_storage peer = {0};
 
     proxied->room->note(proxied->room->context, told->local ? PROXIED_LOCAL : PROXIED_TAKEN);
-    if (!told->local)
-        memcpy(&conn->seat->peer, &told->from, sizeof(conn->seat->peer));
+    if (!told->local) {
+        memcpy(&peer, &told->from, sizeof(told->from));
+        memset(&seat->peer, 0, sizeof(seat->peer)); /* a client without an address, unless it is told */
+        seat_keep_peer(seat, &peer);
+    }
     let_in(proxied);
 }
 

@@ -18,6 +18,7 @@ from harness.waiting import free_port
 
 CLIENT = ("192.0.2.1", 40000)
 CLIENT6 = ("2001:db8::1", 40000)
+MAPPED = ("::ffff:192.0.2.1", 40000)  # as a proxy tells it whose own listener is for both kinds of IP
 GET = b"GET /headers HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n"
 
 
@@ -57,7 +58,9 @@ def result(ballast, name):
     (v2(CLIENT), "192.0.2.1"),
     (v2(CLIENT6, ("2001:db8::2", 443)), "2001:db8::1"),
     (v2(CLIENT, tlvs=tlv(TLV_ALPN, b"h2"), summed=True), "192.0.2.1"),
-], ids=["v1", "v1-ipv6", "v2", "v2-ipv6", "v2-sum"])
+    (v1(MAPPED, MAPPED), "192.0.2.1"),
+    (v2(MAPPED, MAPPED), "192.0.2.1"),
+], ids=["v1", "v1-ipv6", "v2", "v2-ipv6", "v2-sum", "v1-mapped", "v2-mapped"])
 def test_proxy_told_client_is_the_client(behind, header, told):
     ballast, port = behind()
     answer = send(port, header + GET).lower()
