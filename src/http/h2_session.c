@@ -170,7 +170,7 @@ static void take_block(struct h2_session *h2, int32_t id, bool ended)
 /* The peer was told of the end, and not yet of the last stream. */
 static bool is_noticed(const struct h2_session *h2)
 {
-    return h2->draining && !h2->drained;
+    return h2->draining && !h2->drained && !h2->ending;
 }
 
 static int name_last(struct h2_session *h2)

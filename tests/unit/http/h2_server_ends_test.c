@@ -182,6 +182,26 @@ static void test_retire_unseen_in_a_head_that_never_ends(void **state)
 }
 
 /* Told to stop, and the last answer waits in a full socket: it is sent to its end, and counts as sent. */
+static bool is_restless(void *context)
+{
+    return ++*(int *)context > 1000;
+}
+
+/* A client that breaks a rule is no more told of an end, and what it has asked goes on for a while. */
+static void test_retire_of_who_breaks_a_rule(void **state)
+{
+    int turns = 0;
+    hold_a_request();
+    session_retire(&echo.door.session);
+    world_settle(&world);
+    h2_wire_frame(&wire, H2_PING, 0, 0, "short", 5);
+    flush();
+    assert_false(io_sim_run(world.net, is_restless, &turns, 2 * H2_NOTICE_MS));
+    echo_abort(echo.current);
+    world_settle(&world);
+    assert_int_equal(io_sim_peer_state(peer), IO_SIM_PEER_ENDED);
+}
+
 static void test_drain_under_a_last_answer(void **state)
 {
     struct msg msg = {.status = 200, .length = 60000, .body = MSG_BODY_LENGTH};
@@ -244,6 +264,7 @@ int main(void)
         TEST(test_retire_unseen),
         TEST(test_retire_unseen_inside_a_head),
         TEST(test_retire_unseen_in_a_head_that_never_ends),
+        TEST(test_retire_of_who_breaks_a_rule),
         TEST(test_drain_under_a_last_answer),
         TEST(test_idle),
         TEST(test_head_that_never_ends),
