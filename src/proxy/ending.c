@@ -30,7 +30,7 @@ static struct str asked_of(const struct exchange *x, enum access_field field, en
 static void write_access_line(struct exchange *x, int64_t total_us)
 {
     const struct msg *head = &x->client.head;
-    char hex[2 * (TRACE_ID_BYTES + TRACE_SPAN_BYTES)];
+    char hex[2 * (TRACE_ID_BYTES + TRACE_SPAN_BYTES)] = "";
     struct str trace = str_slice(hex, 2 * TRACE_ID_BYTES), span = str_slice(hex + trace.n, 2 * TRACE_SPAN_BYTES);
 
     if (x->trace) {
