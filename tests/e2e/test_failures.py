@@ -4,7 +4,6 @@ the metrics name the same reason."""
 import os
 import re
 import resource
-import select
 import signal
 import socket
 import struct
@@ -15,7 +14,7 @@ import pytest
 
 from harness.client import Client, WasReset
 from harness.programs import Steadily, children
-from harness.waiting import free_port, wait_for
+from harness.waiting import free_port, pause, wait_for
 from harness.worker import CLOSE, HALF_CLOSE, OK, READ_BODY, RESET, Script, wait
 from harness.worker import fill_backlog
 from harness.worker import signal as tell
@@ -494,7 +493,7 @@ def test_a_head_that_is_too_slow(demo, balance):
     ballast = balance(demo().address, timeouts={"request_head": "300ms"})
     with ballast.connect() as client:
         client.send(GET[:-4])
-        with Steadily(lambda: client.send(b"X") and select.select([], [], [], 0.02)):
+        with Steadily(lambda: (client.send(b"X"), pause(0.02))):
             answer = client.read_answer()
     assert_failed(ballast, answer, 408, b"request_head_timeout", b"http_request_error")
 
