@@ -179,7 +179,7 @@ static json_t *client_json(const struct client_row *row, uint32_t thread)
     return json;
 }
 
-/* What all have told, as one list. */
+/* What all have told, as one list; each thread has told as many as are wanted in all. */
 static json_t *rows_json(const struct inquiry *inquiry,
                          json_t *(*row_json)(const struct part *part, uint32_t index, uint32_t thread),
                          uint64_t *ret_total)
@@ -192,7 +192,7 @@ static json_t *rows_json(const struct inquiry *inquiry,
         if (!atomic_load(&part->told))
             continue;
         *ret_total += part->total;
-        for (uint32_t k = 0; k < part->count; k++)
+        for (uint32_t k = 0; k < part->count && json_array_size(list) < part->limit; k++)
             (void)json_array_append_new(list, row_json(part, k, i));
     }
     return list;
