@@ -71,6 +71,26 @@ def admin_routes():
         yield f"| {method} | `{path}` | {access.lower()} | {shown} | {summary} |"
 
 
+INPUT_PLACES = {"QUERY": "query", "BODY": "body", "MUST": "body, has to be given", "MAY": "body, which may be left out"}
+
+
+def input_type(kind, of):
+    if kind == "INTEGER":
+        least, _, most = of.partition("|")
+        return f"integer, {least} to {most}" if most else f"integer from {least} on"
+    return field_type(kind, of)
+
+
+def admin_inputs():
+    routes = {row[3]: row[:2] for row in rows("src/control/admin.def", "ADMIN_ROUTE", 6)}
+    yield "| route | in its | name | type | without it | what |"
+    yield "|---|---|---|---|---|---|"
+    for function, place, name, kind, of, otherwise, text in rows("src/control/admin_input.def", "ADMIN_INPUT", 7):
+        method, path = routes[function]
+        shown = f"`{otherwise}`" if otherwise else ""
+        yield f"| {method} `{path}` | {INPUT_PLACES[place]} | `{name}` | {input_type(kind, of)} | {shown} | {text} |"
+
+
 def field_type(kind, of):
     if kind == "OBJECT":
         return f"[{of}](#{of.lower()})"
@@ -96,7 +116,8 @@ def admin_objects():
         yield ""
 
 
-TABLES = {("docs/admin-api.md", "routes"): admin_routes, ("docs/admin-api.md", "objects"): admin_objects,
+TABLES = {("docs/admin-api.md", "routes"): admin_routes, ("docs/admin-api.md", "inputs"): admin_inputs,
+          ("docs/admin-api.md", "objects"): admin_objects,
           ("docs/access-log.md", "fields"): access_fields, ("docs/access-log.md", "reasons"): reasons,
           ("docs/metrics.md", "series"): series, ("docs/fuzzing.md", "differences"): differences,
           ("docs/install.md", "hazards"): hazards}

@@ -130,44 +130,55 @@ static struct str query_of(const struct admin_call *call)
                : STR("");
 }
 
-struct str admin_query(struct admin_call *call, const char *name, struct str otherwise)
+static const struct admin_input *input_of(const struct admin *admin, bool in_body, const char *name)
 {
-    struct str value;
+    const struct admin_input *input = admin_input_find(admin->route, in_body, str_of(name));
 
-    return admin_query_find(query_of(call), str_of(name), &value) ? decoded(call, value, true) : otherwise;
+    ASSERT(input); /* else nobody is told that it may be given */
+    return input;
 }
 
-static void answer_bad_query(struct admin_call *call, const char *name, const char *wanted)
+static void answer_bad_query(struct admin_call *call, const struct admin_input *input)
 {
-    char sentence[100];
+    char sentence[ADMIN_SENTENCE_MAX];
 
-    (void)snprintf(sentence, sizeof(sentence), "`%s` is %s.", name, wanted);
+    admin_input_say(input, sentence);
     admin_answer_error(call, 400, "bad_query", sentence);
 }
 
-bool admin_query_number(struct admin_call *call, const char *name, uint64_t most, uint64_t *number)
+bool admin_query(struct admin *admin, struct admin_call *call, const char *name, struct str *ret_text)
 {
-    struct str text = admin_query(call, name, STR_NONE), value;
+    const struct admin_input *input = input_of(admin, false, name);
+    struct str given, text = str_of(input->otherwise);
 
-    if (!admin_query_find(query_of(call), str_of(name), &value))
-        return true;
-    bool sound = text.p && str_parse_u64(text, UINT32_MAX, number) == 0 && *number > 0;
-    if (!sound)
-        answer_bad_query(call, name, "a whole number from 1 on");
-    else if (*number > most)
-        *number = most;
+    if (admin_query_find(query_of(call), str_of(name), &given))
+        text = decoded(call, given, true);
+    bool sound = text.p && admin_input_allows(input, text);
+    if (sound)
+        *ret_text = text;
+    else
+        answer_bad_query(call, input);
     return sound;
 }
 
-bool admin_query_truth(struct admin_call *call, const char *name, bool *ret_truth)
+bool admin_query_number(struct admin *admin, struct admin_call *call, const char *name, uint64_t *ret_number)
 {
-    struct str text = admin_query(call, name, STR("false"));
-    bool sound = text.p && (str_eq(text, STR("true")) || str_eq(text, STR("false")));
+    struct str text;
+
+    if (!admin_query(admin, call, name, &text))
+        return false;
+    int error = str_parse_u64(text, UINT32_MAX, ret_number);
+    ASSERT(!error); /* it is allowed */
+    return true;
+}
+
+bool admin_query_truth(struct admin *admin, struct admin_call *call, const char *name, bool *ret_truth)
+{
+    struct str text;
+    bool sound = admin_query(admin, call, name, &text);
 
     if (sound)
         *ret_truth = str_eq(text, STR("true"));
-    else
-        answer_bad_query(call, name, "true or false");
     return sound;
 }
 
@@ -188,6 +199,24 @@ json_t *admin_body_json(struct admin_call *call)
     json_decref(json);
     admin_answer_error(call, 400, "bad_body", sentence);
     return NULL;
+}
+
+json_t *admin_body_order(struct admin *admin, struct admin_call *call)
+{
+    json_t *body = admin_body_json(call);
+    char sentence[ADMIN_SENTENCE_MAX];
+
+    if (!body || !admin_input_judge(admin->route, body, sentence))
+        return body;
+    json_decref(body);
+    admin_answer_error(call, 422, "bad_order", sentence);
+    return NULL;
+}
+
+const json_t *admin_body_member(const struct admin *admin, const json_t *body, const char *name)
+{
+    (void)input_of(admin, true, name);
+    return json_object_get(body, name);
 }
 
 /* ---- who may ask ---- */

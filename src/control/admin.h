@@ -10,7 +10,7 @@
 #include <jansson.h>
 
 #include "control/admin_http.h"
-#include "control/admin_route.h"
+#include "control/admin_input.h"
 #include "control/journal.h"
 #include "control/metric_text.h"
 #include "control/pulse.h"
@@ -87,19 +87,23 @@ void admin_destroy(struct admin **admin);
 
 /* The value of {name} in the call's path, decoded, in its arena; empty when malformed. Only while admin_do_ runs. */
 struct str admin_param(struct admin *admin, struct admin_call *call, const char *name);
-/* The value of name in the query, decoded; `otherwise` when it is not given; {NULL, 0} when malformed. */
-struct str admin_query(struct admin_call *call, const char *name, struct str otherwise);
-/* A whole number in the query, from 1 to `most`, which stands for more too; left as it is when none is given. False: it
- * is none, and the call has been answered. */
-bool admin_query_number(struct admin_call *call, const char *name, uint64_t most, uint64_t *number);
-/* true or false in the query; false when not given. False: it is neither, and the call has been answered. */
-bool admin_query_truth(struct admin_call *call, const char *name, bool *ret_truth);
+/* The value of name in the query, decoded, in the call's arena, or what admin_input.def says that holds without it.
+ * Only while admin_do_ runs, as the next ones. False: it is not what is allowed, and the call has been answered. */
+bool admin_query(struct admin *admin, struct admin_call *call, const char *name, struct str *ret_text);
+/* The same for an INTEGER. */
+bool admin_query_number(struct admin *admin, struct admin_call *call, const char *name, uint64_t *ret_number);
+/* The same for a BOOLEAN. */
+bool admin_query_truth(struct admin *admin, struct admin_call *call, const char *name, bool *ret_truth);
 /* Answers 200 with this; takes the reference. NULL: no memory. */
 void admin_answer_json(struct admin_call *call, json_t *json);
 /* Answers with an Error. */
 void admin_answer_error(struct admin_call *call, uint16_t status, const char *reason, const char *sentence);
 /* The call's body as an object; NULL when it is none, and the call has been answered. The caller's reference. */
 json_t *admin_body_json(struct admin_call *call);
+/* The same, and judged by admin_input.def. */
+json_t *admin_body_order(struct admin *admin, struct admin_call *call);
+/* A member of it, which admin_input.def has; NULL: it is not given. */
+const json_t *admin_body_member(const struct admin *admin, const json_t *body, const char *name);
 
 json_t *admin_str(struct str text);
 json_t *admin_time(int64_t wall_ns);

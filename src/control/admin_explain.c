@@ -165,24 +165,19 @@ static const char *judge(const struct explain_request *request)
     const struct sock_name client = {.host = request->client};
     struct sock_addr addr;
 
-    if (!request->method.p || !request->scheme.p || !request->host.p || !request->path.p || !request->client.p ||
-        request->path.p[0] != '/')
-        return "`method`, `scheme`, `host`, `path` (begins with /) and `client` may be given.";
-    if (!str_eq(request->scheme, STR("http")) && !str_eq(request->scheme, STR("https")))
-        return "`scheme` is http or https.";
+    if (!str_starts(request->path, STR("/")))
+        return "`path` (begins with /) is the request's target.";
     return client.host.n == 0 || sock_addr_numeric(&client, &addr) ? "`client` is an IP address." : NULL;
 }
 
 void admin_do_explain(struct admin *admin, struct admin_call *call)
 {
-    struct explain_request request = {
-        .method = admin_query(call, "method", STR("GET")),
-        .scheme = admin_query(call, "scheme", STR("http")),
-        .host = admin_query(call, "host", STR("localhost")),
-        .path = admin_query(call, "path", STR("/")),
-        .client = admin_query(call, "client", STR("127.0.0.1")),
-    };
+    struct explain_request request;
 
+    if (!admin_query(admin, call, "method", &request.method) || !admin_query(admin, call, "scheme", &request.scheme) ||
+        !admin_query(admin, call, "host", &request.host) || !admin_query(admin, call, "path", &request.path) ||
+        !admin_query(admin, call, "client", &request.client))
+        return;
     const char *wrong = judge(&request);
     if (wrong)
         admin_answer_error(call, 400, "bad_query", wrong);

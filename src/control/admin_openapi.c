@@ -1,4 +1,4 @@
-/* Two tables turned into one document (OpenAPI 3.1). Called by control/admin for GET /openapi.json, and by
+/* Three tables turned into one document (OpenAPI 3.1). Called by control/admin for GET /openapi.json, and by
  * `ballast check --openapi` for the copy in docs/. */
 #include "control/admin_openapi.h"
 
@@ -78,17 +78,97 @@ static json_t *object_schema(const struct object_row *object)
                      "required", required, "additionalProperties", 0);
 }
 
-static json_t *parameters_of(const char *path)
-{
-    json_t *list = json_array();
+/* ---- what a call may say ---- */
 
+/* In the type of its schema. */
+static json_t *otherwise_of(const struct admin_input *input)
+{
+    uint64_t number = 0;
+
+    switch (input->type) {
+    case ADMIN_STRING: break;
+    case ADMIN_INTEGER:
+        return str_parse_u64(str_of(input->otherwise), UINT32_MAX, &number) ? NULL : json_integer((json_int_t)number);
+    case ADMIN_BOOLEAN: return json_boolean(strcmp(input->otherwise, "true") == 0);
+    }
+    return json_string(input->otherwise);
+}
+
+static json_t *integer_schema(const struct admin_input *input)
+{
+    uint64_t least, most;
+
+    admin_input_range(input, &least, &most);
+    json_t *schema = json_pack("{sssI}", "type", "integer", "minimum", (json_int_t)least);
+    if (most != UINT64_MAX)
+        admin_set_int(schema, "maximum", most);
+    return schema;
+}
+
+static json_t *input_schema(const struct admin_input *input)
+{
+    json_t *schema = NULL;
+
+    switch (input->type) {
+    case ADMIN_STRING: schema = string_schema(input->of); break;
+    case ADMIN_INTEGER: schema = integer_schema(input); break;
+    case ADMIN_BOOLEAN: schema = json_pack("{ss}", "type", "boolean"); break;
+    }
+    if (input->otherwise[0])
+        admin_set(schema, "default", otherwise_of(input));
+    return schema;
+}
+
+static void add_path_parameters(json_t *list, const char *path)
+{
     for (const char *at = strchr(path, '{'); at; at = strchr(at + 1, '{')) {
         size_t n = strcspn(at + 1, "}");
         (void)json_array_append_new(list, json_pack("{ss#sssbs{ss}}", "name", at + 1, (int)n, "in", "path", "required",
                                                     1, "schema", "type", "string"));
     }
+}
+
+static json_t *parameters_of(const struct admin_route *route)
+{
+    json_t *list = json_array();
+
+    add_path_parameters(list, route->path);
+    for (size_t i = 0; i < admin_input_count; i++) {
+        const struct admin_input *input = &admin_inputs[i];
+        if (input->run == route->run && input->place == ADMIN_QUERY)
+            (void)json_array_append_new(list,
+                                        json_pack("{sssssbssso}", "name", input->name, "in", "query", "required", 0,
+                                                  "description", input->sentence, "schema", input_schema(input)));
+    }
     return list;
 }
+
+/* NULL: the route reads none. */
+static json_t *body_of(const struct admin_route *route)
+{
+    json_t *properties = json_object(), *required = json_array();
+    bool needed = true;
+
+    for (size_t i = 0; i < admin_input_count; i++) {
+        const struct admin_input *input = &admin_inputs[i];
+        if (input->run != route->run || input->place == ADMIN_QUERY)
+            continue;
+        json_t *schema = input_schema(input);
+        admin_set(schema, "description", json_string(input->sentence));
+        admin_set(properties, input->name, schema);
+        if (input->place == ADMIN_MUST)
+            (void)json_array_append_new(required, json_string(input->name));
+        needed = needed && input->place != ADMIN_MAY;
+    }
+    if (json_object_size(properties) > 0)
+        return json_pack("{sbs{s{s{sssososb}}}}", "required", needed, "content", "application/json", "schema", "type",
+                         "object", "properties", properties, "required", required, "additionalProperties", 0);
+    json_decref(properties);
+    json_decref(required);
+    return NULL;
+}
+
+/* ---- the whole ---- */
 
 static json_t *operation_of(const struct admin_route *route)
 {
@@ -96,11 +176,14 @@ static json_t *operation_of(const struct admin_route *route)
     json_t *good = json_pack("{ss}", "description", route->summary);
     json_t *bad = json_pack("{sss{s{so}}}", "description", "What went wrong.", "content", "application/json", "schema",
                             reference("Error"));
+    json_t *body = body_of(route);
 
     if (route->answer[0])
         admin_set(good, "content", json_pack("{s{so}}", "application/json", "schema", reference(route->answer)));
     json_t *operation = json_pack("{sssss{soso}so}", "summary", route->summary, "x-access", access[route->access],
-                                  "responses", "200", good, "default", bad, "parameters", parameters_of(route->path));
+                                  "responses", "200", good, "default", bad, "parameters", parameters_of(route));
+    if (body)
+        admin_set(operation, "requestBody", body);
     if (route->access == ADMIN_OPEN)
         admin_set(operation, "security", json_array());
     return operation;

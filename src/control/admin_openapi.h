@@ -1,4 +1,5 @@
-/* The OpenAPI document of the administration API, made from admin.def and admin_object.def.
+/* The OpenAPI document of the administration API, made from admin.def, admin_input.def and
+ * admin_object.def.
  */
 #ifndef CONTROL_ADMIN_OPENAPI_H
 #define CONTROL_ADMIN_OPENAPI_H

@@ -22,23 +22,15 @@ json_t *admin_reload_json(const struct reload_entry *entry)
 }
 
 /* What the body asks for; NULL, or what is wrong with it. */
-static const char *read_wish(const json_t *body, enum link_purpose *ret_purpose, char ret_id[PLAN_ID_MAX])
+static const char *read_wish(const struct admin *admin, const json_t *body, enum link_purpose *ret_purpose,
+                             char ret_id[PLAN_ID_MAX])
 {
-    const char *key;
-    json_t *value;
+    const json_t *apply = admin_body_member(admin, body, "apply");
 
-    *ret_purpose = LINK_TO_APPLY;
-    ret_id[0] = '\0';
-    json_object_foreach((json_t *)(uintptr_t)body, key, value)
-    {
-        if (strcmp(key, "plan") == 0 && json_is_boolean(value))
-            *ret_purpose = json_is_true(value) ? LINK_TO_PLAN : LINK_TO_APPLY;
-        else if (strcmp(key, "apply") == 0 && json_is_string(value) && json_string_length(value) < PLAN_ID_MAX)
-            (void)snprintf(ret_id, PLAN_ID_MAX, "%s", json_string_value(value));
-        else
-            return "The body holds `plan` (true: only say what would change) or `apply` (the id of a plan), or "
-                   "neither.";
-    }
+    *ret_purpose = json_is_true(admin_body_member(admin, body, "plan")) ? LINK_TO_PLAN : LINK_TO_APPLY;
+    (void)snprintf(ret_id, PLAN_ID_MAX, "%s", apply ? json_string_value(apply) : "");
+    if (json_string_length(apply) >= PLAN_ID_MAX)
+        return "`apply` is the id of a plan; none is as long.";
     return *ret_purpose == LINK_TO_PLAN && ret_id[0] ? "A plan is made or applied, not both." : NULL;
 }
 
@@ -53,14 +45,14 @@ static void answer_busy(struct admin_call *call, int error)
 
 void admin_do_reload(struct admin *admin, struct admin_call *call)
 {
-    json_t *body = admin_call_body(call).n > 0 ? admin_body_json(call) : json_object(); /* none: simply a reload */
+    json_t *body = admin_call_body(call).n > 0 ? admin_body_order(admin, call) : json_object(); /* none: a reload */
     enum link_purpose purpose;
     char id[PLAN_ID_MAX];
     uint32_t number;
 
     if (!body)
         return;
-    const char *wrong = read_wish(body, &purpose, id);
+    const char *wrong = read_wish(admin, body, &purpose, id);
     json_decref(body);
     if (wrong) {
         admin_answer_error(call, 422, "bad_order", wrong);

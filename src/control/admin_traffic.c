@@ -349,10 +349,10 @@ static void ask(struct admin *admin, struct admin_call *call, const struct inqui
 
 static void ask_for_list(struct admin *admin, struct admin_call *call, const struct inquiry_kind *kind)
 {
-    uint64_t limit = LIST_MAX;
+    uint64_t limit;
 
-    if (admin_query_number(call, "limit", LIST_MAX, &limit))
-        ask(admin, call, kind, (uint32_t)limit, STR(""));
+    if (admin_query_number(admin, call, "limit", &limit))
+        ask(admin, call, kind, limit < LIST_MAX ? (uint32_t)limit : LIST_MAX, STR(""));
 }
 
 void admin_do_exchanges(struct admin *admin, struct admin_call *call)

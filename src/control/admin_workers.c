@@ -123,15 +123,15 @@ static const char *setting_text(struct admin_call *call, const json_t *value)
 }
 
 /* What the body says, weight_change: the weight, if it does; NULL, or what is wrong with it. */
-static const char *read_worker(struct admin_call *call, json_t *body, struct config_worker *ret_worker, bool *ret_keep,
-                               char why[OVERLAY_WHY_MAX])
+static const char *read_worker(const struct admin *admin, struct admin_call *call, json_t *body,
+                               struct config_worker *ret_worker, bool *ret_keep, char why[OVERLAY_WHY_MAX])
 {
     struct overlay_setting settings[SETTINGS_MAX];
     size_t count = 0;
     const char *key;
     json_t *value;
 
-    *ret_keep = json_is_true(json_object_get(body, "keep"));
+    *ret_keep = json_is_true(admin_body_member(admin, body, "keep"));
     json_object_foreach(body, key, value)
     {
         if (strcmp(key, "keep") == 0 && json_is_boolean(value))
@@ -146,7 +146,7 @@ static const char *read_worker(struct admin_call *call, json_t *body, struct con
     if (error == -ERR_NO_MEMORY)
         return err_sentence(error);
     if (!error)
-        ret_worker->weight_change = json_object_get(body, "weight") ? ret_worker->weight : 0;
+        ret_worker->weight_change = admin_body_member(admin, body, "weight") ? ret_worker->weight : 0;
     return error ? why : NULL;
 }
 
@@ -209,7 +209,7 @@ void admin_do_add_worker(struct admin *admin, struct admin_call *call)
 
     if (!body)
         return;
-    const char *wrong = read_worker(call, body, &worker, &keep, why);
+    const char *wrong = read_worker(admin, call, body, &worker, &keep, why);
     json_decref(body); /* of its texts there are copies */
     if (wrong)
         answer_failure(call, -ERR_CONFIG, wrong);
@@ -222,7 +222,7 @@ void admin_do_remove_worker(struct admin *admin, struct admin_call *call)
     const struct worker *worker = admin_find_worker(admin, call);
     bool keep;
 
-    if (!worker || !admin_query_truth(call, "keep", &keep) || !can_change(admin, call))
+    if (!worker || !admin_query_truth(admin, call, "keep", &keep) || !can_change(admin, call))
         return;
     struct change *known = changes_of(reload_changes(admin->options.reload), worker);
     struct change change = change_of_worker(CHANGE_REMOVED, worker);
@@ -244,35 +244,20 @@ struct order {
     bool keep;
 };
 
-/* NULL, or what is wrong with it. */
-static const char *read_order(json_t *body, struct order *ret_order)
+/* False: it orders nothing. */
+static bool read_order(const struct admin *admin, const json_t *body, struct order *ret_order)
 {
-    struct order order = {.keep = true};
-    const char *key;
-    json_t *value;
+    const json_t *mode = admin_body_member(admin, body, "mode"), *weight = admin_body_member(admin, body, "weight"),
+                 *keep = admin_body_member(admin, body, "keep");
 
-    json_object_foreach(body, key, value)
-    {
-        json_int_t number = json_integer_value(value);
-        if (strcmp(key, "mode") == 0 && json_is_string(value)) {
-            order.has_mode = admin_mode_read(json_string_value(value), &order.mode);
-            if (!order.has_mode)
-                return "`mode` is ready, drain or disabled.";
-        } else if (strcmp(key, "weight") == 0 && number >= 1 && number <= POOL_WEIGHT_MAX) {
-            order.has_weight = true;
-            order.weight = (uint32_t)number;
-        } else if (strcmp(key, "keep") == 0 && json_is_boolean(value)) {
-            order.has_keep = true;
-            order.keep = json_is_true(value);
-        } else {
-            return "The body holds `mode` (ready, drain or disabled), `weight` (1 to 256), `keep` (true or false), or "
-                   "several of them.";
-        }
-    }
-    *ret_order = order;
-    return order.has_mode || order.has_weight || order.has_keep
-               ? NULL
-               : "The body holds neither `mode` nor `weight` nor `keep`.";
+    *ret_order = (struct order){.has_mode = mode != NULL,
+                                .has_weight = weight != NULL,
+                                .has_keep = keep != NULL,
+                                .weight = (uint32_t)json_integer_value(weight),
+                                .keep = !json_is_false(keep)};
+    bool known = !mode || admin_mode_read(json_string_value(mode), &ret_order->mode);
+    ASSERT(known);
+    return mode || weight || keep;
 }
 
 static void carry_out(struct admin *admin, struct worker *worker, const struct order *order)
@@ -315,16 +300,16 @@ static void note(const struct admin *admin, struct changes *changes, const struc
 void admin_do_change_worker(struct admin *admin, struct admin_call *call)
 {
     struct worker *worker = admin_find_worker(admin, call);
-    json_t *body = worker ? admin_body_json(call) : NULL;
+    json_t *body = worker ? admin_body_order(admin, call) : NULL;
     struct changes *changes = reload_changes(admin->options.reload);
     struct order order;
 
     if (!body)
         return;
-    const char *wrong = read_order(body, &order);
+    bool orders = read_order(admin, body, &order);
     json_decref(body);
-    if (wrong) {
-        admin_answer_error(call, 422, "bad_order", wrong);
+    if (!orders) {
+        admin_answer_error(call, 422, "bad_order", "The body holds neither `mode` nor `weight` nor `keep`.");
         return;
     }
     /* What may fail comes first: then all of it is done, or none. */

@@ -1,5 +1,6 @@
 """The administration API: each answer against its schema, orders to workers, requests in flight, what is explained."""
 
+import re
 import signal
 import threading
 
@@ -205,6 +206,39 @@ def test_a_list_has_as_many_rows_as_asked_for(operate, scripted):
             answer = admin.ask("GET", f"{path}?limit={limit}")
             assert (answer.status, answer.json) == (
                 400, {"reason": "bad_query", "sentence": "`limit` is a whole number from 1 on."})
+
+
+WRONG = {"integer": "0", "boolean": "maybe", "string": "nothing-of-that-kind"}
+
+
+def test_what_the_document_lists_is_what_is_read(operate, scripted):
+    """Each parameter and each member of a body: a value that its schema does not allow is refused by its name."""
+    balancer, admin = operate(scripted())
+    worker = admin.get("/v1/status")["pools"][0]["workers"][0]["name"]
+    named = {"pool": "web", "worker": worker, "id": "x", "number": 1}
+    asked = 0
+    for path, methods in admin.get("/openapi.json")["paths"].items():
+        for method, operation in methods.items():
+            place = path.format(**named)
+            queries = {one["name"]: one["schema"] for one in operation["parameters"] if one["in"] == "query"}
+            places = {one["name"] for one in operation["parameters"] if one["in"] == "path"}
+            assert places == set(re.findall(r"{(\w+)}", path))
+            for name, schema in queries.items():
+                if schema["type"] != "string" or "enum" in schema:
+                    answer = admin.ask(method.upper(), f"{place}?{name}={WRONG[schema['type']]}")
+                    assert answer.status == 400 and f"`{name}`" in answer.json["sentence"], (path, name, answer.body)
+                    asked += 1
+            content = operation.get("requestBody", {"content": {}})["content"].get("application/json")
+            if not content:
+                continue
+            schema = content["schema"]
+            assert set(schema["required"]) <= set(schema["properties"]) and schema["additionalProperties"] is False
+            assert admin.ask(method.upper(), place, {"nothing-of-that-kind": 1}).status == 422, path
+            for name, one in schema["properties"].items():
+                answer = admin.ask(method.upper(), place, {name: ["wrong"]})
+                assert answer.status == 422 and f"`{name}`" in answer.json["sentence"], (path, name, answer.body)
+                asked += 1
+    assert asked >= 14
 
 
 def test_explain_where_nobody_would_answer(operate, scripted):
