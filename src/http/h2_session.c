@@ -385,6 +385,7 @@ static int fill_out(struct h2_session *h2)
             return error;
         h2->queued += (uint64_t)n;
     }
+    h2->held_back = bufq_bytes(out) >= SESSION_OUT_HIGH;
     return h2->starved ? -ERR_NO_MEMORY : 0;
 }
 
@@ -423,7 +424,8 @@ static void on_pump(struct io_task *task)
 
     if (!h2->dead && fill_out(h2) != 0)
         h2_session_die(h2);
-    conn_flush(&h2->session.conn);
+    if (bufq_bytes(&h2->session.conn.out) > 0)
+        conn_flush(&h2->session.conn);
     note_left(h2);
     end_if_over(h2);
 }
@@ -436,7 +438,7 @@ void h2_session_flush(struct h2_session *h2)
 void h2_session_note_sent(struct h2_session *h2)
 {
     note_left(h2);
-    if (bufq_bytes(&h2->session.conn.out) <= SESSION_OUT_LOW)
+    if (h2->held_back && bufq_bytes(&h2->session.conn.out) <= SESSION_OUT_LOW)
         h2_session_flush(h2);
 }
 

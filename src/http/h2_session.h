@@ -102,6 +102,7 @@ struct h2_session {
     bool ending;            /* no stream begins any more; over when those there have left */
     bool peer_left;         /* it has said GOAWAY */
     bool greeted;           /* its first SETTINGS came */
+    bool held_back;         /* the library may have frames that found no room in conn->out */
     bool starved;           /* the library was refused memory */
     bool dead;              /* the connection is gone, or the library's state is lost */
 };

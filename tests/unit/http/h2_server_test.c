@@ -154,6 +154,36 @@ static void test_windows_out(void **state)
 }
 
 /* Our credit comes back as bytes are taken, not as they arrive. */
+/* What found no room in conn->out follows when the client reads on, though nothing else happens. */
+static void test_held_back(void **state)
+{
+    static char body[5 * SESSION_OUT_HIGH];
+    struct msg msg = {.status = 200, .length = sizeof(body), .body = MSG_BODY_LENGTH};
+    struct msg other = {.status = 204};
+    open_h2();
+    echo.by_hand = true;
+    request(1, GET_H2);
+    h2_wire_number(&wire, H2_WINDOW, 1, sizeof(body));
+    h2_wire_number(&wire, H2_WINDOW, 0, sizeof(body));
+    flush();
+    io_sim_peer_pause(peer, true);
+    struct echo_request *first = echo.current;
+    struct bufq bytes;
+    bufq_init(&bytes, &world.pool);
+    assert_int_equal(bufq_append(&bytes, body, sizeof(body)), 0);
+    assert_int_equal(session_send_head(&first->stream, &msg), 0);
+    assert_int_equal(session_send_body(&first->stream, &bytes, sizeof(body)), 0);
+    request(3, GET_H2);
+    flush();
+    assert_int_equal(answer(&other, ""), 0);
+    assert_null(find(H2_HEADERS, 3));
+    io_sim_peer_pause(peer, false);
+    world_settle(&world);
+    assert_int_equal(body_bytes(1), sizeof(body));
+    assert_non_null(find(H2_HEADERS, 3));
+    echo_abort(first);
+}
+
 static void test_windows_in(void **state)
 {
     char piece[16000] = "";
@@ -514,6 +544,7 @@ int main(void)
         TEST(test_body_and_trailers),
         TEST(test_head_and_expect),
         TEST(test_windows_out),
+        TEST(test_held_back),
         TEST(test_windows_in),
         TEST(test_tunnel),
         TEST(test_tunnel_is_told_of_the_drain),
