@@ -610,6 +610,9 @@ static void draw_tls_pool(struct plan *plan, uint32_t pool)
     if (!plan_has(plan, FAMILY_TLS_WORKERS) || !spoken)
         return;
     plan->pool_asks[pool] = asks;
+    /* Handshakes cost time: no hundreds of them a second for connections that are kept warm and closed again. */
+    if (plan->warm_per_worker > 0 && plan->timeouts.worker_idle_ms < 1000)
+        plan->timeouts.worker_idle_ms = 1000;
     for (uint32_t i = pool; i < plan->workers; i += plan->pools) {
         draw_tls_worker(plan, i);
         if (!plan->calm)

@@ -166,7 +166,7 @@ struct plan_worker {
     uint32_t idle_close_ms;        /* 0: never */
     uint32_t close_on_request_per; /* of 100 requests on a used connection */
     bool closes_by_reset;
-    bool h2;            /* speaks HTTP/2 alone */
+    bool h2;            /* speaks HTTP/2: alone, or, where TLS asks it, with who wants that */
     bool rude;          /* HTTP/2: closes without GOAWAY, and with a word that is no frame */
     uint32_t streams;   /* HTTP/2: wants no more at once on a connection */
     uint32_t h2_window; /* HTTP/2: of each stream that comes in */
