@@ -23,7 +23,7 @@ SIDES = [(client, worker) for client in ("h1", "h2") for worker in ("http1", "h2
 SIDES += [(client, worker) for client in ("h1 over TLS", "h2 over TLS") for worker in ("https", "h2")]
 SPOKEN = {"http1": "http1", "https": "http1", "h2c": "h2c", "h2": "h2"}
 SIZES = [0, 1, 65536]
-LARGE = 48 << 20  # half as much again as the largest window of HTTP/2 here, curl's
+LARGE = 100 << 20
 
 
 @dataclasses.dataclass
