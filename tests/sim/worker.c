@@ -496,8 +496,11 @@ static void rest_when_sent(struct conn_script *conn)
     const struct sim_worker *worker = conn->worker;
     if (conn->line.peer == NULL || io_sim_peer_unsent(conn->line.peer) > 0)
         return;
+    if (conn->leaving && how_it_closes(conn, false) == LINE_WORD)
+        worker_line_say_end(&conn->line); /* which has to leave too */
     if (conn->leaving) {
-        drop(conn, false);
+        if (io_sim_peer_unsent(conn->line.peer) == 0)
+            drop(conn, false);
         return;
     }
     if (conn->resting || conn->busy || !conn->gone)
