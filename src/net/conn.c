@@ -370,6 +370,12 @@ void conn_note_sent(struct conn *conn, int result)
         linger_on(conn);
 }
 
+void conn_note_leaving(struct conn *conn)
+{
+    if (conn->state == CONN_OPEN)
+        conn->events->on_sent(conn);
+}
+
 void conn_read(struct conn *conn, bool wanted)
 {
     conn->reading = wanted;

@@ -19,7 +19,7 @@ struct conn;
 struct conn_events {
     void (*on_ready)(struct conn *conn);    /* after conn_connect or conn_accept: bytes may flow */
     void (*on_received)(struct conn *conn); /* conn->in has grown */
-    void (*on_sent)(struct conn *conn);     /* what is unsent has shrunk, maybe to nothing */
+    void (*on_sent)(struct conn *conn);     /* some has left: what is unsent has shrunk, or will */
     /* So many bytes came into the pipe of conn_splice_in. NULL for an owner that never calls it. */
     void (*on_spliced)(struct conn *conn, size_t n);
     /* No byte will come any more: 0 at the peer's orderly end, or a code (a failed connect too). Told once. Sending may
@@ -137,5 +137,7 @@ void conn_note_ready(struct conn *conn, int error);
 void conn_note_received(struct conn *conn, int result);
 void conn_note_spliced(struct conn *conn, int result);
 void conn_note_sent(struct conn *conn, int result);
+/* Some of conn->out may have left, though all of it stands there until conn_note_sent. */
+void conn_note_leaving(struct conn *conn);
 
 #endif

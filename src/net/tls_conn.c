@@ -48,6 +48,7 @@ struct tls_conn {
     char *subject; /* the client's, when it has shown a certificate */
     struct bufq cipher_in, cipher_out;
     size_t encrypted; /* of the front of conn->out: its ciphertext is in cipher_out */
+    size_t ahead;     /* what stands there before that: the library's own words */
     struct tls_step step;
     struct io_task task; /* something is to be read without the socket */
     struct timer timer;  /* of the handshake */
@@ -179,12 +180,18 @@ static void on_cipher_sent(struct io_op *op)
     struct tls_conn *tls = of_conn(conn);
 
     if (op->result > 0) {
-        conn->seat->sent += (uint32_t)op->result;
-        bufq_consume(&tls->cipher_out, (size_t)op->result);
-        if (bufq_bytes(&tls->cipher_out) > 0)
-            send_cipher(tls);
-        else
+        size_t n = (size_t)op->result;
+        bool begun = n > tls->ahead;
+        conn->seat->sent += (uint32_t)n;
+        bufq_consume(&tls->cipher_out, n);
+        tls->ahead -= begun ? tls->ahead : n;
+        if (bufq_bytes(&tls->cipher_out) == 0) {
             on_drained(tls);
+            return;
+        }
+        send_cipher(tls);
+        if (begun && tls->encrypted > 0)
+            conn_note_leaving(conn);
         return;
     }
     bufq_clear(&tls->cipher_out);
@@ -244,6 +251,7 @@ static void tls_send(struct conn *conn)
         return;
     }
     forget_errors();
+    tls->ahead = bufq_bytes(&tls->cipher_out);
     for (int i = 0; i < count; i++)
         tls->encrypted += iov[i].iov_len;
     if (!encrypt_slices(tls, iov, count)) {
