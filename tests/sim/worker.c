@@ -587,7 +587,6 @@ static void on_answer_stop(void *context)
 {
     struct conn_script *conn = context;
     const struct plan_answer *answer = &conn->request->answer;
-    conn->log->stalled_ns = world_now_ns(conn->worker->world);
     note(conn, answer->kind == ANSWER_STALL ? "stalls inside its answer to"
                : answer->kind == ANSWER_CUT ? "cuts its answer to"
                                             : "resets inside its answer to");
@@ -595,6 +594,8 @@ static void on_answer_stop(void *context)
         conn->log->failed_on |= 1u << conn->worker->index;
     if (conn->out.bytes.n > 0 && answer->at_byte % 2 == 0)
         worker_line_send_half(&conn->line, sim_bytes_all(&conn->out.bytes));
+    if (!conn->line.garbled) /* which ends it before its time */
+        conn->log->stalled_ns = world_now_ns(conn->worker->world);
     if (answer->kind != ANSWER_STALL)
         drop(conn, answer->kind == ANSWER_RESET);
 }

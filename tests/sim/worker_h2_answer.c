@@ -22,7 +22,8 @@ static void stop(struct h2_script *script)
     enum plan_answer_kind kind = script->request->answer.kind;
     script->stopped = true;
     script->resets = kind != ANSWER_STALL;
-    script->log->stalled_ns = world_now_ns(script->conn->worker->world);
+    if (!script->conn->line.garbled)
+        script->log->stalled_ns = world_now_ns(script->conn->worker->world);
     worker_h2_note(script,
                    kind == ANSWER_STALL ? "stalls inside its answer to" : "resets the stream inside its answer to");
 }
