@@ -137,11 +137,17 @@ static void test_drain_unseen_while_idle(void **state)
     assert_ended();
 }
 
-static void test_retire_unseen(void **state)
+/* Until the notice's time is nearly over. */
+static void retire_and_wait(void)
 {
     open_h2();
     session_retire(&echo.door.session);
     world_run(&world, H2_NOTICE_MS - 10);
+}
+
+static void test_retire_unseen(void **state)
+{
+    retire_and_wait();
     assert_open();
     world_run(&world, 20);
     assert_ended();
@@ -151,9 +157,7 @@ static void test_retire_unseen(void **state)
 static void test_retire_unseen_inside_a_head(void **state)
 {
     char block[200];
-    open_h2();
-    session_retire(&echo.door.session);
-    world_run(&world, H2_NOTICE_MS - 10);
+    retire_and_wait();
     size_t n = h2_wire_block(GET_H2, block, sizeof(block));
     h2_wire_frame(&wire, H2_HEADERS, H2_END_STREAM, 1, block, n - 1);
     flush();
@@ -169,9 +173,7 @@ static void test_retire_unseen_inside_a_head(void **state)
 static void test_retire_unseen_in_a_head_that_never_ends(void **state)
 {
     char block[200];
-    open_h2();
-    session_retire(&echo.door.session);
-    world_run(&world, H2_NOTICE_MS - 10);
+    retire_and_wait();
     h2_wire_frame(&wire, H2_HEADERS, 0, 1, block, h2_wire_block(GET_H2, block, sizeof(block)));
     flush();
     world_run(&world, HEAD_MS - 1);
