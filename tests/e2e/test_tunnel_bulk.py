@@ -194,6 +194,10 @@ def test_chat_beside_bulk(balance, scripted, blocks):
         assert heard.wait(PATIENCE)
 
 
+def probe_count(ballast):
+    return sum(count for name, count in ballast.metrics().items() if name.startswith("ballast_probes_total"))
+
+
 def test_a_hundred_at_once_and_few_pipes(balance, scripted):
     """Each gets one now and then; when they are silent, though they stand, all are there for bodies."""
     def talk(client):
@@ -211,7 +215,9 @@ def test_a_hundred_at_once_and_few_pipes(balance, scripted):
             for client in opened:
                 threads.go(talk, client)
         assert pipes < descriptors.pipes() <= pipes + most
-        wait_for(lambda: descriptors.full_pipes() == 0, what="pipes to be given back")
+        wait_for(lambda: descriptors.full_pipes() == 0, what="pipes to be empty")
+        probes = probe_count(ballast)  # a second apart, and an empty pipe is lent for another 100 ms at most
+        wait_for(lambda: probe_count(ballast) >= probes + 2, what="pipes to be given back")
         assert ballast.metrics()["ballast_tunnels"] == 100
         with contextlib.ExitStack() as readers:
             for _ in range(most // 2):  # who do not read: what a pipe holds stays there
