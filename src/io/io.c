@@ -31,6 +31,7 @@ int io_create(const struct io_options *options, struct io **ret_io)
     io->options = *options;
     list_init(&io->completed);
     list_init(&io->tasks);
+    list_init(&io->late);
     list_init(&io->reaps);
     list_init(&io->pipes);
     int code = io->backend->init(io);
@@ -71,8 +72,8 @@ void io_destroy(struct io **io)
 
 static bool turn_has_work(struct io *io)
 {
-    return !list_empty(&io->completed) || !list_empty(&io->tasks) || !list_empty(&io->reaps) ||
-           atomic_load_explicit(&io->woken, memory_order_relaxed);
+    return !list_empty(&io->completed) || !list_empty(&io->tasks) || !list_empty(&io->late) ||
+           !list_empty(&io->reaps) || atomic_load_explicit(&io->woken, memory_order_relaxed);
 }
 
 static int64_t turn_timeout_ns(struct io *io, int64_t max_wait_ms)
@@ -197,6 +198,15 @@ static void run_tasks(struct io *io, uint32_t *budget)
     }
 }
 
+/* While each look finds something new, more may come for the same task to do. */
+static void release_late(struct io *io, bool found)
+{
+    if (list_empty(&io->late) || (found && ++io->late_turns < IO_LATE_TURNS))
+        return;
+    io->late_turns = 0;
+    list_splice(&io->tasks, &io->late);
+}
+
 void io_turn(struct io *io, int64_t max_wait_ms)
 {
     uint32_t completions = TURN_COMPLETIONS;
@@ -207,6 +217,7 @@ void io_turn(struct io *io, int64_t max_wait_ms)
     turn_wait(io, max_wait_ms);
     run_completions(io, &completions);
     timer_wheel_run(&io->wheel, io_now_ms(io));
+    release_late(io, io->skipped_wait || completions < TURN_COMPLETIONS);
     /* Tasks send, and a send tried at once has completed by now: the usual request is finished within its turn. */
     do {
         run_tasks(io, &tasks);
@@ -424,6 +435,12 @@ void io_task_queue(struct io *io, struct io_task *task)
 {
     if (!list_linked(&task->link))
         list_append(&io->tasks, &task->link);
+}
+
+void io_task_queue_late(struct io *io, struct io_task *task)
+{
+    if (!list_linked(&task->link))
+        list_append(&io->late, &task->link);
 }
 
 void io_task_cancel(struct io_task *task)

@@ -77,6 +77,8 @@ struct io_sock {
     struct io_op *closing;
 };
 
+enum { IO_LATE_TURNS = 8 };
+
 /* Something to run once later in this turn (or in the next, when queued by a task that ran in this one too often). */
 struct io_task {
     struct list link;
@@ -195,6 +197,9 @@ uint32_t io_timers(const struct io *io);
 void io_task_init(struct io_task *task, void (*run)(struct io_task *task));
 /* Queues to run in this turn; harmless if queued already. */
 void io_task_queue(struct io *io, struct io_task *task);
+/* Queues to run in the first turn that finds nothing new, of the next IO_LATE_TURNS at most: for what costs little more
+ * when it is done for many at once. Until then no turn waits. Harmless if queued already, in either way. */
+void io_task_queue_late(struct io *io, struct io_task *task);
 void io_task_cancel(struct io_task *task);
 /* reap->reap is set by the caller; called once at the end of this turn (or of the next, outside of a turn). */
 void io_reap_queue(struct io *io, struct io_reap *reap);

@@ -13,6 +13,7 @@ struct io {
     struct timer_wheel wheel;
     struct list completed; /* io_op.link */
     struct list tasks;
+    struct list late; /* tasks that wait for more to do */
     struct list reaps;
     struct list pipes; /* io_pipe.link: empty ones, kept */
     uint32_t pipes_kept;
@@ -20,6 +21,7 @@ struct io {
     int64_t now_ns;
     uint32_t open_socks;
     uint32_t ops_in_flight;
+    uint32_t late_turns; /* so many turns have they waited */
     bool in_turn;
     bool skipped_wait; /* the turn before did not look for new events */
     _Atomic bool woken;

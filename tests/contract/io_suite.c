@@ -346,6 +346,62 @@ static void test_completions_without_end_do_not_starve_timers(void **state)
     close_pair(fixture, &sock, far);
 }
 
+struct latecomer {
+    struct probe received;
+    struct work work;
+};
+
+static void on_recv_late(struct io_op *op)
+{
+    struct latecomer *both = CONTAINER_OF(op, struct latecomer, received.op);
+    probe_done(op);
+    io_task_queue_late(both->work.io, &both->work.task);
+}
+
+static void test_a_late_task_waits_for_a_turn_that_finds_nothing(void **state)
+{
+    struct io_fixture *fixture = *state;
+    struct io_sock sock;
+    struct latecomer both;
+    struct io_far *far = open_pair(fixture, &sock);
+    work_init(fixture, &both.work, 0);
+    probe_init(&both.received);
+    both.received.op.done = on_recv_late;
+    io_recv(&sock, &both.received.op, NULL);
+    fixture->ops->far_send(fixture, far, "x", 1);
+    turn_until(fixture, &both.received, 1);
+    assert_int_equal(both.work.runs, 0);
+    io_task_queue(fixture->io, &both.work.task); /* queued already */
+    io_turn(fixture->io, -1);
+    assert_int_equal(both.work.runs, 1);
+    buf_unref(both.received.op.buf);
+    close_pair(fixture, &sock, far);
+}
+
+static void test_a_late_task_waits_for_so_many_turns_at_most(void **state)
+{
+    struct io_fixture *fixture = *state;
+    struct io_sock sock;
+    struct probe endless;
+    struct work work;
+    struct io_far *far = open_pair(fixture, &sock);
+    fixture->ops->far_shutdown(fixture, far);
+    recv_once(fixture, &sock, &endless, NULL);
+    probe_init(&endless); /* each receive behind the end completes at once */
+    endless.op.done = on_recv_again;
+    io_recv(&sock, &endless.op, NULL);
+    work_init(fixture, &work, 0);
+    for (int again = 1; again <= 2; again++) {
+        io_task_queue_late(fixture->io, &work.task);
+        for (int turns = 1; turns < IO_LATE_TURNS; turns++)
+            io_turn(fixture->io, -1);
+        assert_int_equal(work.runs, again - 1);
+        io_turn(fixture->io, -1);
+        assert_int_equal(work.runs, again);
+    }
+    close_pair(fixture, &sock, far);
+}
+
 static void test_wakes_are_merged(void **state)
 {
     struct io_fixture *fixture = *state;
@@ -379,6 +435,8 @@ static const struct CMUnitTest turn_tests[] = {
     cmocka_unit_test(test_a_task_without_end_does_not_hold_the_turn),
     cmocka_unit_test(test_completions_then_timers_tasks_and_reaps),
     cmocka_unit_test(test_what_a_task_sends_completes_in_its_turn),
+    cmocka_unit_test(test_a_late_task_waits_for_a_turn_that_finds_nothing),
+    cmocka_unit_test(test_a_late_task_waits_for_so_many_turns_at_most),
     cmocka_unit_test(test_completions_without_end_do_not_starve_timers),
     cmocka_unit_test(test_wakes_are_merged),
     cmocka_unit_test(test_the_time_stands_still_within_a_turn),

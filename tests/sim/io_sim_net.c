@@ -592,8 +592,9 @@ static bool loop_has_work(struct sim_loop *loop)
 {
     struct io *io = loop->io;
     int64_t due_ms = timer_wheel_next(&io->wheel);
-    return !list_empty(&io->completed) || !list_empty(&io->tasks) || !list_empty(&io->reaps) ||
-           !list_empty(&loop->again) || io->woken || (due_ms != TIMER_NEVER && due_ms * NS_PER_MS <= loop->net->now_ns);
+    return !list_empty(&io->completed) || !list_empty(&io->tasks) || !list_empty(&io->late) ||
+           !list_empty(&io->reaps) || !list_empty(&loop->again) || io->woken ||
+           (due_ms != TIMER_NEVER && due_ms * NS_PER_MS <= loop->net->now_ns);
 }
 
 bool io_sim_step(struct io_sim_net *net)
