@@ -56,8 +56,9 @@ struct config_address {
 
 /* A file that a setting names, read whole when the configuration is loaded. */
 struct config_file {
-    struct str path;  /* first; empty: none */
-    struct str bytes; /* p NULL: none, or not read */
+    struct str path;           /* first; empty: none */
+    struct str bytes;          /* p NULL: none, or not read */
+    struct config_place place; /* where it is named */
 };
 
 struct config_status_range {

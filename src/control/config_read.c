@@ -225,6 +225,8 @@ static int read_single(struct reader *reader, const struct directive *directive,
         kind_error(reader, directive, node);
         return 0;
     }
+    if (directive->type == DIRECTIVE_FILE)
+        ((struct config_file *)field)->place = node->place;
     int result = config_value_parse(&reader->value, directive, node->text, field);
     if (result != -ERR_CONFIG)
         return result;

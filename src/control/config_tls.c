@@ -15,13 +15,12 @@
 
 static struct tls_file file_of(const struct config_file *file)
 {
-    return (struct tls_file){file->path.p ? file->path.p : "", file->bytes};
+    return (struct tls_file){file->path.p ? file->path.p : "", file->bytes, file};
 }
 
 /* ---- files ---- */
 
-static int read_one(struct config *config, struct config_file *file, const struct config_place *place,
-                    struct config_errors *errors, const char *what)
+static int read_one(struct config *config, struct config_file *file, struct config_errors *errors, const char *what)
 {
     char text[128];
     int number;
@@ -31,7 +30,7 @@ static int read_one(struct config *config, struct config_file *file, const struc
     int error = config_file_read(&config->arena, file->path.p, &file->bytes, &number);
     if (error != -ERR_SYSTEM)
         return error;
-    config_error_add(errors, place, "%s cannot be read from %s: %s", what, file->path.p,
+    config_error_add(errors, &file->place, "%s cannot be read from %s: %s", what, file->path.p,
                      number == EFBIG ? "it is larger than 8 MiB" : strerror_r(number, text, sizeof(text)));
     return 0;
 }
@@ -54,34 +53,34 @@ static int read_listener(struct config *config, struct config_tls *tls, struct c
 
     for (size_t i = 0; i < tls->certificates.count && !error; i++) {
         struct config_certificate *one = &tls->certificates.items[i];
-        error = read_one(config, &one->chain, &one->place, errors, "the certificate");
+        error = read_one(config, &one->chain, errors, "the certificate");
         if (!error)
-            error = read_one(config, &one->key, &one->place, errors, "the private key");
+            error = read_one(config, &one->key, errors, "the private key");
         if (!error)
-            error = read_one(config, &one->ocsp, &one->place, errors, "the OCSP answer");
+            error = read_one(config, &one->ocsp, errors, "the OCSP answer");
     }
     if (!error)
-        error = read_one(config, &tls->client_ca, &tls->place, errors, "the authorities");
+        error = read_one(config, &tls->client_ca, errors, "the authorities");
     if (!error)
-        error = read_one(config, &tls->client_crl, &tls->place, errors, "the list of revoked certificates");
+        error = read_one(config, &tls->client_crl, errors, "the list of revoked certificates");
     if (!error && tls->ticket_keys.path.n == 0)
         error = make_ticket_keys(config, &tls->ticket_keys);
-    return error ? error : read_one(config, &tls->ticket_keys, &tls->place, errors, "the ticket keys");
+    return error ? error : read_one(config, &tls->ticket_keys, errors, "the ticket keys");
 }
 
 static int read_pool(struct config *config, struct config_worker_tls *tls, struct config_errors *errors)
 {
-    struct config_file system = {.path = STR(SYSTEM_CA)};
+    struct config_file system = {.path = STR(SYSTEM_CA), .place = tls->place};
     bool own = tls->ca.path.n > 0;
     int error = 0;
 
     if (own || tls->verify)
-        error = read_one(config, own ? &tls->ca : &system, &tls->place, errors, "the authorities");
+        error = read_one(config, own ? &tls->ca : &system, errors, "the authorities");
     if (!own)
         tls->ca.bytes = system.bytes;
     if (!error)
-        error = read_one(config, &tls->certificate, &tls->place, errors, "the certificate");
-    return error ? error : read_one(config, &tls->key, &tls->place, errors, "the private key");
+        error = read_one(config, &tls->certificate, errors, "the certificate");
+    return error ? error : read_one(config, &tls->key, errors, "the private key");
 }
 
 /* ---- settings of them ---- */
@@ -95,7 +94,7 @@ static struct str hsts_of(const struct config_hsts *hsts, char out[TLS_HSTS_MAX]
     return str_slice(out, (size_t)n);
 }
 
-int config_tls_listener(const struct config *config, size_t listener, struct tls_ctx **ret_ctx, char why[TLS_WHY_MAX])
+int config_tls_listener(const struct config *config, size_t listener, struct tls_ctx **ret_ctx, struct tls_why *why)
 {
     const struct config_tls *tls = &config->listeners.items[listener].tls;
     size_t count = tls->certificates.count;
@@ -130,13 +129,13 @@ int config_tls_listener(const struct config *config, size_t listener, struct tls
     return error;
 }
 
-int config_tls_pool(const struct config *config, size_t pool, struct tls_ctx **ret_ctx, char why[TLS_WHY_MAX])
+int config_tls_pool(const struct config *config, size_t pool, struct tls_ctx **ret_ctx, struct tls_why *why)
 {
     const struct config_worker_tls *tls = &config->pools.items[pool].worker_tls;
     enum config_protocol protocol = config->pools.items[pool].protocol;
     struct tls_client_options options = {
         .verify = tls->verify,
-        .ca = tls->ca.path.n > 0 ? file_of(&tls->ca) : (struct tls_file){SYSTEM_CA, tls->ca.bytes},
+        .ca = tls->ca.path.n > 0 ? file_of(&tls->ca) : (struct tls_file){SYSTEM_CA, tls->ca.bytes, NULL},
         .chain = file_of(&tls->certificate),
         .key = file_of(&tls->key),
         .handshake_ms = config->timeouts.tls_handshake_ms,
@@ -208,9 +207,17 @@ void config_tls_keep_tickets(const struct config *from, struct config *to)
 
 /* ---- the load ---- */
 
+/* block: of the settings that it was made of. */
+static void add_why(const struct tls_why *why, const struct config_place *block, struct config_errors *errors)
+{
+    const struct config_file *file = why->origin;
+
+    config_error_add(errors, file && file->place.file ? &file->place : block, "%s", why->text);
+}
+
 /* refuse: who does when it is not good. */
-static void check_times(const struct config_place *place, const struct config_file *file, const struct tls_ctx *ctx,
-                        size_t index, const char *refuse, int64_t now_s, struct config_errors *errors)
+static void check_times(const struct config_file *file, const struct tls_ctx *ctx, size_t index, const char *refuse,
+                        int64_t now_s, struct config_errors *errors)
 {
     enum { DAY_S = 86400 };
     time_t from_s = (time_t)tls_ctx_not_before_s(ctx, index);
@@ -219,35 +226,47 @@ static void check_times(const struct config_place *place, const struct config_fi
     char day[16] = "";
 
     if (left_s <= 0)
-        config_warning_add(errors, place, "the certificate in %s has expired: %s refuse it", file->path.p, refuse);
+        config_warning_add(errors, &file->place, "the certificate in %s has expired: %s refuse it", file->path.p,
+                           refuse);
     else if (left_s < CONFIG_TLS_WARN_DAYS * DAY_S)
-        config_warning_add(errors, place, "the certificate in %s expires in %d days", file->path.p,
+        config_warning_add(errors, &file->place, "the certificate in %s expires in %d days", file->path.p,
                            (int)(left_s / DAY_S));
     if (from_s > now_s && gmtime_r(&from_s, &tm) && strftime(day, sizeof(day), "%Y-%m-%d", &tm) > 0)
-        config_warning_add(errors, place, "the certificate in %s is not good before %s: %s refuse it until then",
+        config_warning_add(errors, &file->place, "the certificate in %s is not good before %s: %s refuse it until then",
                            file->path.p, day, refuse);
 }
 
-static void check_certificates(const struct config_tls *tls, const struct tls_ctx *ctx, struct config_errors *errors,
-                               int64_t now_s)
+static void check_certificate(const struct config_certificate *certificate, const struct tls_ctx *ctx, size_t index,
+                              struct config_errors *errors, int64_t now_s)
 {
-    for (size_t i = 0; i < tls_ctx_certificates(ctx); i++) {
-        const struct config_certificate *certificate = &tls->certificates.items[i];
-        check_times(&certificate->place, &certificate->chain, ctx, i, "clients", now_s, errors);
-        if (!tls_ctx_is_chosen(ctx, i))
-            config_warning_add(
-                errors, &certificate->place,
-                "no client gets the certificate in %s: it has no DNS name that none before it has, and for a "
-                "name the first is used, whatever its kind of key",
-                certificate->chain.path.p);
-        if (tls_ctx_staple_until_s(ctx, i) <= now_s)
-            config_warning_add(errors, &certificate->place, "the OCSP answer in %s has run out and is not stapled",
-                               certificate->ocsp.path.p);
-    }
+    check_times(&certificate->chain, ctx, index, "clients", now_s, errors);
+    if (!tls_ctx_is_chosen(ctx, index))
+        config_warning_add(
+            errors, &certificate->chain.place,
+            "no client gets the certificate in %s: it has no DNS name that none before it has, and for a "
+            "name the first is used, whatever its kind of key",
+            certificate->chain.path.p);
+    if (tls_ctx_staple_until_s(ctx, index) <= now_s)
+        config_warning_add(errors, &certificate->ocsp.place, "the OCSP answer in %s has run out and is not stapled",
+                           certificate->ocsp.path.p);
+}
+
+static void check_lists(const struct config_tls *tls, const struct tls_ctx *ctx, struct config_errors *errors,
+                        int64_t now_s)
+{
+    const struct config_file *lists = &tls->client_crl;
+
     if (tls_ctx_lists_until_s(ctx) <= now_s)
-        config_warning_add(errors, &tls->place,
+        config_warning_add(errors, &lists->place,
                            "the list of revoked certificates in %s has run out: clients that it is for are refused",
-                           tls->client_crl.path.p);
+                           lists->path.p);
+    if (!tls_ctx_lists_fit(ctx))
+        config_warning_add(
+            errors, &lists->place,
+            "%s has no list of revoked certificates by any authority in %s: all clients whose "
+            "certificates these have signed are refused; add the authority's list (whose one is, openssl "
+            "crl -noout -issuer tells), or leave \"client_crl\" out",
+            lists->path.p, tls->client_ca.path.p);
 }
 
 static int load_listener(struct config *config, size_t index, struct config_errors *errors, int64_t now_s)
@@ -255,7 +274,7 @@ static int load_listener(struct config *config, size_t index, struct config_erro
     struct config_tls *tls = &config->listeners.items[index].tls;
     size_t errors_before = errors->error_count;
     struct tls_ctx *ctx = NULL;
-    char why[TLS_WHY_MAX];
+    struct tls_why why;
 
     if (tls->certificates.count == 0)
         return 0;
@@ -268,12 +287,14 @@ static int load_listener(struct config *config, size_t index, struct config_erro
             "be asked for a certificate");
     int error = read_listener(config, tls, errors);
     if (!error && errors->error_count == errors_before) {
-        error = config_tls_listener(config, index, &ctx, why);
+        error = config_tls_listener(config, index, &ctx, &why);
         if (error == -ERR_CONFIG)
-            config_error_add(errors, &tls->place, "%s", why);
+            add_why(&why, &tls->place, errors);
     }
+    for (size_t i = 0; ctx && i < tls_ctx_certificates(ctx); i++)
+        check_certificate(&tls->certificates.items[i], ctx, i, errors, now_s);
     if (ctx)
-        check_certificates(tls, ctx, errors, now_s);
+        check_lists(tls, ctx, errors, now_s);
     tls_ctx_unref(ctx);
     return error == -ERR_CONFIG ? 0 : error; /* it was told */
 }
@@ -283,18 +304,18 @@ static int load_pool(struct config *config, size_t index, struct config_errors *
     struct config_worker_tls *tls = &config->pools.items[index].worker_tls;
     size_t errors_before = errors->error_count;
     struct tls_ctx *ctx = NULL;
-    char why[TLS_WHY_MAX];
+    struct tls_why why;
 
     if (!tls->enabled)
         return 0;
     int error = read_pool(config, tls, errors);
     if (!error && errors->error_count == errors_before) {
-        error = config_tls_pool(config, index, &ctx, why);
+        error = config_tls_pool(config, index, &ctx, &why);
         if (error == -ERR_CONFIG)
-            config_error_add(errors, &tls->place, "%s", why);
+            add_why(&why, &tls->place, errors);
     }
     if (ctx && tls->certificate.bytes.p)
-        check_times(&tls->place, &tls->certificate, ctx, 0, "workers", now_s, errors);
+        check_times(&tls->certificate, ctx, 0, "workers", now_s, errors);
     tls_ctx_unref(ctx);
     return error == -ERR_CONFIG ? 0 : error; /* it was told */
 }

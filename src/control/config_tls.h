@@ -12,11 +12,11 @@ enum { CONFIG_TLS_WARN_DAYS = 14 };
  * cannot be used, and warns of certificates that end soon. now_s: seconds since 1970. 0 or -ERR_NO_MEMORY. */
 MUST_CHECK int config_tls_load(struct config *config, struct config_errors *errors, int64_t now_s);
 /* What connections of a listener, or to the workers of a pool, go by; the caller's reference. NULL: no TLS there. 0,
- * -ERR_NO_MEMORY, or -ERR_CONFIG with a sentence in why: never for what was loaded. */
+ * -ERR_NO_MEMORY, or -ERR_CONFIG with why, of which struct config_file: never for what was loaded. */
 MUST_CHECK int config_tls_listener(const struct config *config, size_t listener, struct tls_ctx **ret_ctx,
-                                   char why[TLS_WHY_MAX]);
+                                   struct tls_why *ret_why);
 MUST_CHECK int config_tls_pool(const struct config *config, size_t pool, struct tls_ctx **ret_ctx,
-                               char why[TLS_WHY_MAX]);
+                               struct tls_why *ret_why);
 
 /* Ticket keys that were made here, not read, are those of `from` in `to` too, for listeners at the same address:
  * sessions outlive a reload, and a crash after it. `to` is not yet in use. */

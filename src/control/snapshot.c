@@ -76,8 +76,8 @@ static int fill_transports(struct snapshot *snapshot, const struct config *confi
     const struct config_pool *from = &config->pools.items[pool];
     bool same = before && same_pool(before, config, pool) < before->config->pools.count;
     struct tls_ctx *shared;
-    char why[TLS_WHY_MAX];
-    int error = config_tls_pool(config, pool, &shared, why);
+    struct tls_why why;
+    int error = config_tls_pool(config, pool, &shared, &why);
 
     for (size_t i = 0; i < from->workers.count && !error; i++) {
         uint32_t place = snapshot->transport_count;
@@ -110,7 +110,7 @@ static int fill_tls(struct snapshot_listener *listener, const struct config *con
 {
     const struct config_listeners *old = before ? &before->config->listeners : NULL;
     const struct sockaddr_storage *address = &config->listeners.items[index].address.addr.storage;
-    char why[TLS_WHY_MAX];
+    struct tls_why why;
 
     for (size_t i = 0; old && i < old->count; i++)
         if (before->listeners[i].tls && sock_addr_equal(&old->items[i].address.addr.storage, address) &&
@@ -118,7 +118,7 @@ static int fill_tls(struct snapshot_listener *listener, const struct config *con
             listener->tls = tls_ctx_ref(before->listeners[i].tls);
             return 0;
         }
-    return config_tls_listener(config, index, &listener->tls, why);
+    return config_tls_listener(config, index, &listener->tls, &why);
 }
 
 static int fill_listeners(struct snapshot *snapshot, const struct config *config, const struct snapshot *before)

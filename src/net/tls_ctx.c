@@ -43,6 +43,7 @@ struct tls_ctx {
     bool *chosen; /* a name leads to it */
     int64_t *staples_until_s;
     int64_t lists_until_s;
+    bool lists_fit;
     unsigned char ticket_keys[TLS_TICKET_KEYS_MAX][TLS_TICKET_KEY_BYTES];
     size_t ticket_key_count;
     char *name; /* the worker's, or NULL */
@@ -62,7 +63,7 @@ static bool is_not_there(unsigned long code)
     return ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
 }
 
-static int refuse(char why[TLS_WHY_MAX], const char *what, const char *file)
+static int refuse(struct tls_why *why, const char *what, const struct tls_file *file)
 {
     unsigned long code = ERR_peek_error(); /* the first is the cause of the others */
     const char *reason =
@@ -71,7 +72,9 @@ static int refuse(char why[TLS_WHY_MAX], const char *what, const char *file)
     if (is_not_there(code))
         reason = "there is none in it as PEM; from DER, openssl x509 or openssl crl with -inform DER makes it";
 
-    (void)snprintf(why, TLS_WHY_MAX, "%s %s: %s", what, file, reason ? reason : "it is not what it should be");
+    why->origin = file->origin;
+    (void)snprintf(why->text, TLS_WHY_MAX, "%s %s: %s", what, file->name,
+                   reason ? reason : "it is not what it should be");
     ERR_clear_error();
     return -ERR_CONFIG;
 }
@@ -161,22 +164,23 @@ static enum key_fit use_key(SSL_CTX *context, const struct tls_file *file)
     return fit;
 }
 
-static int refuse_key(enum key_fit fit, const struct tls_file *key, const struct tls_file *chain, char why[TLS_WHY_MAX])
+static int refuse_key(enum key_fit fit, const struct tls_file *key, const struct tls_file *chain, struct tls_why *why)
 {
     static const char begins[] = "PRIVATE KEY-----";
 
     if (fit == KEY_UNREADABLE && memmem(key->bytes.p, key->bytes.n, begins, sizeof(begins) - 1))
-        return refuse(why, "the private key cannot be read from", key->name);
+        return refuse(why, "the private key cannot be read from", key);
+    why->origin = key->origin;
     if (fit == KEY_UNREADABLE)
-        (void)snprintf(why, TLS_WHY_MAX, "there is no private key in %s; name the file that has it as \"key\"",
+        (void)snprintf(why->text, TLS_WHY_MAX, "there is no private key in %s; name the file that has it as \"key\"",
                        key->name);
     else if (fit == KEY_LOCKED)
-        (void)snprintf(why, TLS_WHY_MAX,
+        (void)snprintf(why->text, TLS_WHY_MAX,
                        "the private key in %s needs a password, which nobody could type; keep one without, readable by "
                        "its owner alone (openssl pkey -in FILE -out NEW)",
                        key->name);
     else
-        (void)snprintf(why, TLS_WHY_MAX, "the private key in %s does not belong to the %scertificate in %s%s",
+        (void)snprintf(why->text, TLS_WHY_MAX, "the private key in %s does not belong to the %scertificate in %s%s",
                        key->name, fit == KEY_OF_ANOTHER ? "first " : "", chain->name,
                        fit == KEY_OF_ANOTHER ? ", but to one behind it: put that one first" : "");
     ERR_clear_error();
@@ -184,7 +188,7 @@ static int refuse_key(enum key_fit fit, const struct tls_file *key, const struct
 }
 
 static int use_certificate(SSL_CTX *context, const struct tls_file *chain, const struct tls_file *key,
-                           char why[TLS_WHY_MAX])
+                           struct tls_why *why)
 {
     const struct tls_file *key_file = key->bytes.p ? key : chain;
     BIO *in = open_file(chain);
@@ -192,7 +196,7 @@ static int use_certificate(SSL_CTX *context, const struct tls_file *chain, const
 
     BIO_free(in);
     if (!used)
-        return refuse(why, "the certificate cannot be read from", chain->name);
+        return refuse(why, "the certificate cannot be read from", chain);
     enum key_fit fit = use_key(context, key_file);
     return fit == KEY_FITS ? 0 : refuse_key(fit, key_file, chain, why);
 }
@@ -215,19 +219,19 @@ static bool believe_authorities(SSL_CTX *context, const struct tls_file *file, b
     return good && any && at_end();
 }
 
-static int64_t seconds_of(const ASN1_TIME *time)
+/* One of the authorities that clients are told. */
+static bool is_by_authority(const SSL_CTX *context, const X509_CRL *list)
 {
-    ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
-    int days, seconds;
+    const STACK_OF(X509_NAME) *names = SSL_CTX_get_client_CA_list(context);
 
-    if (!epoch || ASN1_TIME_diff(&days, &seconds, epoch, time) != 1)
-        days = seconds = 0;
-    ASN1_TIME_free(epoch);
-    return (int64_t)days * 86400 + seconds;
+    for (int i = 0; i < (int)sk_X509_NAME_num(names); i++)
+        if (X509_NAME_cmp(sk_X509_NAME_value(names, i), X509_CRL_get_issuer(list)) == 0)
+            return true;
+    return false;
 }
 
 /* The same for lists of revoked certificates. A certificate among them is not believed by that. */
-static bool believe_lists(SSL_CTX *context, const struct tls_file *file, int64_t *until_s)
+static bool believe_lists(struct tls_ctx *ctx, SSL_CTX *context, const struct tls_file *file)
 {
     BIO *in = open_file(file);
     X509_STORE *store = SSL_CTX_get_cert_store(context);
@@ -237,9 +241,10 @@ static bool believe_lists(SSL_CTX *context, const struct tls_file *file, int64_t
     while (good && (one = PEM_read_bio_X509_CRL(in, NULL, no_password, NULL))) {
         good = X509_STORE_add_crl(store, one) == 1;
         any = true;
+        ctx->lists_fit |= is_by_authority(context, one);
         const ASN1_TIME *next = X509_CRL_get0_nextUpdate(one);
-        if (next && seconds_of(next) < *until_s)
-            *until_s = seconds_of(next);
+        if (next && tls_lib_seconds(next) < ctx->lists_until_s)
+            ctx->lists_until_s = tls_lib_seconds(next);
         X509_CRL_free(one);
     }
     BIO_free(in);
@@ -257,15 +262,16 @@ static int on_checked(int good, X509_STORE_CTX *checked)
     return 1;
 }
 
-static int believe(SSL_CTX *context, const struct tls_file *ca, bool asks, const struct tls_file *crl,
-                   int64_t *lists_until_s, char why[TLS_WHY_MAX])
+static int believe(struct tls_ctx *ctx, SSL_CTX *context, const struct tls_file *ca, const struct tls_file *crl,
+                   struct tls_why *why)
 {
-    if (!believe_authorities(context, ca, asks))
-        return refuse(why, "the authorities cannot be read from", ca->name);
+    if (!believe_authorities(context, ca, ctx->server))
+        return refuse(why, "the authorities cannot be read from", ca);
+    ctx->lists_fit = !crl->bytes.p;
     if (!crl->bytes.p)
         return 0;
-    if (!believe_lists(context, crl, lists_until_s))
-        return refuse(why, "the list of revoked certificates cannot be read from", crl->name);
+    if (!believe_lists(ctx, context, crl))
+        return refuse(why, "the list of revoked certificates cannot be read from", crl);
     X509_STORE_set_flags(SSL_CTX_get_cert_store(context), X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
     X509_STORE_set_verify_cb(SSL_CTX_get_cert_store(context), on_checked);
     return 0;
@@ -280,6 +286,7 @@ static struct tls_ctx *make(bool server, uint32_t handshake_ms)
     ctx->server = server;
     ctx->handshake_ms = handshake_ms;
     ctx->lists_until_s = INT64_MAX;
+    ctx->lists_fit = true;
     atomic_init(&ctx->refs, 1);
     pthread_mutex_init(&ctx->lock, NULL);
     return ctx;
@@ -362,19 +369,20 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     return i == 0 && SSL_version(ssl) < TLS1_3_VERSION ? 1 : 2;
 }
 
-static int read_ticket_keys(struct tls_ctx *ctx, const struct tls_file *file, char why[TLS_WHY_MAX])
+static int read_ticket_keys(struct tls_ctx *ctx, const struct tls_file *file, struct tls_why *why)
 {
     size_t n = file->bytes.n;
 
     if (!file->bytes.p) {
         n = TLS_TICKET_KEY_BYTES;
         if (RAND_bytes(ctx->ticket_keys[0], TLS_TICKET_KEY_BYTES) != 1)
-            return refuse(why, "there are no random numbers for", "ticket keys");
+            return refuse(why, "there are no random numbers for", &(struct tls_file){"ticket keys"});
     } else if (n > 0 && n <= sizeof(ctx->ticket_keys) && n % TLS_TICKET_KEY_BYTES == 0) {
         memcpy(ctx->ticket_keys, file->bytes.p, n);
     } else {
-        (void)snprintf(why, TLS_WHY_MAX, "%s must hold 1 to %d keys of %d bytes each", file->name, TLS_TICKET_KEYS_MAX,
-                       TLS_TICKET_KEY_BYTES);
+        why->origin = file->origin;
+        (void)snprintf(why->text, TLS_WHY_MAX, "%s must hold 1 to %d keys of %d bytes each", file->name,
+                       TLS_TICKET_KEYS_MAX, TLS_TICKET_KEY_BYTES);
         return -ERR_CONFIG;
     }
     ctx->ticket_key_count = n / TLS_TICKET_KEY_BYTES;
@@ -382,7 +390,7 @@ static int read_ticket_keys(struct tls_ctx *ctx, const struct tls_file *file, ch
 }
 
 /* start-up only: an answer lives as long as its certificate. */
-static int keep_staple(struct tls_ctx *ctx, size_t index, const struct tls_file *file, char why[TLS_WHY_MAX])
+static int keep_staple(struct tls_ctx *ctx, size_t index, const struct tls_file *file, struct tls_why *why)
 {
     const X509 *certificate = SSL_CTX_get0_certificate(ctx->contexts[index]);
 
@@ -392,7 +400,8 @@ static int keep_staple(struct tls_ctx *ctx, size_t index, const struct tls_file 
     if (file->bytes.n > 0 && file->bytes.n <= OCSP_BYTES_MAX)
         wrong = tls_staple_check(file->bytes, certificate, &ctx->staples_until_s[index]);
     if (wrong) {
-        (void)snprintf(why, TLS_WHY_MAX, "the OCSP answer in %s cannot be stapled: %s", file->name, wrong);
+        why->origin = file->origin;
+        (void)snprintf(why->text, TLS_WHY_MAX, "the OCSP answer in %s cannot be stapled: %s", file->name, wrong);
         return -ERR_CONFIG;
     }
     ctx->staples[index] = malloc(file->bytes.n);
@@ -404,14 +413,14 @@ static int keep_staple(struct tls_ctx *ctx, size_t index, const struct tls_file 
 }
 
 static int set_verify(struct tls_ctx *ctx, SSL_CTX *context, const struct tls_server_options *options,
-                      char why[TLS_WHY_MAX])
+                      struct tls_why *why)
 {
     if (options->verify == TLS_VERIFY_OFF)
         return 0;
     SSL_CTX_set_verify(context,
                        SSL_VERIFY_PEER | (options->verify == TLS_VERIFY_REQUIRED ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
                        NULL);
-    return believe(context, &options->ca, true, &options->crl, &ctx->lists_until_s, why);
+    return believe(ctx, context, &options->ca, &options->crl, why);
 }
 
 /* Whom a session was believed by: one that began under other authorities or another list of revoked certificates is not
@@ -432,7 +441,7 @@ static int name_sessions(SSL_CTX *context, const struct tls_server_options *opti
 }
 
 static int add_certificate(struct tls_ctx *ctx, const struct tls_server_options *options, size_t index,
-                           char why[TLS_WHY_MAX])
+                           struct tls_why *why)
 {
     const struct tls_certificate *from = &options->certificates[index];
     SSL_CTX *context = ctx->contexts[index] = make_context(TLS_server_method(), options->only_tls13);
@@ -461,7 +470,7 @@ static int add_certificate(struct tls_ctx *ctx, const struct tls_server_options 
 }
 
 /* start-up only: three short tables. */
-int tls_server_create(const struct tls_server_options *options, struct tls_ctx **ret_ctx, char why[TLS_WHY_MAX])
+int tls_server_create(const struct tls_server_options *options, struct tls_ctx **ret_ctx, struct tls_why *why)
 {
     struct tls_ctx *ctx = make(true, options->handshake_ms);
 
@@ -519,7 +528,7 @@ static int offer(SSL_CTX *context, const struct tls_client_options *options)
 }
 
 /* start-up only: what all workers of a pool share. */
-int tls_client_create(const struct tls_client_options *options, struct tls_ctx **ret_ctx, char why[TLS_WHY_MAX])
+int tls_client_create(const struct tls_client_options *options, struct tls_ctx **ret_ctx, struct tls_why *why)
 {
     struct tls_ctx *ctx = make(false, options->handshake_ms);
 
@@ -537,7 +546,7 @@ int tls_client_create(const struct tls_client_options *options, struct tls_ctx *
     }
     if (!error && options->verify) {
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-        error = believe(context, &options->ca, false, &(struct tls_file){""}, &ctx->lists_until_s, why);
+        error = believe(ctx, context, &options->ca, &(struct tls_file){""}, why);
     }
     if (!error)
         error = offer(context, options);
@@ -650,17 +659,22 @@ bool tls_ctx_is_chosen(const struct tls_ctx *ctx, size_t index)
 
 int64_t tls_ctx_not_before_s(const struct tls_ctx *ctx, size_t index)
 {
-    return seconds_of(X509_get0_notBefore(SSL_CTX_get0_certificate(ctx->contexts[index])));
+    return tls_lib_seconds(X509_get0_notBefore(SSL_CTX_get0_certificate(ctx->contexts[index])));
 }
 
 int64_t tls_ctx_not_after_s(const struct tls_ctx *ctx, size_t index)
 {
-    return seconds_of(X509_get0_notAfter(SSL_CTX_get0_certificate(ctx->contexts[index])));
+    return tls_lib_seconds(X509_get0_notAfter(SSL_CTX_get0_certificate(ctx->contexts[index])));
 }
 
 int64_t tls_ctx_lists_until_s(const struct tls_ctx *ctx)
 {
     return ctx->lists_until_s;
+}
+
+bool tls_ctx_lists_fit(const struct tls_ctx *ctx)
+{
+    return ctx->lists_fit;
 }
 
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx)

@@ -21,6 +21,7 @@ struct tls_ctx;
 struct tls_file {
     const char *name;
     struct str bytes;
+    const void *origin; /* the caller's own */
 };
 
 /* PEM, but for the last. */
@@ -58,11 +59,17 @@ struct tls_client_options {
 
 enum { TLS_HSTS_MAX = 64, TLS_WHY_MAX = 512, TLS_TICKET_KEY_BYTES = 80, TLS_TICKET_KEYS_MAX = 8 };
 
-/* 0, or -ERR_CONFIG with a sentence in why, or -ERR_NO_MEMORY. */
+/* Why something cannot be made: a sentence, and of which file it speaks. */
+struct tls_why {
+    char text[TLS_WHY_MAX];
+    const void *origin;
+};
+
+/* 0, or -ERR_CONFIG with why, or -ERR_NO_MEMORY. */
 MUST_CHECK int tls_server_create(const struct tls_server_options *options, struct tls_ctx **ret_ctx,
-                                 char why[TLS_WHY_MAX]);
+                                 struct tls_why *ret_why);
 MUST_CHECK int tls_client_create(const struct tls_client_options *options, struct tls_ctx **ret_ctx,
-                                 char why[TLS_WHY_MAX]);
+                                 struct tls_why *ret_why);
 /* For one worker: its name is asked for and verified ("": neither), and its last session is used again. */
 MUST_CHECK int tls_client_for(struct tls_ctx *shared, struct str name, struct tls_ctx **ret_ctx);
 /* Any thread. */
@@ -78,6 +85,8 @@ int64_t tls_ctx_not_before_s(const struct tls_ctx *ctx, size_t index);
 int64_t tls_ctx_not_after_s(const struct tls_ctx *ctx, size_t index);
 /* When the first of its lists of revoked certificates has run out; INT64_MAX: there is none, or none with an end. */
 int64_t tls_ctx_lists_until_s(const struct tls_ctx *ctx);
+/* Is one of these lists by an authority that is believed? There are none: true. */
+bool tls_ctx_lists_fit(const struct tls_ctx *ctx);
 /* Until when its OCSP answer is stapled; INT64_MAX: it has none, or one without an end. */
 int64_t tls_ctx_staple_until_s(const struct tls_ctx *ctx, size_t index);
 

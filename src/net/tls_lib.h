@@ -1,5 +1,5 @@
 /* What OpenSSL 3.0 and BoringSSL name differently, in one place: everything else in net/tls_* is written in what both
- * have. -Dtls= chooses the library, and its headers say which it is. For net/tls_ctx and net/tls_kernel.
+ * have. -Dtls= chooses the library, and its headers say which it is. For the files of net/tls_*.
  */
 #ifndef NET_TLS_LIB_H
 #define NET_TLS_LIB_H
@@ -7,8 +7,21 @@
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 enum { TLS_LIB_MAC_KEY = 32 };
+
+/* Since 1970; 0: there is no memory, or it is no time. */
+static inline int64_t tls_lib_seconds(const ASN1_TIME *time)
+{
+    ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+    int days, seconds;
+
+    if (!epoch || ASN1_TIME_diff(&days, &seconds, epoch, time) != 1)
+        days = seconds = 0;
+    ASN1_TIME_free(epoch);
+    return (int64_t)days * 86400 + seconds;
+}
 
 #ifdef OPENSSL_IS_BORINGSSL
 #include <openssl/hmac.h>

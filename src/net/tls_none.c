@@ -7,18 +7,19 @@
 
 const struct transport transport_tls; /* no conn gets it: there is no struct tls_ctx */
 
-static int refuse(char why[TLS_WHY_MAX])
+static int refuse(struct tls_why *why)
 {
-    (void)snprintf(why, TLS_WHY_MAX, "this program was built without TLS (-Dtls=none)");
+    (void)snprintf(why->text, TLS_WHY_MAX, "this program was built without TLS (-Dtls=none)");
+    why->origin = NULL;
     return -ERR_CONFIG;
 }
 
-int tls_server_create(const struct tls_server_options *options, struct tls_ctx **ret_ctx, char why[TLS_WHY_MAX])
+int tls_server_create(const struct tls_server_options *options, struct tls_ctx **ret_ctx, struct tls_why *why)
 {
     return refuse(why);
 }
 
-int tls_client_create(const struct tls_client_options *options, struct tls_ctx **ret_ctx, char why[TLS_WHY_MAX])
+int tls_client_create(const struct tls_client_options *options, struct tls_ctx **ret_ctx, struct tls_why *why)
 {
     return refuse(why);
 }
@@ -50,6 +51,11 @@ size_t tls_ctx_certificates(const struct tls_ctx *ctx)
 bool tls_ctx_is_chosen(const struct tls_ctx *ctx, size_t index)
 {
     return false;
+}
+
+bool tls_ctx_lists_fit(const struct tls_ctx *ctx)
+{
+    return true;
 }
 
 int64_t tls_ctx_not_before_s(const struct tls_ctx *ctx, size_t index)

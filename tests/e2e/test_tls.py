@@ -39,7 +39,7 @@ def secure(balance, demo, certificates):
     """start(**tls) -> (ballast, port): a plain listener and one with TLS, before a demo worker."""
     def start(limits=None, timeouts=None, chosen=tuple(NAMES), workers=None, http2=None, threads=None, **tls):
         port = free_port()
-        chains = [{"chain": str(certificates[name][0]), "key": str(certificates[name][1])} for name in chosen]
+        chains = [chain_of(*certificates[name]) for name in chosen]
         workers = workers or demo().addresses
         ballast = balance(*workers, listeners=[
             {"address": f"127.0.0.1:{free_port()}"},
@@ -47,6 +47,10 @@ def secure(balance, demo, certificates):
         ], limits=limits or {}, timeouts=timeouts or {}, http2=http2 or {}, **({"threads": threads} if threads else {}))
         return ballast, port
     return start
+
+
+def chain_of(chain, key):
+    return {"chain": str(chain), "key": str(key)}
 
 
 def context_for(authority, **changes):
@@ -364,6 +368,67 @@ def test_tls_check_looks_at_lists_of_revoked_certificates(ballast_path, authorit
         code, text = check(ballast_path, tmp_path, {"chain": str(chain), "key": str(key)}, client_verify="required",
                            client_ca=str(authority.path), client_crl=str(crl))
         assert code == 0 and (f"the list of revoked certificates in {crl} has run out: clients" in text) == warned, text
+
+
+def test_tls_check_finds_lists_of_no_authority(ballast_path, authority, tmp_path, certificates):
+    """Without a list by whoever signed its certificate every client is refused (test_tls_clients)."""
+    chain, key = certificates["test.example"]
+    other = Authority(tmp_path, "Other").revocations()
+    both = tmp_path / "both.pem"
+    both.write_bytes(other.read_bytes() + authority.revocations().read_bytes())
+    for crl, warned in ((other, True), (both, False)):
+        code, text = check(ballast_path, tmp_path, chain_of(chain, key), client_verify="required",
+                           client_ca=str(authority.path), client_crl=str(crl))
+        says = f"warning: {crl} has no list of revoked certificates by any authority in {authority.path}: "
+        assert code == 0 and (says in text) == warned, text
+
+
+def test_tls_check_names_the_line_of_each_file(ballast_path, authority, tmp_path, certificates):
+    (chain, key), (other_chain, other_key) = certificates.values()
+    old = authority.sign("old.example", days=0)
+    template = """listeners:
+  - address: 127.0.0.1:8443
+    tls:
+      client_verify: required
+      client_ca: {ca}
+      client_crl: {crl}
+      certificates:
+        - chain: {chain}
+          key: {key}
+        - chain: {other_chain}
+          key: {other_key}
+          ocsp: {ocsp}
+pools:
+  web:
+    workers: [127.0.0.1:3001, 127.0.0.1:3002]
+    worker_tls:
+      enabled: true
+      ca: {worker_ca}
+      certificate: {shown}
+      key: {shown_key}
+"""
+    good = {"ca": authority.path, "crl": authority.revocations(), "chain": chain, "key": key,
+            "other_chain": other_chain, "other_key": other_key, "ocsp": authority.staple(other_chain),
+            "worker_ca": authority.path, "shown": chain, "shown_key": key}
+    for changes, place, says in (
+            ({}, None, "ok (1 listener"),
+            ({"ca": key}, "5:18", "the authorities cannot be read from"),
+            ({"ca": "/nowhere"}, "5:18", "the authorities cannot be read from"),
+            ({"crl": key}, "6:19", "the list of revoked certificates cannot be read from"),
+            ({"crl": Authority(tmp_path, "Other").revocations()}, "6:19", "no list of revoked certificates by any"),
+            ({"chain": key}, "8:18", "the certificate cannot be read from"),
+            ({"other_chain": "/nowhere"}, "10:18", "the certificate cannot be read from"),
+            ({"other_chain": old[0], "other_key": old[1], "ocsp": authority.staple(old[0])}, "10:18", "has expired"),
+            ({"other_key": key}, "11:16", "does not belong to the certificate in"),
+            ({"ocsp": key}, "12:17", "it is no OCSP answer in DER"),
+            ({"worker_ca": key}, "18:11", "the authorities cannot be read from"),
+            ({"shown": key}, "19:20", "the certificate cannot be read from"),
+            ({"shown_key": other_key}, "20:12", "does not belong to the certificate in")):
+        path = tmp_path / "lines.yaml"
+        path.write_text(template.format(**{**good, **changes}))
+        done = subprocess.run([str(ballast_path), "check", "-c", str(path)], capture_output=True, text=True, timeout=20)
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if says in line]
+        assert lines and (place is None or lines[0].startswith(f"{path}:{place}: ")), done.stdout + done.stderr
 
 
 def test_tls_check_refuses_what_does_not_fit(ballast_path, authority, tmp_path, certificates):

@@ -146,6 +146,35 @@ def test_tls_ticket_does_not_outlive_the_belief(mutual, authority, clients, tmp_
         ask(after, authority, session=session)
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_tls_session_without_a_certificate_is_none_where_one_is_required(mutual, balance, demo, authority, site,
+                                                                         tmp_path, version):
+    """Not even with the same ticket keys, under the same name."""
+    keys = tmp_path / "keys"
+    keys.write_bytes(random.randbytes(80))
+    _, strict = mutual(verify="required", ticket_keys=str(keys))
+    _, lax = mutual(verify="optional", ticket_keys=str(keys))
+    port = free_port()
+    balance(*demo().addresses, listeners=[{"address": f"127.0.0.1:{free_port()}"}, {
+        "address": f"127.0.0.1:{port}", "tls": {"certificates": [{"chain": str(site[0]), "key": str(site[1])}],
+                                                "ticket_keys": str(keys)}}])
+    for other in (port, lax):
+        answer, session = ask(other, authority, version=version)
+        assert answer.startswith("HTTP/1.1 200 ")
+        assert ask(other, authority, session=session)[1][2]
+        with pytest.raises(OSError):
+            ask(strict, authority, session=session)
+
+
+def test_tls_client_without_a_list_by_its_authority_is_refused(mutual, authority, clients, tmp_path):
+    """As `ballast check` warns."""
+    other = Authority(tmp_path, "Other")
+    ballast, port = mutual(verify="required", client_crl=str(other.revocations()))
+    with pytest.raises(OSError):
+        ask(port, authority, clients.sign("anybody"))
+    ballast.wait_log("no list of revoked certificates by any authority")
+
+
 def test_tls_staple_is_seen_by_openssl(mutual, authority, site):
     staple = authority.staple(site[0])
     _, port = mutual(certificate={"ocsp": str(staple)})

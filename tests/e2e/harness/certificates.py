@@ -22,14 +22,14 @@ class Authority:
         """An authority whose certificate this one has signed."""
         return Authority(self.directory, name, self.sign(name, extensions="basicConstraints=critical,CA:TRUE\n"))
 
-    def sign(self, name, days=365, alternatives=None, extensions=""):
+    def sign(self, name, days=365, alternatives=None, extensions="", kind="ec"):
         """(certificate, key) for a common name; its DNS names are the name unless alternatives are given."""
-        safe = name.replace("*", "any").replace(" ", "-")
+        safe = name.replace("*", "any").replace(" ", "-") + {"ec": "", "rsa": "-rsa"}[kind]
+        key_kind = {"ec": ("ec", "-pkeyopt", "ec_paramgen_curve:P-256"), "rsa": ("rsa:2048",)}[kind]
         path, key, request = (self.directory / f"{safe}{end}" for end in (".pem", ".key", ".csr"))
         extension = self.directory / f"{safe}.ext"
         extension.write_text("subjectAltName=" + ",".join(alternatives or [f"DNS:{name}"]) + "\n" + extensions)
-        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
-                "-keyout", key, "-out", request)
+        openssl("req", "-newkey", *key_kind, "-nodes", "-subj", f"/CN={name}", "-keyout", key, "-out", request)
         openssl("x509", "-req", "-in", request, "-CA", self.path, "-CAkey", self.key, "-days", days,
                 "-extfile", extension, "-out", path)
         return path, key
@@ -72,5 +72,5 @@ class Authority:
         (base / "index.txt").write_text(f"V\t491231235959Z\t\t{serial}\tunknown\t/CN=stapled\n")
         openssl("ocsp", "-issuer", self.path, "-cert", certificate, "-no_nonce", "-reqout", base / "request.der")
         openssl("ocsp", "-index", base / "index.txt", "-CA", self.path, "-rsigner", self.path, "-rkey", self.key,
-                "-ndays", 7, "-reqin", base / "request.der", "-respout", base / "answer.der")
-        return base / "answer.der"
+                "-ndays", 7, "-reqin", base / "request.der", "-respout", certificate.with_suffix(".der"))
+        return certificate.with_suffix(".der")

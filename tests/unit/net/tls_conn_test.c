@@ -109,8 +109,8 @@ static struct tls_ctx *make_client(const char *name)
 {
     struct tls_client_options options = {.verify = true, .ca = files.chain, .handshake_ms = 1000};
     struct tls_ctx *shared = NULL, *ctx = NULL;
-    char why[TLS_WHY_MAX];
-    assert_int_equal(tls_client_create(&options, &shared, why), 0);
+    struct tls_why why;
+    assert_int_equal(tls_client_create(&options, &shared, &why), 0);
     assert_int_equal(tls_client_for(shared, str_of(name), &ctx), 0);
     tls_ctx_unref(shared);
     return ctx;
@@ -120,10 +120,10 @@ static int setup(void **state)
 {
     struct tls_certificate certificate = {files.chain, files.key, {""}};
     struct tls_server_options options = {.certificates = &certificate, .count = 1, .handshake_ms = 1000};
-    char why[TLS_WHY_MAX];
+    struct tls_why why;
     world_create(&world, 64);
     tls_room_init(&room, world.io, 4);
-    assert_int_equal(tls_server_create(&options, &server_ctx, why), 0);
+    assert_int_equal(tls_server_create(&options, &server_ctx, &why), 0);
     client_ctx = make_client("test.example");
     memset(&server, 0, sizeof(server));
     memset(&client, 0, sizeof(client));

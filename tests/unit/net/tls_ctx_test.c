@@ -23,25 +23,25 @@ static void refuses(struct tls_file chain, struct tls_file key, struct tls_file 
     struct tls_certificate certificate = {chain, key, ocsp};
     struct tls_server_options options = {.certificates = &certificate, .count = 1, .ticket_keys = ticket_keys};
     struct tls_ctx *ctx = NULL;
-    char why[TLS_WHY_MAX];
-    assert_int_equal(tls_server_create(&options, &ctx, why), -ERR_CONFIG);
+    struct tls_why why;
+    assert_int_equal(tls_server_create(&options, &ctx, &why), -ERR_CONFIG);
     assert_null(ctx);
-    if (!strstr(why, says))
-        fail_msg("%s", why);
+    if (!strstr(why.text, says))
+        fail_msg("%s", why.text);
 }
 
 static void refuses_authorities(struct tls_file ca, struct tls_file crl, const char *says)
 {
     struct tls_files files;
     struct tls_ctx *ctx = NULL;
-    char why[TLS_WHY_MAX];
+    struct tls_why why;
     tls_files_create(&files, "DNS:one.example", 30);
     struct tls_certificate certificate = {files.chain, files.key, {""}};
     struct tls_server_options options = {
         .certificates = &certificate, .count = 1, .verify = TLS_VERIFY_REQUIRED, .ca = ca, .crl = crl};
-    assert_int_equal(tls_server_create(&options, &ctx, why), -ERR_CONFIG);
-    if (!strstr(why, says))
-        fail_msg("%s", why);
+    assert_int_equal(tls_server_create(&options, &ctx, &why), -ERR_CONFIG);
+    if (!strstr(why.text, says))
+        fail_msg("%s", why.text);
 }
 
 /* Of another kind than what tls_files makes. */
@@ -83,11 +83,11 @@ static void test_end_and_references(void **state)
 {
     struct tls_files files;
     struct tls_ctx *ctx = NULL;
-    char why[TLS_WHY_MAX];
+    struct tls_why why;
     tls_files_create(&files, "DNS:one.example", 30);
     struct tls_certificate certificate = {files.chain, files.key, {""}};
     struct tls_server_options options = {.certificates = &certificate, .count = 1, .handshake_ms = 70};
-    assert_int_equal(tls_server_create(&options, &ctx, why), 0);
+    assert_int_equal(tls_server_create(&options, &ctx, &why), 0);
     assert_int_equal(tls_ctx_certificates(ctx), 1);
     assert_int_equal((tls_ctx_not_after_s(ctx, 0) - time(NULL) + 3600) / 86400, 30);
     assert_true(tls_ctx_is_server(ctx));

@@ -63,9 +63,9 @@ static int setup(void **state)
     struct tls_server_options options = {.certificates = &certificate, .count = 1, .kernel = true};
     struct tls_client_options believes = {.verify = true, .ca = files.chain};
     struct tls_ctx *shared = NULL;
-    char why[TLS_WHY_MAX];
-    assert_int_equal(tls_server_create(&options, &server_ctx, why), 0);
-    assert_int_equal(tls_client_create(&believes, &shared, why), 0);
+    struct tls_why why;
+    assert_int_equal(tls_server_create(&options, &server_ctx, &why), 0);
+    assert_int_equal(tls_client_create(&believes, &shared, &why), 0);
     assert_int_equal(tls_client_for(shared, STR("one.example"), &client_ctx), 0);
     tls_ctx_unref(shared);
     to_client = (struct way){BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem())};
