@@ -241,11 +241,12 @@ static void check_certificate(const struct config_certificate *certificate, cons
 {
     check_times(&certificate->chain, ctx, index, "clients", now_s, errors);
     if (!tls_ctx_is_chosen(ctx, index))
-        config_warning_add(
-            errors, &certificate->chain.place,
-            "no client gets the certificate in %s: it has no DNS name that none before it has, and for a "
-            "name the first is used, whatever its kind of key",
-            certificate->chain.path.p);
+        config_warning_add(errors, &certificate->chain.place,
+                           "no client gets the certificate in %s: each of its DNS names is one before it has, and of "
+                           "those with one name the first %s",
+                           certificate->chain.path.p,
+                           tls_ctx_knows_kinds() ? "of each kind of key is used"
+                                                 : "is used, whatever its kind of key (BoringSSL)");
     if (tls_ctx_staple_until_s(ctx, index) <= now_s)
         config_warning_add(errors, &certificate->ocsp.place, "the OCSP answer in %s has run out and is not stapled",
                            certificate->ocsp.path.p);

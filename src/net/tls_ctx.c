@@ -1,5 +1,5 @@
 /* Certificates and rules as the library takes them. One SSL_CTX for each certificate of a listener; connections begin
- * with the first, whose ticket keys are then everybody's, and change over by the name that the client asks for. Written
+ * with the first, whose ticket keys are then everybody's, and choose by the name that the client asks for. Written
  * on the thread that loads a configuration; afterwards only the references and a worker's last session change. */
 #include "net/tls_ctx.h"
 
@@ -16,9 +16,9 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "net/tls_choice.h"
 #include "net/tls_kernel.h"
 #include "net/tls_lib.h"
-#include "net/tls_names.h"
 #include "net/tls_staple.h"
 
 #define CIPHERS_12                                                                             \
@@ -33,11 +33,11 @@ _Static_assert(KEY_NAME + KEY_HMAC + KEY_CIPHER == TLS_TICKET_KEY_BYTES, "a tick
 struct tls_ctx {
     /* fixed after it was made */
     bool server;
-    bool verify, strict_sni, h2, kernel;
+    bool verify, h2, kernel;
     uint32_t handshake_ms;
     SSL_CTX **contexts;
     size_t count;
-    struct tls_names *names;
+    struct tls_choice choice;
     unsigned char **staples; /* of each certificate, or NULL */
     int *staple_bytes;
     bool *chosen; /* a name leads to it */
@@ -292,23 +292,7 @@ static struct tls_ctx *make(bool server, uint32_t handshake_ms)
     return ctx;
 }
 
-/* ---- servers: names, protocols, staples, tickets ---- */
-
-static int on_name(SSL *ssl, int *alert, void *argument)
-{
-    const struct tls_ctx *ctx = argument;
-    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    size_t index;
-
-    if (name && tls_names_find(ctx->names, str_of(name), &index)) {
-        SSL_set_SSL_CTX(ssl, ctx->contexts[index]);
-        return SSL_TLSEXT_ERR_OK;
-    }
-    if (!ctx->strict_sni)
-        return SSL_TLSEXT_ERR_NOACK;
-    *alert = SSL_AD_UNRECOGNIZED_NAME;
-    return SSL_TLSEXT_ERR_ALERT_FATAL;
-}
+/* ---- servers: protocols, staples, tickets ---- */
 
 /* RFC 7301 section 3.2: the server's preference; a client that knows none of ours is told so. */
 static int on_protocols(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *in,
@@ -329,7 +313,7 @@ static int on_status(SSL *ssl, void *argument)
     const struct tls_ctx *ctx = argument;
     size_t index = 0;
 
-    while (index < ctx->count && ctx->contexts[index] != SSL_get_SSL_CTX(ssl))
+    while (index < ctx->count && !tls_lib_shows(ssl, ctx->contexts[index]))
         index++;
     if (index == ctx->count || !ctx->staples[index] || ctx->staples_until_s[index] <= clock_wall_ns() / 1000000000)
         return SSL_TLSEXT_ERR_NOACK;
@@ -425,19 +409,21 @@ static int set_verify(struct tls_ctx *ctx, SSL_CTX *context, const struct tls_se
 
 /* Whom a session was believed by: one that began under other authorities or another list of revoked certificates is not
  * resumed, or a client that was refused since would come in by its ticket. */
-static int name_sessions(SSL_CTX *context, const struct tls_server_options *options)
+static int set_rules(struct tls_choice *choice, const struct tls_server_options *options)
 {
-    unsigned char name[EVP_MAX_MD_SIZE];
+    unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned n = 0;
     unsigned char verify = (unsigned char)options->verify;
     EVP_MD_CTX *hash = EVP_MD_CTX_new();
 
-    bool named = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 && EVP_DigestUpdate(hash, &verify, 1) == 1 &&
-                 EVP_DigestUpdate(hash, options->ca.bytes.p, options->ca.bytes.n) == 1 &&
-                 EVP_DigestUpdate(hash, options->crl.bytes.p, options->crl.bytes.n) == 1 &&
-                 EVP_DigestFinal_ex(hash, name, &n) == 1 && SSL_CTX_set_session_id_context(context, name, n) == 1;
+    bool made = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 && EVP_DigestUpdate(hash, &verify, 1) == 1 &&
+                EVP_DigestUpdate(hash, options->ca.bytes.p, options->ca.bytes.n) == 1 &&
+                EVP_DigestUpdate(hash, options->crl.bytes.p, options->crl.bytes.n) == 1 &&
+                EVP_DigestFinal_ex(hash, digest, &n) == 1 && n == TLS_CHOICE_RULES;
     EVP_MD_CTX_free(hash);
-    return named ? 0 : -ERR_NO_MEMORY;
+    if (made)
+        memcpy(choice->rules, digest, n);
+    return made ? 0 : -ERR_NO_MEMORY;
 }
 
 static int add_certificate(struct tls_ctx *ctx, const struct tls_server_options *options, size_t index,
@@ -451,22 +437,21 @@ static int add_certificate(struct tls_ctx *ctx, const struct tls_server_options 
     SSL_CTX_set_app_data(context, ctx);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(context, 1);
-    SSL_CTX_set_tlsext_servername_callback(context, on_name);
-    SSL_CTX_set_tlsext_servername_arg(context, ctx);
     SSL_CTX_set_alpn_select_cb(context, on_protocols, ctx);
     SSL_CTX_set_tlsext_status_cb(context, on_status);
     SSL_CTX_set_tlsext_status_arg(context, ctx);
     tls_lib_set_ticket_callback(context, on_ticket);
     if (ctx->kernel)
         tls_kernel_prepare(context);
-    int error = name_sessions(context, options);
+    int error = tls_choice_attach(&ctx->choice, context);
     if (!error)
         error = use_certificate(context, &from->chain, &from->key, why);
     if (!error)
         error = keep_staple(ctx, index, &from->ocsp, why);
     if (!error)
         error = set_verify(ctx, context, options, why);
-    return error ? error : tls_names_add(ctx->names, SSL_CTX_get0_certificate(context), index);
+    const X509 *own = SSL_CTX_get0_certificate(context);
+    return error ? error : tls_names_add(ctx->choice.names, own, index, tls_lib_kind(own));
 }
 
 /* start-up only: three short tables. */
@@ -480,7 +465,7 @@ int tls_server_create(const struct tls_server_options *options, struct tls_ctx *
     if (options->hsts.n > 0)
         memcpy(ctx->hsts, options->hsts.p, options->hsts.n);
     ctx->hsts_n = options->hsts.n;
-    ctx->strict_sni = options->strict_sni;
+    ctx->choice.strict = options->strict_sni;
     ctx->h2 = options->h2;
     ctx->kernel = options->kernel && tls_kernel_offered();
     ctx->count = options->count;
@@ -489,9 +474,12 @@ int tls_server_create(const struct tls_server_options *options, struct tls_ctx *
     ctx->chosen = calloc(options->count, sizeof(*ctx->chosen));
     ctx->staple_bytes = calloc(options->count, sizeof(*ctx->staple_bytes));
     ctx->staples_until_s = calloc(options->count, sizeof(*ctx->staples_until_s));
+    ctx->choice.contexts = ctx->contexts;
     int error = -ERR_NO_MEMORY;
     if (ctx->contexts && ctx->chosen && ctx->staples && ctx->staple_bytes && ctx->staples_until_s)
-        error = tls_names_create(&ctx->names);
+        error = tls_names_create(&ctx->choice.names);
+    if (!error)
+        error = set_rules(&ctx->choice, options);
     if (!error)
         error = read_ticket_keys(ctx, &options->ticket_keys, why);
     for (size_t i = 0; i < options->count && !error; i++)
@@ -500,8 +488,8 @@ int tls_server_create(const struct tls_server_options *options, struct tls_ctx *
         tls_ctx_unref(ctx);
         return error;
     }
-    tls_names_sort(ctx->names);
-    tls_names_mark(ctx->names, ctx->chosen);
+    tls_names_sort(ctx->choice.names);
+    tls_names_mark(ctx->choice.names, ctx->chosen);
     *ret_ctx = ctx;
     return 0;
 }
@@ -677,6 +665,11 @@ bool tls_ctx_lists_fit(const struct tls_ctx *ctx)
     return ctx->lists_fit;
 }
 
+bool tls_ctx_knows_kinds(void)
+{
+    return TLS_LIB_KINDS;
+}
+
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx)
 {
     atomic_fetch_add_explicit(&ctx->refs, 1, memory_order_relaxed);
@@ -692,7 +685,7 @@ void tls_ctx_unref(struct tls_ctx *ctx)
         SSL_CTX_free(ctx->contexts[i]);
     for (size_t i = 0; ctx->staples && i < ctx->count; i++)
         free(ctx->staples[i]);
-    tls_names_destroy(&ctx->names);
+    tls_names_destroy(&ctx->choice.names);
     SSL_SESSION_free(ctx->session);
     OPENSSL_cleanse(ctx->ticket_keys, sizeof(ctx->ticket_keys));
     pthread_mutex_destroy(&ctx->lock);

@@ -34,7 +34,7 @@ struct tls_certificate {
 enum tls_verify { TLS_VERIFY_OFF, TLS_VERIFY_OPTIONAL, TLS_VERIFY_REQUIRED };
 
 struct tls_server_options {
-    const struct tls_certificate *certificates; /* the first is for names that no other has */
+    const struct tls_certificate *certificates; /* the first is for names that no other has (net/tls_names) */
     size_t count;                               /* at least 1 */
     bool strict_sni;                            /* a name that no certificate has ends the handshake */
     bool only_tls13;
@@ -79,8 +79,11 @@ void tls_ctx_unref(struct tls_ctx *ctx); /* NULL is allowed */
 /* Of a server's certificates: when one begins and ends, in seconds since 1970. Of what workers are shown, where there
  * is such a certificate: number 0 of what tls_client_create made. */
 size_t tls_ctx_certificates(const struct tls_ctx *ctx);
-/* Does a client get it? The first does; another where it has a name that none before it has. */
+/* Does a client get it? The first does; another where it has a name that none before it has, or none of its kind of
+ * key. */
 bool tls_ctx_is_chosen(const struct tls_ctx *ctx, size_t index);
+/* Does the library choose by kinds of keys, of those with one name? If not, the first is for all. */
+bool tls_ctx_knows_kinds(void);
 int64_t tls_ctx_not_before_s(const struct tls_ctx *ctx, size_t index);
 int64_t tls_ctx_not_after_s(const struct tls_ctx *ctx, size_t index);
 /* When the first of its lists of revoked certificates has run out; INT64_MAX: there is none, or none with an end. */

@@ -43,6 +43,24 @@ static inline bool tls_lib_mac_init(tls_lib_mac *mac, const unsigned char key[TL
 
 #define tls_lib_set_ticket_callback SSL_CTX_set_tlsext_ticket_key_cb
 
+/* A connection has one certificate, so a name has. */
+#define TLS_LIB_KINDS false
+
+static inline int tls_lib_kind(const X509 *certificate)
+{
+    return 0;
+}
+
+static inline bool tls_lib_add_certificate(SSL *ssl, SSL_CTX *from)
+{
+    return true;
+}
+
+static inline bool tls_lib_shows(SSL *ssl, SSL_CTX *context)
+{
+    return SSL_get_SSL_CTX(ssl) == context;
+}
+
 #else
 #include <openssl/core_names.h>
 #include <string.h>
@@ -74,6 +92,31 @@ static inline bool tls_lib_mac_init(tls_lib_mac *mac, const unsigned char key[TL
 }
 
 #define tls_lib_set_ticket_callback SSL_CTX_set_tlsext_ticket_key_evp_cb
+/* Sessions are looked up before the name's callback: what they go by has to be known earlier. */
+#define TLS_LIB_HELLO
+
+/* A connection may have a certificate of each kind of key: the library chooses by what its client understands. */
+#define TLS_LIB_KINDS true
+
+static inline int tls_lib_kind(const X509 *certificate)
+{
+    const EVP_PKEY *key = X509_get0_pubkey(certificate);
+
+    return key ? EVP_PKEY_get_base_id(key) : EVP_PKEY_NONE;
+}
+
+static inline bool tls_lib_add_certificate(SSL *ssl, SSL_CTX *from)
+{
+    STACK_OF(X509) *above = NULL;
+
+    SSL_CTX_get0_chain_certs(from, &above);
+    return SSL_use_cert_and_key(ssl, SSL_CTX_get0_certificate(from), SSL_CTX_get0_privatekey(from), above, 1) == 1;
+}
+
+static inline bool tls_lib_shows(SSL *ssl, SSL_CTX *context)
+{
+    return SSL_get_certificate(ssl) == SSL_CTX_get0_certificate(context);
+}
 
 #endif
 #endif

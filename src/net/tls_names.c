@@ -5,16 +5,17 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 
-enum { NAME_MAX_BYTES = 255 };
-
 struct entry {
     char *name;
     size_t n, index;
+    int kind;
 };
 
 struct tls_names {
     struct entry *entries;
     size_t count, room;
+    char first[TLS_NAMES_MAX_BYTES]; /* name of the first certificate */
+    size_t first_n;
 };
 
 /* start-up only: and once a reload. */
@@ -55,12 +56,12 @@ static int make_room(struct tls_names *names)
     return 0;
 }
 
-static int add_name(struct tls_names *names, const ASN1_STRING *text, size_t index)
+static int add_name(struct tls_names *names, const ASN1_STRING *text, struct entry entry)
 {
     size_t n = (size_t)ASN1_STRING_length(text);
     const unsigned char *from = ASN1_STRING_get0_data(text);
 
-    if (n == 0 || n > NAME_MAX_BYTES)
+    if (n == 0 || n > TLS_NAMES_MAX_BYTES)
         return 0;
     int error = make_room(names);
     char *name = error ? NULL : malloc(n); /* start-up only: see tls_names_create */
@@ -68,29 +69,36 @@ static int add_name(struct tls_names *names, const ASN1_STRING *text, size_t ind
         return -ERR_NO_MEMORY;
     for (size_t i = 0; i < n; i++)
         name[i] = str_lower((char)from[i]);
-    names->entries[names->count++] = (struct entry){name, n, index};
+    if (entry.index == 0 && names->count == 0) {
+        memcpy(names->first, name, n);
+        names->first_n = n;
+    }
+    entry.name = name;
+    entry.n = n;
+    names->entries[names->count++] = entry;
     return 0;
 }
 
-static int add_common_name(struct tls_names *names, const X509 *certificate, size_t index)
+static int add_common_name(struct tls_names *names, const X509 *certificate, struct entry entry)
 {
     const X509_NAME *subject = X509_get_subject_name(certificate);
     int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
 
-    return at < 0 ? 0 : add_name(names, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)), index);
+    return at < 0 ? 0 : add_name(names, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)), entry);
 }
 
-int tls_names_add(struct tls_names *names, const X509 *certificate, size_t index)
+int tls_names_add(struct tls_names *names, const X509 *certificate, size_t index, int kind)
 {
+    struct entry entry = {.index = index, .kind = kind};
     GENERAL_NAMES *all = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
     int error = 0;
 
     if (!all)
-        return add_common_name(names, certificate, index);
+        return add_common_name(names, certificate, entry);
     for (int i = 0; i < (int)sk_GENERAL_NAME_num(all) && !error; i++) {
         const GENERAL_NAME *name = sk_GENERAL_NAME_value(all, i);
         if (name->type == GEN_DNS)
-            error = add_name(names, name->d.dNSName, index);
+            error = add_name(names, name->d.dNSName, entry);
     }
     GENERAL_NAMES_free(all);
     return error;
@@ -115,23 +123,41 @@ static int compare(const void *left, const void *right)
     return a->index < b->index ? -1 : a->index > b->index;
 }
 
+/* After `kept` entries: has the name a certificate of this kind already? */
+static bool has_kind(const struct tls_names *names, size_t kept, const struct entry *entry)
+{
+    for (size_t i = kept; i > 0 && compare_text(&names->entries[i - 1], entry) == 0; i--)
+        if (names->entries[i - 1].kind == entry->kind)
+            return true;
+    return false;
+}
+
+/* start-up only: see tls_names_create. */
 void tls_names_sort(struct tls_names *names)
 {
+    size_t kept = 0;
+
     if (names->count > 0)
         qsort(names->entries, names->count, sizeof(*names->entries), compare);
+    for (size_t i = 0; i < names->count; i++) {
+        if (has_kind(names, kept, &names->entries[i]))
+            free(names->entries[i].name);
+        else
+            names->entries[kept++] = names->entries[i];
+    }
+    names->count = kept;
 }
 
 void tls_names_mark(const struct tls_names *names, bool *found)
 {
     for (size_t i = 0; i < names->count; i++)
-        if (i == 0 || compare_text(&names->entries[i - 1], &names->entries[i]) != 0)
-            found[names->entries[i].index] = true;
+        found[names->entries[i].index] = true;
 }
 
-static bool find_exact(const struct tls_names *names, char *name, size_t n, size_t *ret_index)
+static size_t find_exact(const struct tls_names *names, const char *name, size_t n, size_t ret_found[TLS_NAMES_KINDS])
 {
-    struct entry wanted = {name, n, 0};
-    size_t from = 0, to = names->count;
+    struct entry wanted = {.name = (char *)(uintptr_t)name, .n = n}; /* only read */
+    size_t from = 0, to = names->count, found = 0;
 
     while (from < to) { /* the first that is not before it */
         size_t middle = from + (to - from) / 2;
@@ -140,29 +166,42 @@ static bool find_exact(const struct tls_names *names, char *name, size_t n, size
         else
             to = middle;
     }
-    if (from == names->count || compare_text(&names->entries[from], &wanted) != 0)
-        return false;
-    *ret_index = names->entries[from].index;
-    return true;
+    while (found < TLS_NAMES_KINDS && from < names->count && compare_text(&names->entries[from], &wanted) == 0)
+        ret_found[found++] = names->entries[from++].index;
+    return found;
 }
 
-bool tls_names_find(const struct tls_names *names, struct str name, size_t *ret_index)
+size_t tls_names_fold(struct str name, char ret_name[TLS_NAMES_MAX_BYTES])
 {
-    char lower[NAME_MAX_BYTES];
-
     if (name.n > 0 && name.p[name.n - 1] == '.')
         name.n--;
-    if (name.n == 0 || name.n > sizeof(lower))
-        return false;
+    if (name.n > TLS_NAMES_MAX_BYTES)
+        return 0;
     for (size_t i = 0; i < name.n; i++)
-        lower[i] = str_lower(name.p[i]);
-    if (find_exact(names, lower, name.n, ret_index))
-        return true;
-    size_t dot = str_find(str_slice(lower, name.n), '.');
-    if (dot == 0 || dot == name.n)
-        return false;
+        ret_name[i] = str_lower(name.p[i]);
+    return name.n;
+}
+
+size_t tls_names_find(const struct tls_names *names, struct str name, size_t ret_found[TLS_NAMES_KINDS])
+{
+    char lower[TLS_NAMES_MAX_BYTES];
+    size_t n = tls_names_fold(name, lower);
+    size_t found = n > 0 ? find_exact(names, lower, n, ret_found) : 0;
+    size_t dot = found == 0 ? str_find(str_slice(lower, n), '.') : 0;
+
+    if (dot == 0 || dot == n)
+        return found;
     lower[dot - 1] = '*';
-    return find_exact(names, lower + dot - 1, name.n - dot + 1, ret_index);
+    return find_exact(names, lower + dot - 1, n - dot + 1, ret_found);
+}
+
+size_t tls_names_find_others(const struct tls_names *names, size_t ret_found[TLS_NAMES_KINDS])
+{
+    size_t found = find_exact(names, names->first, names->first_n, ret_found);
+
+    if (found == 0)
+        ret_found[found++] = 0;
+    return found;
 }
 
 /* not per request: once a handshake. */

@@ -53,6 +53,11 @@ bool tls_ctx_is_chosen(const struct tls_ctx *ctx, size_t index)
     return false;
 }
 
+bool tls_ctx_knows_kinds(void)
+{
+    return false;
+}
+
 bool tls_ctx_lists_fit(const struct tls_ctx *ctx)
 {
     return true;

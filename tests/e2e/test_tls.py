@@ -151,6 +151,62 @@ def test_tls_session_is_resumed(secure, authority, version):
     assert numbers['ballast_tls_handshakes_total{result="full"}'] == 1
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("first, then, reused", [
+    ("a.wild.example", "a.wild.example", True),
+    ("test.example", "a.wild.example", False),
+    ("a.wild.example", "test.example", False),
+    ("a.wild.example", "b.wild.example", False),
+    (None, "a.wild.example", False),
+    ("unknown.example", None, True),
+])
+def test_tls_session_belongs_to_its_name(secure, authority, version, first, then, reused):
+    """RFC 6066 section 3: one that began under another name is not resumed; what follows is a whole handshake."""
+    _, port = secure()
+    context = context_for(authority, check_hostname=False, minimum_version=version, maximum_version=version)
+    _, before = ask(port, context, first)
+    answer, after = ask(port, context, then, session=before["session"])
+    assert answer.startswith(b"HTTP/1.1 200 ") and after["reused"] == reused
+    if not reused:
+        assert names_of(after) == ["test.example" if then == "test.example" else "*.wild.example"]
+
+
+def test_tls_certificates_of_two_kinds(secure, authority, certificates, ballast_path, tmp_path):
+    """Both are there for a name, whichever it is asked by, each with its staple, and the client understands one of
+    them, or both. BoringSSL takes one for a connection: then no client gets the other."""
+    ec, rsa = certificates["test.example"], authority.sign("test.example", kind="rsa")
+    both = [{**chain_of(*one), "ocsp": str(authority.staple(one[0]))} for one in (ec, rsa)]
+    both.append(chain_of(*certificates["*.wild.example"]))
+    code, text = check_file(ballast_path, tmp_path, {"listeners": [{"address": "8443", "tls": {"certificates": both}}],
+                                                     "pools": {"web": {"workers": ["3001", "3002"]}}})
+    assert code == 0, text
+    if f"no client gets the certificate in {rsa[0]}" in text:
+        assert "is used, whatever its kind of key (BoringSSL)" in text
+        return
+    ballast, port = secure(certificates=both)
+    for arguments, kind in (((), "id-ecPublicKey"),
+                            (("-sigalgs", "ecdsa_secp256r1_sha256"), "id-ecPublicKey"),
+                            (("-sigalgs", "rsa_pss_rsae_sha256"), "rsaEncryption"),
+                            (("-tls1_2",), "id-ecPublicKey"),
+                            (("-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"), "id-ecPublicKey"),
+                            (("-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256"), "rsaEncryption")):
+        for name in ("test.example", "unknown.example"):
+            code, said = s_client(port, *arguments, "-servername", name, "-CAfile", authority.path, "-status",
+                                  "-verify_return_error", said=b"Q\n")
+            assert code == 0 and "Verify return code: 0 (ok)" in said and kind in shown(said), said
+            number = re.search(r"Serial Number:\s+([0-9a-f:]+)", shown(said))[1].replace(":", "").upper()
+            assert "Cert Status: good" in said and f"Serial Number: {number}" in said, said
+    assert s_client(port, "-servername", "a.wild.example", "-sigalgs", "rsa_pss_rsae_sha256")[0] != 0
+    ends = [key for key in ballast.metrics() if key.startswith("ballast_tls_cert_expiry_seconds")]
+    assert len(ends) == 3 and any(str(rsa[0]) in key for key in ends), ends
+
+
+def shown(said):
+    certificate = said[said.index("Server certificate\n"):]
+    return subprocess.run(["openssl", "x509", "-noout", "-text"], input=certificate, capture_output=True, text=True,
+                          check=True).stdout
+
+
 def test_tls_ticket_keys_are_shared_by_a_file(secure, authority, tmp_path):
     old, new = random.randbytes(80), random.randbytes(80)
     (tmp_path / "first").write_bytes(old)

@@ -46,21 +46,22 @@ static X509 *sign(EVP_PKEY *key, const char *names, int days)
     return certificate;
 }
 
-static EVP_PKEY *make_key(void)
+static EVP_PKEY *make_key(int kind)
 {
-    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_id(EVP_PKEY_EC, NULL);
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_id(kind, NULL);
     EVP_PKEY *key = NULL;
 
-    ASSERT(context && EVP_PKEY_keygen_init(context) == 1 &&
-           EVP_PKEY_CTX_set_ec_paramgen_curve_nid(context, NID_X9_62_prime256v1) == 1 &&
-           EVP_PKEY_keygen(context, &key) == 1);
+    ASSERT(context && EVP_PKEY_keygen_init(context) == 1);
+    if (kind == EVP_PKEY_EC)
+        ASSERT(EVP_PKEY_CTX_set_ec_paramgen_curve_nid(context, NID_X9_62_prime256v1) == 1);
+    ASSERT(EVP_PKEY_keygen(context, &key) == 1);
     EVP_PKEY_CTX_free(context);
     return key;
 }
 
-void tls_files_create(struct tls_files *files, const char *names, int days)
+static void create(struct tls_files *files, const char *names, int days, int kind)
 {
-    EVP_PKEY *key = make_key();
+    EVP_PKEY *key = make_key(kind);
     X509 *certificate = sign(key, names, days);
 
     FILE *out = fmemopen(files->chain_text, sizeof(files->chain_text), "w");
@@ -71,4 +72,14 @@ void tls_files_create(struct tls_files *files, const char *names, int days)
     files->key = (struct tls_file){"key.pem", str_of(files->key_text)};
     X509_free(certificate);
     EVP_PKEY_free(key);
+}
+
+void tls_files_create(struct tls_files *files, const char *names, int days)
+{
+    create(files, names, days, EVP_PKEY_EC);
+}
+
+void tls_files_create_rsa(struct tls_files *files, const char *names, int days)
+{
+    create(files, names, days, EVP_PKEY_RSA);
 }

@@ -12,5 +12,7 @@ struct tls_files {
 
 /* Self-signed for these names ("DNS:a.example,DNS:*.b.example"); good for so many days. It stays where it is. */
 void tls_files_create(struct tls_files *files, const char *names, int days);
+/* The same with a key of RSA, where that makes one of EC. */
+void tls_files_create_rsa(struct tls_files *files, const char *names, int days);
 
 #endif
