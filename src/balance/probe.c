@@ -620,3 +620,10 @@ void prober_read(struct prober *prober, const struct worker *worker, struct heal
     *ret_stats = probe->stats;
     pthread_mutex_unlock(&prober->lock);
 }
+
+struct str probe_detail(const struct worker *worker, const struct probe_result *result, char *out)
+{
+    if (result->error != -ERR_TLS_CERTIFICATE)
+        return STR_NONE;
+    return str_slice(out, transport_refusal(worker_transport(worker), out));
+}

@@ -71,4 +71,8 @@ void prober_destroy(struct prober **prober);
 void prober_read(struct prober *prober, const struct worker *worker, struct health *ret_health,
                  struct probe_stats *ret_stats);
 
+/* More of why it is bad, in words for people: of a certificate that is not believed, what is wrong with it now. Empty:
+ * its error says it all. out has room for TRANSPORT_REFUSAL_MAX. */
+struct str probe_detail(const struct worker *worker, const struct probe_result *result, char *out);
+
 #endif

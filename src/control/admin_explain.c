@@ -30,11 +30,14 @@ static void say_health(struct admin *admin, const struct worker *worker, char *o
 
     prober_read(admin->options.prober, worker, &health, &stats);
     const struct probe_result *last = stats.probes ? &stats.history[(stats.probes - 1) % PROBE_HISTORY] : NULL;
+    char text[TRANSPORT_REFUSAL_MAX];
+    struct str detail = last ? probe_detail(worker, last, text) : STR_NONE;
     if (!last)
         (void)snprintf(out, room, "not probed yet: it gets requests after its first good probe");
     else if (last->error)
-        (void)snprintf(out, room, "%s: the last probe ended with %s",
-                       health.state == HEALTH_DOWN ? "down" : "no good probe yet", err_reason(last->error));
+        (void)snprintf(out, room, "%s: the last probe ended with %s%s%.*s",
+                       health.state == HEALTH_DOWN ? "down" : "no good probe yet", err_reason(last->error),
+                       detail.n > 0 ? ": " : "", STR_ARG(detail));
     else
         (void)snprintf(out, room, "%s: the last probe was answered with status %u, in doubt for %u probes",
                        health.state == HEALTH_DOWN ? "down" : "no good probe yet", last->status, health.streak);

@@ -61,6 +61,15 @@ static json_t *probes_json(const struct probe_stats *stats)
     return list;
 }
 
+static json_t *detail_json(const struct worker *worker, const struct probe_stats *stats)
+{
+    char text[TRANSPORT_REFUSAL_MAX];
+
+    if (stats->probes == 0)
+        return json_string("");
+    return admin_str(probe_detail(worker, &stats->history[(stats->probes - 1) % PROBE_HISTORY], text));
+}
+
 static const struct admin_change *change_of(const struct admin *admin, const struct worker *worker, uint32_t back)
 {
     const struct admin_worker *known = &admin->workers[worker->index];
@@ -126,6 +135,7 @@ json_t *admin_worker_json(const struct admin *admin, const struct worker *worker
     admin_set(json, "state", json_string(is_down ? "down" : states[health.state]));
     admin_set(json, "since", admin_time(changed ? change_of(admin, worker, 0)->at_ns : 0));
     admin_set(json, "cause", json_string(changed ? change_of(admin, worker, 0)->cause : ""));
+    admin_set(json, "detail", detail_json(worker, &stats));
     admin_set(json, "mode", json_string(admin_mode_word(atomic_load(&worker->mode))));
     admin_set(json, "taking", json_boolean(worker_takes(worker)));
     admin_set_int(json, "weight", worker_weight(worker));

@@ -66,6 +66,7 @@ json_t *admin_story_json(const struct recent_record *record, int64_t now_ns)
     admin_set(json, "status", json_integer(record->status));
     admin_set(json, "by", json_string(record->own ? "ballast" : "worker"));
     admin_set(json, "reason", json_string(err_reason(record->error)));
+    admin_set_str(json, "detail", texts.detail);
     admin_set(json, "tries", json_integer(record->tries));
     admin_set(json, "bytes_in", json_integer((json_int_t)record->bytes_in));
     admin_set(json, "bytes_out", json_integer((json_int_t)record->bytes_out));

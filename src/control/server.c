@@ -68,8 +68,9 @@ struct server {
 static void on_health_change(void *context, struct worker *worker, enum health_change change,
                              const struct probe_result *result)
 {
-    char cause[32];
+    char cause[32], detail[TRANSPORT_REFUSAL_MAX];
     struct str text = result->error ? str_of(err_reason(result->error)) : STR_NONE;
+    struct str more = probe_detail(worker, result, detail);
 
     if (!text.p) {
         memcpy(cause, "status_", 7);
@@ -83,7 +84,8 @@ static void on_health_change(void *context, struct worker *worker, enum health_c
                  LOG_S("address", worker->address), LOG_S("cause", text), LOG_N("alive", pool_alive(worker->pool)));
     else
         log_warn("worker is down", LOG_S("pool", worker->pool->name), LOG_S("worker", worker_name(worker)),
-                 LOG_S("address", worker->address), LOG_S("cause", text), LOG_N("alive", pool_alive(worker->pool)));
+                 LOG_S("address", worker->address), LOG_S("cause", text), LOG_N("alive", pool_alive(worker->pool)),
+                 more.n > 0 ? LOG_S("detail", more) : LOG_END);
 }
 
 static uint64_t active_exchanges(const struct server *server)

@@ -94,13 +94,14 @@ static void print_differences(const json_t *differences)
 static void print_probe(const json_t *worker)
 {
     const json_t *probe = json_array_get(json_object_get(worker, "last_probes"), 0);
+    const char *detail = admin_text(worker, "detail");
 
     if (!probe)
         printf("not probed\n");
     else if (json_is_true(json_object_get(probe, "good")))
         printf("%lld in %.1f ms\n", admin_number(probe, "status"), admin_real(probe, "took_ms"));
     else
-        printf("%s\n", admin_text(probe, "cause"));
+        printf("%s%s%s\n", admin_text(probe, "cause"), *detail ? ": " : "", detail);
 }
 
 /* How wide a screen reads the lines: everything is there for a file and a pipe. */

@@ -7,6 +7,7 @@
 #include "net/conn.h"
 #include "net/hand_over.h"
 #include "net/proxy_write.h"
+#include "net/tls_conn.h"
 
 enum { TELLING_MAGIC = 0x74656c6c };
 
@@ -139,6 +140,13 @@ static struct str telling_word(const struct conn *conn, enum transport_word word
 }
 
 /* A conn that is not ready neither receives nor sends: the rest is never asked for. */
+static size_t telling_refusal(const void *settings, char *out)
+{
+    const struct telling *telling = settings;
+
+    return transport_refusal(&(struct transport_use){telling->tls ? &transport_tls : NULL, telling->tls, NULL}, out);
+}
+
 const struct transport transport_telling = {
     .name = "telling",
     .scheme = {"http", 4},
@@ -146,5 +154,6 @@ const struct transport transport_telling = {
     .init = telling_init,
     .start = telling_start,
     .word = telling_word,
+    .refusal = telling_refusal,
     .fini = telling_fini,
 };

@@ -661,6 +661,11 @@ static struct str tls_word(const struct conn *conn, enum transport_word word)
     return n ? str_slice((const char *)name, n) : STR_NONE;
 }
 
+static size_t tls_refusal(const void *settings, char *out)
+{
+    return tls_ctx_refusal((struct tls_ctx *)(uintptr_t)settings, out); /* under its lock */
+}
+
 const struct transport transport_tls = {
     .name = "tls",
     .scheme = {"https", 5},
@@ -671,5 +676,6 @@ const struct transport transport_tls = {
     .send = tls_send,
     .end = tls_end,
     .word = tls_word,
+    .refusal = tls_refusal,
     .fini = tls_fini,
 };

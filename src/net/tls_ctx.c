@@ -19,6 +19,7 @@
 #include "net/tls_choice.h"
 #include "net/tls_kernel.h"
 #include "net/tls_lib.h"
+#include "net/tls_refusal.h"
 #include "net/tls_staple.h"
 
 #define CIPHERS_12                                                                             \
@@ -52,7 +53,10 @@ struct tls_ctx {
     /* shared */
     _Atomic uint32_t refs;
     pthread_mutex_t lock;
-    SSL_SESSION *session; /* under the lock */
+    /* under the lock */
+    SSL_SESSION *session;
+    char refusal[TRANSPORT_REFUSAL_MAX]; /* why its certificate was last not believed */
+    size_t refusal_n;
 };
 
 /* ---- what went wrong ---- */
@@ -502,6 +506,32 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
     return 1;
 }
 
+/* The library's judgement stays as it is. */
+static int on_judged(int good, X509_STORE_CTX *checked)
+{
+    SSL *ssl = X509_STORE_CTX_get_ex_data(checked, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct tls_ctx *ctx = SSL_get_app_data(ssl);
+    char text[TRANSPORT_REFUSAL_MAX];
+
+    if (good)
+        return good;
+    size_t n = tls_refusal_tell(checked, ctx->name, text);
+    pthread_mutex_lock(&ctx->lock);
+    memcpy(ctx->refusal, text, n);
+    ctx->refusal_n = n;
+    pthread_mutex_unlock(&ctx->lock);
+    return good;
+}
+
+size_t tls_ctx_refusal(struct tls_ctx *ctx, char *out)
+{
+    pthread_mutex_lock(&ctx->lock);
+    size_t n = ctx->refusal_n;
+    memcpy(out, ctx->refusal, n);
+    pthread_mutex_unlock(&ctx->lock);
+    return n;
+}
+
 /* RFC 7301: names with their lengths, the preferred one first. */
 static const unsigned char offered[] = "\x02h2\x08http/1.1";
 enum { OFFERED_HTTP1 = 3, OFFERED_END = 12 };
@@ -533,7 +563,7 @@ int tls_client_create(const struct tls_client_options *options, struct tls_ctx *
         SSL_CTX_sess_set_new_cb(context, on_session);
     }
     if (!error && options->verify) {
-        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, on_judged);
         error = believe(ctx, context, &options->ca, &(struct tls_file){""}, why);
     }
     if (!error)

@@ -102,6 +102,8 @@ bool tls_ctx_is_server(const struct tls_ctx *ctx);
 bool tls_ctx_kernel(const struct tls_ctx *ctx); /* the kernel is to encrypt, and had it when this was made */
 uint32_t tls_ctx_handshake_ms(const struct tls_ctx *ctx);
 struct str tls_ctx_hsts(const struct tls_ctx *ctx);
+/* Why the worker's certificate was last not believed; as transport.h has it. */
+size_t tls_ctx_refusal(struct tls_ctx *ctx, char *out);
 /* The worker's newest session; takes the reference over. */
 void tls_ctx_keep_session(struct tls_ctx *ctx, struct ssl_session_st *session);
 

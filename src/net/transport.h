@@ -21,6 +21,8 @@ enum transport_word {
     TRANSPORT_HSTS,         /* what answers to clients shall say of it (RFC 6797), by the listener's settings */
 };
 
+enum { TRANSPORT_REFUSAL_MAX = 240 };
+
 struct transport {
     const char *name;
     struct str scheme; /* of what is asked over it: "http" or "https" */
@@ -44,6 +46,10 @@ struct transport {
     void (*end)(struct conn *conn);
     /* What is known since it has started; empty when it is not. */
     struct str (*word)(const struct conn *conn, enum transport_word word);
+    /* Of all conns with these settings: why a peer's certificate was last not believed, in words for people without
+     * control bytes. Into out, with room for TRANSPORT_REFUSAL_MAX; returns how many bytes, 0: it never was refused.
+     * Any thread. NULL: there are no certificates. */
+    size_t (*refusal)(const void *settings, char *out);
     /* The socket is closed, or was never open: give back what init took. */
     void (*fini)(struct conn *conn);
 };
@@ -54,6 +60,12 @@ struct transport_use {
     const void *settings;              /* the transport's own; immutable */
     void *room;                        /* what the conns of one reactor share; NULL: nothing */
 };
+
+/* By its transport; 0 too where that has no certificates. */
+static inline size_t transport_refusal(const struct transport_use *use, char *out)
+{
+    return use->transport && use->transport->refusal ? use->transport->refusal(use->settings, out) : 0;
+}
 
 extern const struct transport transport_plain;
 /* A receive on an open seat where no conn sits. */

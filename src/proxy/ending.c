@@ -85,11 +85,29 @@ static void blame_last(struct recent_record *record)
     last->failed_us = record->total_us;
 }
 
+/* More of why its last try failed, where the reason's name does not say it. */
+static struct str detail_of(const struct exchange *x, char out[TRANSPORT_REFUSAL_MAX])
+{
+    const struct exchange_try *last = x->tries ? &x->attempts[x->tries - 1] : NULL;
+    bool refused = last && (last->error == ERR_TLS_CERTIFICATE || x->error == -ERR_TLS_CERTIFICATE);
+
+    return refused ? str_slice(out, transport_refusal(worker_transport(last->worker), out)) : STR_NONE;
+}
+
 /* For who asks later what had become of it. */
 static void remember(const struct exchange *x, int64_t total_us)
 {
     bool ill = x->error || x->status >= 500 || total_us >= RECENT_SLOW_US;
     struct recent_record *record = recent_next(x->home->recent, ill);
+    char detail[TRANSPORT_REFUSAL_MAX];
+    struct recent_texts texts = {
+        .id = x->id,
+        .client = x->client_host,
+        .method = x->client.head.method_text,
+        .pool = x->pool ? x->pool->name : STR_NONE,
+        .target = x->client.head.target,
+        .detail = detail_of(x, detail),
+    };
 
     record->ended_ns = io_now_ns(x->home->io);
     record->bytes_in = x->up.bytes;
@@ -100,8 +118,7 @@ static void remember(const struct exchange *x, int64_t total_us)
     record->error = (uint16_t)-x->error;
     record->own = x->own_answer;
     record->tries = (uint8_t)x->tries;
-    recent_set_texts(record, x->id, x->client_host, x->client.head.method_text, x->pool ? x->pool->name : STR_NONE,
-                     x->client.head.target);
+    recent_set_texts(record, &texts);
     for (uint32_t i = 0; i < x->tries; i++) {
         const struct exchange_try *from = &x->attempts[i];
         struct recent_try *to = &record->attempts[i];

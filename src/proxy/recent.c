@@ -48,16 +48,16 @@ static uint8_t put(struct recent_record *record, size_t *at, struct str text, si
     return (uint8_t)n;
 }
 
-void recent_set_texts(struct recent_record *record, struct str id, struct str client, struct str method,
-                      struct str pool, struct str target)
+void recent_set_texts(struct recent_record *record, const struct recent_texts *texts)
 {
     size_t at = 0;
 
-    record->id_n = put(record, &at, id, RECENT_ID_MAX);
-    record->client_n = put(record, &at, client, RECENT_ID_MAX);
-    record->method_n = put(record, &at, method, RECENT_NAME_MAX);
-    record->pool_n = put(record, &at, pool, RECENT_NAME_MAX);
-    record->target_n = put(record, &at, target, RECENT_TEXT_MAX);
+    record->id_n = put(record, &at, texts->id, RECENT_ID_MAX);
+    record->client_n = put(record, &at, texts->client, RECENT_ID_MAX);
+    record->method_n = put(record, &at, texts->method, RECENT_NAME_MAX);
+    record->pool_n = put(record, &at, texts->pool, RECENT_NAME_MAX);
+    record->detail_n = put(record, &at, texts->detail, RECENT_DETAIL_MAX);
+    record->target_n = put(record, &at, texts->target, RECENT_TEXT_MAX);
 }
 
 void recent_set_worker(struct recent_try *attempt, struct str name)
@@ -113,6 +113,7 @@ struct recent_texts recent_texts(const struct recent_record *record)
     texts.client = str_slice(at += record->id_n, record->client_n);
     texts.method = str_slice(at += record->client_n, record->method_n);
     texts.pool = str_slice(at += record->method_n, record->pool_n);
-    texts.target = str_slice(at + record->pool_n, record->target_n);
+    texts.detail = str_slice(at += record->pool_n, record->detail_n);
+    texts.target = str_slice(at + record->detail_n, record->target_n);
     return texts;
 }

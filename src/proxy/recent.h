@@ -18,6 +18,7 @@ enum {
     RECENT_ILL = 512,
     RECENT_SLOW_US = 1000000,
     RECENT_TEXT_MAX = 236,
+    RECENT_DETAIL_MAX = 160,
     RECENT_ID_MAX = 64,
     RECENT_NAME_MAX = 31
 };
@@ -43,8 +44,7 @@ struct recent_record {
     uint16_t error; /* enum err_code; 0: it went well */
     uint8_t tries;
     bool own; /* the answer was made by Ballast */
-    uint8_t id_n, client_n, method_n, target_n, pool_n;
-    uint8_t unused;
+    uint8_t id_n, client_n, method_n, target_n, pool_n, detail_n;
     char text[RECENT_TEXT_MAX];
     struct recent_try attempts[PICK_TRIED_MAX];
 };
@@ -64,17 +64,18 @@ void recent_fini(struct recent *recent);
 
 /* The place for the next record, whose texts and tries are the caller's to set whole; the oldest one makes room. */
 struct recent_record *recent_next(struct recent *recent, bool ill);
-/* id: at least a byte. Its end is cut last. */
-void recent_set_texts(struct recent_record *record, struct str id, struct str client, struct str method,
-                      struct str pool, struct str target);
+/* The texts of a record. */
+struct recent_texts {
+    struct str id, client, method, pool, target;
+    struct str detail; /* more of why its last try failed that did; empty: the reason says it all */
+};
+
+/* id: at least a byte. What does not fit is cut: of the target first, of the id last. */
+void recent_set_texts(struct recent_record *record, const struct recent_texts *texts);
 void recent_set_worker(struct recent_try *attempt, struct str name);
 
 /* The last exchange that had this request id; NULL: none that is still remembered. Valid until the next recent_next. */
 const struct recent_record *recent_find(const struct recent *recent, struct str id);
-/* The texts of a record. */
-struct recent_texts {
-    struct str id, client, method, pool, target;
-};
 struct recent_texts recent_texts(const struct recent_record *record);
 
 #endif

@@ -82,6 +82,9 @@ static void put_failure(struct words *words, const struct recent_record *record,
         return;
     put_time(words, attempt->failed_us);
     put(words, "%s (%s)\n", err_sentence(attempt->error), err_reason(attempt->error));
+    struct str detail = recent_texts(record).detail;
+    if (detail.n > 0 && i + 1U == record->tries)
+        put(words, "%18s%.*s\n", "", STR_ARG(detail));
 }
 
 static void put_answer(struct words *words, const struct recent_record *record)

@@ -611,12 +611,39 @@ def test_tls_worker_is_verified_probed_and_asked(stack, behind, certificates):
     assert set(worker.names) == {"test.example"}
 
 
-@pytest.mark.parametrize("changes", [{"name": "other.example"}, {"name": "test.example", "ca": None}, {}])
-def test_tls_worker_that_is_not_believed_gets_nothing(stack, behind, certificates, changes):
+@pytest.mark.parametrize("changes, why", [
+    ({"name": "other.example"}, "it is for test.example, not for other.example"),
+    ({"name": "test.example", "ca": None}, "CN=test.example was signed by CN=Test Authority, which is none of"),
+    ({}, "it is for test.example, not for 127.0.0.1"),
+])
+def test_tls_worker_that_is_not_believed_gets_nothing(stack, behind, certificates, changes, why):
     worker = stack.enter_context(SecureWorker(worker_context(*certificates["test.example"])))
     ballast = behind(worker, alive=0, **changes)
-    ballast.wait_log("cause=tls_certificate")
+    line = ballast.wait_log("cause=tls_certificate")
+    assert f'detail="{why}' in line, line
     assert ballast.get("/").status == 503
+
+
+def test_tls_worker_whose_certificate_has_run_out(stack, behind, authority):
+    certificate = authority.sign_between("past.example", "20200102030405Z", "20200203040506Z")
+    worker = stack.enter_context(SecureWorker(worker_context(*certificate)))
+    line = behind(worker, alive=0, name="past.example").wait_log("cause=tls_certificate")
+    assert 'detail="CN=past.example expired on 2020-02-03 04:05 UTC"' in line, line
+
+
+def test_tls_worker_before_whom_a_header_stands_is_told_of_too(stack, ballast_path, authority, certificates):
+    """With send_proxy TLS is what follows: here nobody speaks it, so a certificate is shown behind the header."""
+    class Behind(SecureWorker):
+        def _serve(self, plain):
+            with plain.makefile("rb", buffering=0) as reader:
+                while reader.read(1) != b"\n":
+                    pass
+            super()._serve(plain)
+    worker = stack.enter_context(Behind(worker_context(*certificates["test.example"])))
+    config = settings([worker.address])
+    config["pools"]["web"] |= {"send_proxy": "v1", "worker_tls": {"enabled": True, "ca": str(authority.path)}}
+    ballast = stack.enter_context(Ballast(ballast_path, config))
+    assert 'detail="it is for test.example, not for 127.0.0.1"' in ballast.wait_log("cause=tls_certificate")
 
 
 def test_tls_worker_unverified_if_asked_so(stack, behind, certificates):

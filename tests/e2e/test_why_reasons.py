@@ -221,7 +221,11 @@ def test_of_tls_with_workers(operate, stack, tmp_path, reason, status):
     }[reason]
     answered, number = ask(ballast, b"GET /a HTTP/1.1\r\n" + HOST + b"\r\n")
     assert answered == status
-    expect(story(admin, number), reason, status, "ballast", [reason])
+    told = story(admin, number)
+    expect(told, reason, status, "ballast", [reason])
+    more = "it is for other.example, not for test.example" if reason == "tls_certificate" else ""
+    assert told["detail"] == more
+    assert [line["text"].strip() for line in told["lines"]].count(more) == (1 if more else 0)
 
 
 def test_of_a_worker_that_speaks_something_else(operate, stack):

@@ -18,7 +18,9 @@ static void note(struct recent *recent, uint64_t number, int error, uint32_t tot
     draft->error = (uint16_t)error;
     draft->status = 200;
     draft->tries = (uint8_t)(number % (PICK_TRIED_MAX + 1));
-    recent_set_texts(draft, str_slice(id, (size_t)n), STR("192.0.2.1"), STR("GET"), STR("web"), STR("/a?b"));
+    struct recent_texts texts = {
+        str_slice(id, (size_t)n), STR("192.0.2.1"), STR("GET"), STR("web"), STR("/a?b"), STR("why")};
+    recent_set_texts(draft, &texts);
     for (uint32_t i = 0; i < draft->tries; i++) {
         recent_set_worker(&draft->attempts[i], STR("blue"));
         draft->attempts[i].picked_us = (uint32_t)number;
@@ -44,7 +46,7 @@ static void recent_finds_again(void **state)
     struct recent_texts texts = recent_texts(record);
     assert_true(str_eq(texts.id, STR("id-5")) && str_eq(texts.client, STR("192.0.2.1")));
     assert_true(str_eq(texts.method, STR("GET")) && str_eq(texts.pool, STR("web")));
-    assert_true(str_eq(texts.target, STR("/a?b")));
+    assert_true(str_eq(texts.target, STR("/a?b")) && str_eq(texts.detail, STR("why")));
     assert_int_equal(record->tries, 5);
     assert_string_equal(record->attempts[4].worker, "blue");
     assert_int_equal(find(&recent, 6)->error, ERR_CONN_RESET);
@@ -82,7 +84,7 @@ static void recent_finds_the_last(void **state)
     assert_int_equal(recent_init(&recent), 0);
     for (int turn = 0; turn < 4; turn++) {
         struct recent_record *record = recent_next(&recent, turn % 2);
-        recent_set_texts(record, STR("same"), STR_NONE, STR_NONE, STR_NONE, STR_NONE);
+        recent_set_texts(record, &(struct recent_texts){.id = STR("same")});
         assert_ptr_equal(recent_find(&recent, STR("same")), record);
     }
     recent_fini(&recent);
@@ -96,12 +98,17 @@ static void recent_cuts_what_is_long(void **state)
     struct str all = str_slice(text, sizeof(text));
     assert_int_equal(recent_init(&recent), 0);
     struct recent_record *record = recent_next(&recent, false);
-    recent_set_texts(record, str_slice(text, 128), all, all, all, all);
+    recent_set_texts(record, &(struct recent_texts){str_slice(text, 128), all, all, all, all, all});
     recent_set_worker(&record->attempts[0], all);
     assert_ptr_equal(recent_find(&recent, str_slice(text, 128)), record); /* ids of 128 bytes are well formed */
     struct recent_texts texts = recent_texts(record);
     assert_int_equal(texts.id.n, RECENT_ID_MAX);
-    assert_int_equal(texts.id.n + texts.client.n + texts.method.n + texts.pool.n + texts.target.n, RECENT_TEXT_MAX);
+    assert_int_equal(texts.id.n + texts.client.n + texts.method.n + texts.pool.n + texts.detail.n, RECENT_TEXT_MAX);
+    assert_int_equal(texts.target.n, 0);
+    recent_set_texts(record, &(struct recent_texts){.id = STR("id"), .detail = all, .target = all});
+    texts = recent_texts(record);
+    assert_int_equal(texts.detail.n, RECENT_DETAIL_MAX);
+    assert_int_equal(texts.target.n, RECENT_TEXT_MAX - 2 - RECENT_DETAIL_MAX);
     assert_int_equal(strlen(record->attempts[0].worker), RECENT_NAME_MAX);
     recent_fini(&recent);
 }

@@ -6,6 +6,7 @@
 #define ASK(id) "GET /there HTTP/1.1\r\nHost: h\r\nX-Request-ID: " id "\r\n\r\n"
 
 static char words[RECENT_WORDS_MAX + 1];
+static const struct recent_texts texts = {{"id", 2}, {"::1", 3}, {"GET", 3}, {"web", 3}, {"/", 1}, {NULL, 0}};
 
 static const char *why(const struct world *w, const char *id)
 {
@@ -94,7 +95,7 @@ static void words_tell_of_the_line(void **state)
     struct recent_record record = {.tries = 2, .total_us = 900};
     static const char *const parts[] = {"0.200 ms  try 2, after waiting in line behind other retries: worker b\n",
                                         NULL};
-    recent_set_texts(&record, STR("id"), STR("::1"), STR("GET"), STR("web"), STR("/"));
+    recent_set_texts(&record, &texts);
     recent_set_worker(&record.attempts[0], STR("a"));
     recent_set_worker(&record.attempts[1], STR("b"));
     record.attempts[0].error = ERR_CONN_CLOSED;
@@ -114,7 +115,7 @@ static void words_keep_their_order(void **state)
                                       NULL};
     static const char *const late[] = {"0.900 ms  The worker did not answer in time. (answer_timeout)\n",
                                        "Ballast answered 504 itself\n", NULL};
-    recent_set_texts(&record, STR("id"), STR("::1"), STR("GET"), STR("web"), STR("/"));
+    recent_set_texts(&record, &texts);
     recent_set_worker(&record.attempts[0], STR("a"));
     record.attempts[0].failed_us = 900;
     record.error = record.attempts[0].error = ERR_ANSWER_CUT;
@@ -129,6 +130,30 @@ static void words_keep_their_order(void **state)
     assert_tells(words, late);
 }
 
+/* Under the try that it is about, which is the last one. */
+static void words_tell_more_of_the_last_try(void **state)
+{
+    struct recent_record record = {.tries = 2, .error = ERR_TLS_CERTIFICATE, .status = 502, .own = true};
+    struct recent_texts more = texts;
+    static const char *const parts[] = {"try 1: worker a\n",
+                                        "is not to be believed. (tls_certificate)\n",
+                                        "    0.000 ms  try 2: worker b\n",
+                                        "(tls_certificate)\n",
+                                        "                  it is for c, not for b\n",
+                                        "Ballast answered 502",
+                                        NULL};
+    more.detail = STR("it is for c, not for b");
+    recent_set_texts(&record, &more);
+    for (uint32_t i = 0; i < record.tries; i++) {
+        recent_set_worker(&record.attempts[i], i ? STR("b") : STR("a"));
+        record.attempts[i].error = ERR_TLS_CERTIFICATE;
+        record.attempts[i].connected_us = RECENT_NEVER;
+    }
+    words[recent_words(&record, words).n] = '\0';
+    assert_tells(words, parts);
+    assert_ptr_equal(strstr(words, "it is for"), strstr(strstr(words, "try 2"), "it is for"));
+}
+
 /* However long, and whatever a client sends: it fits, and no control byte gets through. */
 static void words_are_safe(void **state)
 {
@@ -137,7 +162,7 @@ static void words_are_safe(void **state)
     for (size_t i = 0; i < sizeof(wild); i++)
         wild[i] = (char)(i % 33);
     struct str all = str_slice(wild, sizeof(wild));
-    recent_set_texts(&record, all, STR("::1"), STR("GET"), STR("web"), all);
+    recent_set_texts(&record, &(struct recent_texts){all, STR("::1"), STR("GET"), STR("web"), all, all});
     for (uint32_t i = 0; i < PICK_TRIED_MAX; i++) {
         recent_set_worker(&record.attempts[i], STR("a-worker-with-a-name-that-is-long"));
         record.attempts[i].error = ERR_CONN_CLOSED;
@@ -155,9 +180,13 @@ static void words_are_safe(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(words_tell_what_went_well), cmocka_unit_test(words_tell_of_each_try),
-        cmocka_unit_test(words_tell_of_failures),    cmocka_unit_test(words_tell_of_the_line),
-        cmocka_unit_test(words_keep_their_order),    cmocka_unit_test(words_are_safe),
+        cmocka_unit_test(words_tell_what_went_well),
+        cmocka_unit_test(words_tell_of_each_try),
+        cmocka_unit_test(words_tell_of_failures),
+        cmocka_unit_test(words_tell_of_the_line),
+        cmocka_unit_test(words_keep_their_order),
+        cmocka_unit_test(words_tell_more_of_the_last_try),
+        cmocka_unit_test(words_are_safe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
