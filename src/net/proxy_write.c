@@ -11,7 +11,8 @@ enum {
     TLV_SSL = 0x20,
     TLV_SSL_VERSION = 0x21,
     CLIENT_SSL = 0x01,
-    CLIENT_CERTIFIED = 0x02,
+    CLIENT_CERTIFIED_HERE = 0x02, /* on this connection */
+    CLIENT_CERTIFIED = 0x04,      /* in its session of TLS */
     ID_MAX = 128,
     ALPN_MAX = 255,
     VERSION_MAX = 32,
@@ -128,7 +129,10 @@ static char *put_tls(char *at, const struct proxy_facts *facts)
 
     if (facts->tls_version.n == 0)
         return at;
-    *end++ = facts->certified ? CLIENT_SSL | CLIENT_CERTIFIED : CLIENT_SSL;
+    *end = CLIENT_SSL;
+    if (facts->certified)
+        *end |= facts->resumed ? CLIENT_CERTIFIED : CLIENT_CERTIFIED | CLIENT_CERTIFIED_HERE;
+    end++;
     memset(end, 0, 4);
     end[3] = facts->certified ? 0 : 1; /* "zero if the client presented a certificate and it was verified" */
     end = put_tlv(end + 4, TLV_SSL_VERSION, facts->tls_version, VERSION_MAX);

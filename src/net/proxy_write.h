@@ -14,6 +14,7 @@ struct proxy_facts {
     struct str alpn;              /* agreed on with the client, at most 255 bytes; empty: nothing was */
     struct str tls_version;       /* "TLSv1.3", at most 32 bytes; empty: it came without TLS */
     bool certified;               /* the client has shown a certificate, and it was good */
+    bool resumed;                 /* but when its session of TLS began, not on this connection */
 };
 
 /* Into out, which has room for PROXY_WRITE_MAX; returns the header's length. facts NULL: nobody's connection, our own.

@@ -88,6 +88,7 @@ static struct proxy_facts facts_of(const struct telling_client *client)
         .alpn = conn_alpn(client->conn),
         .tls_version = conn_word(client->conn, TRANSPORT_TLS_VERSION),
         .certified = conn_word(client->conn, TRANSPORT_PEER_SUBJECT).n > 0,
+        .resumed = conn_word(client->conn, TRANSPORT_TLS_RESUMED).n > 0,
     };
     struct sockaddr_storage local = {0};
 

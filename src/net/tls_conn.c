@@ -655,6 +655,8 @@ static struct str tls_word(const struct conn *conn, enum transport_word word)
         return tls->subject ? str_of(tls->subject) : STR_NONE;
     if (word == TRANSPORT_HSTS)
         return tls_ctx_hsts(tls->ctx);
+    if (word == TRANSPORT_TLS_RESUMED)
+        return SSL_session_reused(tls->ssl) ? STR("resumed") : STR_NONE;
     if (word == TRANSPORT_TLS_VERSION)
         return str_of(SSL_get_version(tls->ssl));
     SSL_get0_alpn_selected(tls->ssl, &name, &n);

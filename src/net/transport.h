@@ -17,6 +17,7 @@ struct seat;
 enum transport_word {
     TRANSPORT_ALPN,         /* the protocol that both sides agreed on ("h2") */
     TRANSPORT_TLS_VERSION,  /* "TLSv1.3" */
+    TRANSPORT_TLS_RESUMED,  /* "resumed", where it is a session that began on another connection */
     TRANSPORT_PEER_SUBJECT, /* of the certificate that the peer has shown and that is believed, as RFC 4514 writes it */
     TRANSPORT_HSTS,         /* what answers to clients shall say of it (RFC 6797), by the listener's settings */
 };

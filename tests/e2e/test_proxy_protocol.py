@@ -280,6 +280,28 @@ def test_proxy_worker_is_told_of_tls_and_the_request(balance, told_worker, autho
     assert set(worker.requests()[1][1]) == {TLV_UNIQUE_ID}  # that one came without TLS
 
 
+def test_proxy_worker_is_told_when_a_certificate_was_shown(balance, told_worker, authority):
+    """On the connection, or when the session that it resumes began."""
+    chain, key = authority.sign("test.example")
+    worker = told_worker()
+    port = free_port()
+    balance(worker, pools={"web": {"send_proxy": "v2"}}, listeners=[
+        {"address": f"127.0.0.1:{free_port()}"},
+        {"address": f"127.0.0.1:{port}", "tls": {"certificates": [{"chain": str(chain), "key": str(key)}],
+                                                 "client_verify": "optional", "client_ca": str(authority.path)}}])
+    context = ssl.create_default_context(cafile=str(authority.path))
+    context.load_cert_chain(*authority.sign("some client"))
+    session = None
+    for flags in (1 | 2 | 4, 1 | 4):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as plain, \
+                context.wrap_socket(plain, server_hostname="test.example", session=session) as secured:
+            secured.sendall(b"GET / HTTP/1.1\r\nHost: test.example\r\nConnection: close\r\n\r\n")
+            while secured.recv(65536):
+                pass
+            session = secured.session
+        assert worker.requests()[-1][1][TLV_SSL][:5] == bytes([flags, 0, 0, 0, 0])
+
+
 def test_proxy_header_stands_before_tls_to_the_worker(balance, told_worker, authority):
     chain, key = authority.sign("localhost", alternatives=["IP:127.0.0.1"])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

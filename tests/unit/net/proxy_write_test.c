@@ -85,7 +85,7 @@ static void test_bytes(void **state)
 {
     static const char expected[] = PROXY_SIGNATURE "\x21\x11\x00\x29\xc0\x00\x02\x01\xc6\x33\x64\x02\x9c\x40\x01\xbb"
                                                    "\x01\x00\x02h2\x05\x00\x03"
-                                                   "abc\x20\x00\x0f\x03\x00\x00\x00\x00\x21\x00\x07TLSv1.3";
+                                                   "abc\x20\x00\x0f\x07\x00\x00\x00\x00\x21\x00\x07TLSv1.3";
     struct proxy_facts facts = {.from = four("192.0.2.1", 40000),
                                 .to = four("198.51.100.2", 443),
                                 .id = STR("abc"),
@@ -94,6 +94,10 @@ static void test_bytes(void **state)
                                 .certified = true};
     char out[PROXY_WRITE_MAX];
     assert_str(str_slice(out, proxy_write_2(out, &facts)), str_slice(expected, sizeof(expected) - 1));
+    facts.resumed = true; /* it was shown when the session began, not on this connection */
+    proxy_write_2(out, &facts);
+    assert_int_equal(out[16 + 12 + 5 + 6 + 3], 0x05);
+    assert_int_equal(out[16 + 12 + 5 + 6 + 7], 0x00);
     facts.certified = false; /* no certificate: not verified */
     proxy_write_2(out, &facts);
     assert_int_equal(out[16 + 12 + 5 + 6 + 3], 0x01);
