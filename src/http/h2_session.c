@@ -368,12 +368,19 @@ static void note_left(struct h2_session *h2)
     }
 }
 
+/* The last words are few, and waiting for room they would wait for a peer that may read nothing any more: from
+ * conn->out they leave in a linger's time, or never. */
+static bool has_room(const struct h2_session *h2)
+{
+    return bufq_bytes(&h2->session.conn.out) < SESSION_OUT_HIGH || (h2->ending && h2->stream_count == 0);
+}
+
 /* 0, or -ERR_NO_MEMORY: the library's state is lost. */
 static int fill_out(struct h2_session *h2)
 {
     struct bufq *out = &h2->session.conn.out;
 
-    while (!h2->starved && bufq_bytes(out) < SESSION_OUT_HIGH) {
+    while (!h2->starved && has_room(h2)) {
         const uint8_t *bytes;
         ssize_t n = nghttp2_session_mem_send(h2->library, &bytes);
         if (n < 0)

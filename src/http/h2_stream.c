@@ -285,7 +285,7 @@ int h2_library_send_data(nghttp2_session *library, nghttp2_frame *frame, const u
         h2s->wants_room = false;
         h2s->stream->notify(h2s->stream, STREAM_ROOM);
     }
-    return 0;
+    return bufq_bytes(out) < SESSION_OUT_HIGH ? 0 : NGHTTP2_ERR_PAUSE; /* else all others' would follow at once */
 }
 
 static void go_on(struct h2_stream *h2s)

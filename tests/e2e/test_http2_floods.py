@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness.ballast import Ballast, settings
+from harness.ballast import Ballast, read_metrics, settings
 from harness.h2 import (CANCEL, ENHANCE_YOUR_CALM, REFUSED_STREAM, DataFrame, H2Client, PingFrame,
                         RstStreamFrame, SettingsFrame, WindowUpdateFrame, head, raw)
 from harness.programs import DemoWorker, Steadily, children, memory_bytes
@@ -162,6 +162,38 @@ def test_a_client_that_grants_nothing_is_let_go(demo, balance):
         h2.ask(1, head(path="/bytes/1000000"))
         assert h2.answer(1).reset is not None and h2.streams[1].body == b""
     assert ballast.wait_access(1)[0]["reason"] == "client_stalled"
+
+
+UNREAD = {"client_stall": "300ms", "client_idle": "300ms", "drain": "60s"}
+
+
+def clients_open(asker):
+    """Connections of clients, by one of them; they are counted ten times a second."""
+    asker.send(b"GET /metrics HTTP/1.1\r\nHost: test.example\r\n\r\n")
+    return read_metrics(asker.read_answer().body.decode())['ballast_connections{side="client",state="open"}']
+
+
+@pytest.fixture
+def unread(demo, balance):
+    """A balancer, one of whose clients grants all and reads nothing: its answer was given up, and what is to be said of
+    that waits behind what it does not read."""
+    ballast = balance(*demo().addresses, timeouts=UNREAD)
+    with H2Client(ballast.address) as h2:
+        h2.send(SettingsFrame(0, {4: 2**31 - 1}), WindowUpdateFrame(0, 2**31 - 1 - 65535))
+        h2.ask(1, head(path="/bytes/100000000"))
+        assert ballast.wait_access(1)[0]["reason"] == "client_stalled"
+        yield ballast
+
+
+def test_a_client_that_reads_nothing_is_let_go(unread):
+    """As one of HTTP/1 is: it idles, and is told the end, whether it reads that or not."""
+    with unread.connect() as asker:
+        wait_for(lambda: clients_open(asker) == 2, 2, "both to be counted")
+        wait_for(lambda: clients_open(asker) == 1, 10, "the other to be let go")
+
+
+def test_a_client_that_reads_nothing_holds_up_no_stop(unread):
+    unread.stop(timeout=10)
 
 
 def test_more_sessions_than_connections(demo, balance, sanitized):

@@ -431,6 +431,27 @@ static void test_drain(void **state)
     assert_int_equal(far.lost, 1);
 }
 
+/* A worker that grants all and takes nothing: our reset and our goodbye wait behind more than there is room for. */
+static void test_close_behind_an_unread_upload(void **state)
+{
+    static char body[2 * SESSION_OUT_HIGH];
+    io_sim_limits(far.world.net)->buffer_bytes = 9000;
+    struct stream *stream = far_post(-1);
+    h2_wire_number(&far.wire, H2_WINDOW, 0, sizeof(body));
+    far_flush();
+    h2_wire_number(&far.wire, H2_WINDOW, 1, sizeof(body));
+    far_flush();
+    io_sim_peer_pause(far.peer, true);
+    far_send_body(stream, body, sizeof(body) - 1);
+    far_send_body(stream, body, 1); /* what has left by now makes room for more */
+    assert_true(bufq_bytes(&far.door.session.conn.out) >= SESSION_OUT_HIGH);
+    far_abort_stream(1);
+    world_run(&far.world, IDLE_MS + 1);
+    assert_int_equal(far.lost, 1);
+    world_run(&far.world, CONN_LINGER_MS + 1);
+    assert_int_equal(far.closed, 1);
+}
+
 /* Nothing was heard for as long as an exchange waited: nobody else shall. */
 static void test_deaf(void **state)
 {
@@ -573,6 +594,7 @@ int main(void)
         FAR_TEST(test_abort_cancels),
         FAR_TEST(test_idle_is_lost),
         FAR_TEST(test_drain),
+        FAR_TEST(test_close_behind_an_unread_upload),
         FAR_TEST(test_deaf),
         FAR_TEST(test_not_deaf),
         FAR_TEST(test_no_memory),

@@ -1,6 +1,8 @@
 /* How requests and sessions of the client side's HTTP/2 end: by the client, when told to, and by time. */
 #include "tests/unit/http/h2_served.h"
 
+enum { SMALL_BUFFER = 9000 };
+
 static void test_client_resets(void **state)
 {
     open_h2();
@@ -209,7 +211,7 @@ static void test_drain_under_a_last_answer(void **state)
     struct msg msg = {.status = 200, .length = 60000, .body = MSG_BODY_LENGTH};
     static char body[60001];
     memset(body, 'x', sizeof(body) - 1);
-    io_sim_limits(world.net)->buffer_bytes = 9000;
+    io_sim_limits(world.net)->buffer_bytes = SMALL_BUFFER;
     open_h2();
     echo.by_hand = true;
     request(1, GET_H2);
@@ -230,6 +232,84 @@ static void test_drain_under_a_last_answer(void **state)
     world_settle(&world);
     assert_ended();
     assert_int_equal(room.counts.errors, 0);
+}
+
+/* ---- clients that read nothing, and what is to be said behind more than there is room for ---- */
+
+static void send_part(size_t n)
+{
+    static char body[2 * SESSION_OUT_HIGH];
+    struct bufq bytes;
+
+    bufq_init(&bytes, &world.pool);
+    assert_int_equal(bufq_append(&bytes, body, n), 0);
+    assert_int_equal(session_send_body(&echo.current->stream, &bytes, n), 0);
+    world_settle(&world);
+}
+
+/* A client that grants all and takes nothing, in the middle of an answer. */
+static void answer_unread(void)
+{
+    struct msg msg = {.status = 200, .length = -1, .body = MSG_BODY_OPEN};
+
+    io_sim_limits(world.net)->buffer_bytes = SMALL_BUFFER;
+    hold_a_request();
+    h2_wire_number(&wire, H2_WINDOW, 1, 4 * SESSION_OUT_HIGH);
+    h2_wire_number(&wire, H2_WINDOW, 0, 4 * SESSION_OUT_HIGH);
+    flush();
+    io_sim_peer_pause(peer, true);
+    assert_int_equal(session_send_head(&echo.current->stream, &msg), 0);
+    send_part(2 * SESSION_OUT_HIGH);
+    send_part(1); /* what has left by now makes room for more */
+    assert_true(bufq_bytes(&echo.door.session.conn.out) >= SESSION_OUT_HIGH);
+}
+
+static void test_idle_with_an_unread_end(void **state)
+{
+    answer_unread();
+    echo_abort(echo.current);
+    world_run(&world, IDLE_MS - 1);
+    assert_int_equal(echo.closed, 0);
+    world_run(&world, CONN_LINGER_MS + 2);
+    assert_int_equal(echo.closed, 1);
+}
+
+static void test_drain_with_an_unread_end(void **state)
+{
+    answer_unread();
+    echo_abort(echo.current);
+    world_settle(&world);
+    session_drain(&echo.door.session);
+    world_run(&world, CONN_LINGER_MS - 1);
+    assert_int_equal(echo.closed, 0);
+    world_run(&world, 2);
+    assert_int_equal(echo.closed, 1);
+}
+
+static void test_unread_end_of_who_was_told_to_drain(void **state)
+{
+    answer_unread();
+    session_drain(&echo.door.session);
+    world_run(&world, H2_NOTICE_MS + 1);
+    echo_abort(echo.current);
+    world_run(&world, CONN_LINGER_MS + 1);
+    assert_int_equal(echo.closed, 1);
+}
+
+/* Whoever reads on in that time has all that was said, and no clean end of the answer. */
+static void test_unread_end_is_read_late(void **state)
+{
+    answer_unread();
+    echo_abort(echo.current);
+    session_drain(&echo.door.session);
+    world_run(&world, CONN_LINGER_MS / 2);
+    io_sim_peer_pause(peer, false);
+    world_settle(&world);
+    assert_int_equal(goaway_code(), H2_NO_ERROR);
+    assert_in_range(body_bytes(1), SESSION_OUT_HIGH - 1, 2 * SESSION_OUT_HIGH);
+    for (size_t i = 0; i < frame_count; i++)
+        assert_false(frames[i].type == H2_DATA && (frames[i].flags & H2_END_STREAM));
+    assert_ended();
 }
 
 static void test_idle(void **state)
@@ -268,6 +348,10 @@ int main(void)
         TEST(test_retire_unseen_in_a_head_that_never_ends),
         TEST(test_retire_of_who_breaks_a_rule),
         TEST(test_drain_under_a_last_answer),
+        TEST(test_idle_with_an_unread_end),
+        TEST(test_drain_with_an_unread_end),
+        TEST(test_unread_end_of_who_was_told_to_drain),
+        TEST(test_unread_end_is_read_late),
         TEST(test_idle),
         TEST(test_head_that_never_ends),
     };

@@ -184,6 +184,41 @@ static void test_held_back(void **state)
     echo_abort(first);
 }
 
+/* However many answers are on their way at once, no more than one frame stands above the mark. */
+static void test_out_is_bounded(void **state)
+{
+    enum { ANSWERS = 5, DATA_MOST = 16384 + 9 };
+    static char body[SESSION_OUT_HIGH];
+    struct msg msg = {.status = 200, .length = sizeof(body), .body = MSG_BODY_LENGTH};
+    io_sim_limits(world.net)->buffer_bytes = 9000;
+    open_h2();
+    echo.by_hand = true;
+    h2_wire_number(&wire, H2_WINDOW, 0, ANSWERS * sizeof(body));
+    for (uint32_t i = 0; i < ANSWERS; i++) {
+        request(2 * i + 1, GET_H2);
+        h2_wire_number(&wire, H2_WINDOW, 2 * i + 1, sizeof(body));
+    }
+    flush();
+    io_sim_peer_pause(peer, true);
+    for (uint32_t i = 0; i < ANSWERS; i++) {
+        struct bufq bytes;
+        bufq_init(&bytes, &world.pool);
+        assert_int_equal(bufq_append(&bytes, body, sizeof(body)), 0);
+        assert_int_equal(session_send_head(&echo.requests[i].stream, &msg), 0);
+        assert_int_equal(session_send_body(&echo.requests[i].stream, &bytes, sizeof(body)), 0);
+        assert_int_equal(session_send_end(&echo.requests[i].stream, NULL, 0), 0);
+    }
+    world_settle(&world);
+    assert_in_range(bufq_bytes(&echo.door.session.conn.out), 0, SESSION_OUT_HIGH + DATA_MOST);
+    io_sim_peer_pause(peer, false);
+    world_settle(&world);
+    for (uint32_t i = 0; i < ANSWERS; i++) {
+        assert_int_equal(body_bytes(2 * i + 1), sizeof(body));
+        echo_finish(&echo.requests[i]);
+    }
+}
+
+/* Our credit comes back as bytes are taken, not as they arrive. */
 static void test_windows_in(void **state)
 {
     char piece[16000] = "";
@@ -268,6 +303,35 @@ static void test_tunnel_is_told_of_the_drain(void **state)
     echo_finish(echo.current);
     world_settle(&world);
     assert_int_equal(reset_code(1), H2_NO_ERROR);
+}
+
+static void send_tunneled(size_t n)
+{
+    static char bytes[2 * SESSION_OUT_HIGH];
+    struct bufq body;
+    bufq_init(&body, &world.pool);
+    assert_int_equal(bufq_append(&body, bytes, n), 0);
+    assert_int_equal(session_send_body(&echo.current->stream, &body, n), 0);
+    world_settle(&world);
+}
+
+/* A client that reads nothing is waited for no longer, whatever else is to be said to it. */
+static void test_tunnel_ends_unread(void **state)
+{
+    io_sim_limits(world.net)->buffer_bytes = 9000;
+    open_tunnel();
+    h2_wire_number(&wire, H2_WINDOW, 1, 4 * SESSION_OUT_HIGH);
+    h2_wire_number(&wire, H2_WINDOW, 0, 4 * SESSION_OUT_HIGH);
+    flush();
+    io_sim_peer_pause(peer, true);
+    send_tunneled(2 * SESSION_OUT_HIGH);
+    send_tunneled(1);
+    session_drain(&echo.door.session);
+    world_settle(&world);
+    assert_true(bufq_bytes(&echo.door.session.conn.out) >= SESSION_OUT_HIGH);
+    echo_finish(echo.current);
+    world_run(&world, H2_NOTICE_MS + CONN_LINGER_MS + 2);
+    assert_int_equal(echo.closed, 1);
 }
 
 /* Nothing is missing: what came with the end is passed on, and nobody has left too early. */
@@ -545,9 +609,11 @@ int main(void)
         TEST(test_head_and_expect),
         TEST(test_windows_out),
         TEST(test_held_back),
+        TEST(test_out_is_bounded),
         TEST(test_windows_in),
         TEST(test_tunnel),
         TEST(test_tunnel_is_told_of_the_drain),
+        TEST(test_tunnel_ends_unread),
         TEST(test_tunnel_outlives_its_connection),
         TEST(test_reset_under_a_held_stream),
         TEST(test_tunnel_bytes_too_early),
