@@ -58,6 +58,7 @@ void h2_block_add(struct h2_block *block, struct buf_pool *pool, const struct h1
     struct lengths lengths = {(uint32_t)name.n, (uint32_t)value.n};
     size_t n = sizeof(lengths) + name.n + value.n;
 
+    block->seen += name.n + value.n;
     if (block->error)
         return;
     block->error = judge_size(block, limits, name.n + value.n);
@@ -70,6 +71,11 @@ void h2_block_add(struct h2_block *block, struct buf_pool *pool, const struct h1
     str_put(str_put(at + sizeof(lengths), name), value);
     block->buf->used += (uint32_t)n;
     block->count++;
+}
+
+bool h2_block_is_flood(const struct h2_block *block, const struct h1_limits *limits)
+{
+    return block->seen > (uint64_t)limits->head_bytes + H2_BLOCK_BEYOND;
 }
 
 struct str h2_block_text(const struct h2_block *block)

@@ -9,10 +9,15 @@
 #include "base/buf.h"
 #include "http/h1_parse.h"
 
+/* Beyond the limit of a head, and more than its frames have room for (nine, each of 16 KiB, in the shortest of
+ * Huffman's codes): fields that come again and again out of HPACK's table, RFC 7541 section 7.3. */
+enum { H2_BLOCK_BEYOND = 262144 };
+
 struct h2_block {
     struct buf *buf; /* each field: two lengths, name, value; NULL before the first */
     uint32_t count;  /* pseudo-header fields too */
     uint32_t bytes;  /* as the limit counts them */
+    uint64_t seen;   /* kept or not */
     int error;       /* the first one; fields after it are not kept */
 };
 
@@ -20,6 +25,8 @@ struct h2_block {
  * the same head. */
 void h2_block_add(struct h2_block *block, struct buf_pool *pool, const struct h1_limits *limits, struct str name,
                   struct str value);
+/* So much has come that nobody means it. */
+bool h2_block_is_flood(const struct h2_block *block, const struct h1_limits *limits);
 /* What was kept, to be walked by h2_block_next; lives as long as the block. */
 struct str h2_block_text(const struct h2_block *block);
 /* Cuts the next field off *rest; false at the end. */

@@ -64,6 +64,16 @@ static void note_flood(struct h2_session *h2, enum h2_flood kind)
     h2_session_punish(h2, H2_ENHANCE_YOUR_CALM);
 }
 
+static void note_endless_head(struct h2_session *h2)
+{
+    if (h2->ending)
+        return;
+    h2->room->counts.floods[H2_FLOOD_HEADS]++;
+    h2_block_end(&h2->block);
+    h2->block_of = 0;
+    h2_session_punish(h2, H2_ENHANCE_YOUR_CALM);
+}
+
 /* ---- what the library tells ---- */
 
 static bool is_numbered_wrong(struct h2_session *h2, const nghttp2_frame_hd *hd)
@@ -117,7 +127,10 @@ static int on_header(nghttp2_session *library, const nghttp2_frame *frame, const
 
     h2_block_add(&h2->block, io_buffers(h2->session.conn.io), h2->limits, str_slice((const char *)name, name_n),
                  str_slice((const char *)value, value_n));
-    return 0;
+    if (!h2_block_is_flood(&h2->block, h2->limits))
+        return 0;
+    note_endless_head(h2);
+    return NGHTTP2_ERR_PAUSE; /* the rest is not unpacked */
 }
 
 /* RFC 9113 section 8.2.1: a malformed field makes the message malformed; it is not left out. */

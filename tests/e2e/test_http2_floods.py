@@ -41,6 +41,14 @@ def requests(block, flags, *ends):
                     for stream in range(1, 8001, 2))
 
 
+def unpacked(n):
+    """RFC 7541 section 7.3: a field of 4,000 bytes, and one byte for each of n times that it comes again."""
+    block = GET + b"\x40\x01x\x7f\xa1\x1e" + b"y" * 4000 + b"\xbe" * n
+    return raw(HEADERS, 1, 1, block[:16384]) + b"".join(
+        raw(CONTINUATION, 0 if at + 16384 < len(block) else 4, 1, block[at:at + 16384])
+        for at in range(16384, len(block), 16384))
+
+
 # What is sent, why it ends, and how many of what it is made of are taken in before that.
 FLOODS = {
     "requests that are reset": (requests(GET, 5, lambda i: RstStreamFrame(i, CANCEL)), "resets", 200),
@@ -56,6 +64,7 @@ FLOODS = {
     "CONTINUATION": (raw(HEADERS, 1, 1, GET) + raw(CONTINUATION, 0, 1, literal(("x", "y"))) * 4000, "head_pieces", 8),
     "large CONTINUATION": (raw(HEADERS, 1, 1, GET)
                            + raw(CONTINUATION, 0, 1, literal(("x", "y" * 120)) * 128) * 40, "head_pieces", 8),
+    "a head of 520 MB": (unpacked(130000), "head_pieces", 8),
 }
 
 

@@ -70,6 +70,22 @@ static void test_limits(void **state)
     h2_block_end(&block);
 }
 
+/* What is not kept is counted all the same. */
+static void test_flood(void **state)
+{
+    static char big[4000];
+    struct h2_block block = {0};
+    size_t most = (limits.head_bytes + H2_BLOCK_BEYOND) / (sizeof(big) + 1);
+    for (size_t i = 0; i < most; i++)
+        h2_block_add(&block, &pool, &limits, STR("x"), str_slice(big, sizeof(big)));
+    assert_int_equal(block.error, -ERR_REQUEST_HEAD_SIZE);
+    assert_false(h2_block_is_flood(&block, &limits));
+    h2_block_add(&block, &pool, &limits, STR("x"), str_slice(big, sizeof(big)));
+    assert_true(h2_block_is_flood(&block, &limits));
+    h2_block_end(&block);
+    assert_false(h2_block_is_flood(&block, &limits));
+}
+
 static void test_no_memory(void **state)
 {
     struct h2_block block = {0};
@@ -83,6 +99,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_keeps, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
