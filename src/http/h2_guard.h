@@ -12,8 +12,8 @@ enum { H2_GUARD_WINDOW_MS = 10000 };
 
 enum h2_flood {
     H2_FLOOD_RESETS,  /* streams that the peer begins and gives up, or makes us give up (CVE-2023-44487) */
-    H2_FLOOD_CONTROL, /* SETTINGS, PING, PRIORITY, WINDOW_UPDATE, unknown frames */
-    H2_FLOOD_EMPTY,   /* frames that carry nothing and end nothing */
+    H2_FLOOD_CONTROL, /* SETTINGS, PING, PRIORITY, WINDOW_UPDATE, GOAWAY, unknown frames, and what comes too late */
+    H2_FLOOD_EMPTY,   /* frames that carry nothing, or padding alone, and end nothing */
     H2_FLOOD_HEADS,   /* a head in too many pieces, or far too long once unpacked */
     H2_FLOODS
 };

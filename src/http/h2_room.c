@@ -144,7 +144,8 @@ struct h2_library *h2_library_of(struct h2_room *room)
     h2_library_set_callbacks(library->callbacks);
     nghttp2_option_set_no_auto_window_update(library->option, 1);
     nghttp2_option_set_no_closed_streams(library->option, 1);
-    for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; type++) /* so that floods of them are seen */
+    nghttp2_option_set_stream_reset_rate_limit(library->option, UINT64_MAX, 1); /* H2_FLOOD_RESETS is the limit */
+    for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; type++)   /* so that floods of them are seen */
         nghttp2_option_set_user_recv_extension_type(library->option, (uint8_t)type);
     room->library = library;
     return library;

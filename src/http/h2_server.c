@@ -250,7 +250,7 @@ static bool server_finish(struct stream *stream)
 
 static void server_abort(struct stream *stream)
 {
-    h2_stream_release(h2_stream_of(stream), H2_INTERNAL_ERROR);
+    h2_stream_release(h2_stream_of(stream), stream->failed ? H2_PROTOCOL_ERROR : H2_INTERNAL_ERROR);
 }
 
 static void server_drain(struct session *session)

@@ -82,11 +82,22 @@ static bool is_numbered_wrong(struct h2_session *h2, const nghttp2_frame_hd *hd)
            !h2_numbers_note(&h2->numbers, (uint32_t)hd->stream_id);
 }
 
+/* Of a request that was, and is not any more. */
+static bool is_late(struct h2_session *h2, const nghttp2_frame_hd *hd)
+{
+    bool of_request = hd->type == NGHTTP2_HEADERS || hd->type == NGHTTP2_RST_STREAM;
+
+    return of_request && nghttp2_session_check_server_session(h2->library) &&
+           (uint32_t)hd->stream_id <= h2->numbers.highest &&
+           nghttp2_session_get_stream_local_close(h2->library, hd->stream_id) < 0;
+}
+
 static int on_begin_frame(nghttp2_session *library, const nghttp2_frame_hd *hd, void *user)
 {
     struct h2_session *h2 = user;
     bool ends = (hd->type == NGHTTP2_DATA || hd->type == NGHTTP2_HEADERS) && (hd->flags & NGHTTP2_FLAG_END_STREAM);
     bool acknowledges = (hd->type == NGHTTP2_SETTINGS || hd->type == NGHTTP2_PING) && (hd->flags & NGHTTP2_FLAG_ACK);
+    bool late = is_late(h2, hd);
     uint32_t error = h2_frame_error(
         (struct h2_frame){.type = hd->type, .length = (uint32_t)hd->length, .id = (uint32_t)hd->stream_id});
 
@@ -95,7 +106,9 @@ static int on_begin_frame(nghttp2_session *library, const nghttp2_frame_hd *hd, 
     switch (hd->type) {
     case NGHTTP2_HEADERS:
     case NGHTTP2_RST_STREAM:
-    case NGHTTP2_GOAWAY:
+        if (late)
+            note_flood(h2, H2_FLOOD_CONTROL);
+        break;
     case NGHTTP2_PUSH_PROMISE: break;
     case NGHTTP2_DATA:
     case NGHTTP2_CONTINUATION:
@@ -224,11 +237,14 @@ static int on_frame_recv(nghttp2_session *library, const nghttp2_frame *frame, v
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS: take_block(h2, frame->hd.stream_id, ended); break;
     case NGHTTP2_DATA:
+        if (frame->data.padlen > 0 && frame->data.padlen == frame->hd.length && !ended)
+            note_flood(h2, H2_FLOOD_EMPTY);
         h2s = ended ? stream_of_id(h2, frame->hd.stream_id) : NULL;
         if (h2s)
             h2_stream_note_whole(h2s, 0);
         break;
     case NGHTTP2_RST_STREAM:
+        h2->reset_of = frame->hd.stream_id;
         h2s = stream_of_id(h2, frame->hd.stream_id);
         if (h2s)
             h2s->peer_reset = true;
@@ -277,6 +293,15 @@ static int on_frame_send(nghttp2_session *library, const nghttp2_frame *frame, v
     return 0;
 }
 
+/* By a client that wants its answer no more, or that has left no choice; what is given up here for another reason
+ * (these three codes say so) is not its doing. */
+static bool is_given_up(const struct h2_session *h2, int32_t id, const struct h2_stream *h2s, uint32_t h2_code)
+{
+    bool ours = h2_code == H2_NO_ERROR || h2_code == H2_REFUSED_STREAM || h2_code == H2_INTERNAL_ERROR;
+
+    return (!h2s || !h2s->out_framed) && (h2->reset_of == id || !ours);
+}
+
 static int on_stream_close(nghttp2_session *library, int32_t id, uint32_t h2_code, void *user)
 {
     struct h2_session *h2 = user;
@@ -287,8 +312,7 @@ static int on_stream_close(nghttp2_session *library, int32_t id, uint32_t h2_cod
         h2->block_of = 0;
         h2->role->set_deadline(h2);
     }
-    if (h2_code != H2_NO_ERROR && h2_code != H2_REFUSED_STREAM && (!h2s || !h2s->out_framed) &&
-        nghttp2_session_check_server_session(library))
+    if (nghttp2_session_check_server_session(library) && is_given_up(h2, id, h2s, h2_code))
         note_flood(h2, H2_FLOOD_RESETS);
     if (!h2s)
         return 0;

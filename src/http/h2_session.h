@@ -90,6 +90,7 @@ struct h2_session {
     struct io_task pump;
     struct h2_block block;
     int32_t block_of;  /* the stream whose block it is; 0: none */
+    int32_t reset_of;  /* the stream of the last RST_STREAM that came */
     uint64_t queued;   /* bytes that went to conn->out so far */
     uint64_t framed;   /* of these, body */
     struct str taking; /* what the library is reading just now */

@@ -10,11 +10,12 @@ import time
 import pytest
 
 from harness.ballast import Ballast, read_metrics, settings
-from harness.h2 import (CANCEL, ENHANCE_YOUR_CALM, REFUSED_STREAM, DataFrame, H2Client, PingFrame,
-                        RstStreamFrame, SettingsFrame, WindowUpdateFrame, head, raw)
+from harness.h2 import (CANCEL, ENHANCE_YOUR_CALM, INTERNAL_ERROR, NO_ERROR, REFUSED_STREAM, DataFrame,
+                        GoAwayFrame, H2Client, PingFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame, head, raw)
 from harness.programs import DemoWorker, Steadily, children, memory_bytes
 from harness.waiting import wait_for
-from test_http2_hostile import CONTINUATION, HEADERS, PRIORITY
+from harness.worker import CLOSE, Script
+from test_http2_hostile import CONTINUATION, DATA, HEADERS, PRIORITY
 
 SESSIONS = 20
 FLOOD_BYTES = 1 << 20  # of memory, for each connection that floods
@@ -32,12 +33,17 @@ def literal(*fields):
 
 
 GET, POST = literal(*head(path="/bytes/100000")), literal(*head("POST", "/echo"))
+SIZED = literal(*head("POST", "/echo"), ("content-length", "1"))
 MALFORMED = literal(*head(), ("connection", "x"))
+
+
+def wire(frame):
+    return frame if isinstance(frame, bytes) else frame.serialize()
 
 
 def requests(block, flags, *ends):
     """4,000 requests, each with what follows it."""
-    return b"".join(raw(HEADERS, flags, stream, block) + b"".join(end(stream).serialize() for end in ends)
+    return b"".join(raw(HEADERS, flags, stream, block) + b"".join(wire(end(stream)) for end in ends)
                     for stream in range(1, 8001, 2))
 
 
@@ -49,10 +55,21 @@ def unpacked(n):
         for at in range(16384, len(block), 16384))
 
 
+OVER = raw(HEADERS, 5, 1, GET) + RstStreamFrame(1, CANCEL).serialize()
+
+
 # What is sent, why it ends, and how many of what it is made of are taken in before that.
 FLOODS = {
     "requests that are reset": (requests(GET, 5, lambda i: RstStreamFrame(i, CANCEL)), "resets", 200),
+    "requests that are reset without an error": (requests(GET, 5, lambda i: RstStreamFrame(i, NO_ERROR)),
+                                                 "resets", 200),
+    "requests that are reset as refused": (requests(GET, 5, lambda i: RstStreamFrame(i, REFUSED_STREAM)),
+                                           "resets", 200),
     "requests that must be reset": (requests(POST, 4, lambda i: WindowUpdateFrame(i, 2**31 - 1)), "resets", 200),
+    "bodies longer than was said": (requests(SIZED, 4, lambda i: DataFrame(i, b"xx")), "resets", 200),
+    "bodies shorter than was said": (requests(SIZED, 4, lambda i: DataFrame(i, flags=["END_STREAM"])), "resets", 200),
+    "second heads": (requests(POST, 4, lambda i: raw(HEADERS, 4, i, literal(("x", "y")))), "resets", 200),
+    "malformed trailers": (requests(POST, 4, lambda i: raw(HEADERS, 5, i, literal((":path", "/")))), "resets", 200),
     "malformed requests": (requests(MALFORMED, 5), "resets", 200),
     "requests above the limit": (requests(POST, 4), "resets", 200),
     "PING": (PingFrame(0, b"12345678").serialize() * 20000, "control_frames", 2000),
@@ -60,6 +77,10 @@ FLOODS = {
     "PRIORITY": (raw(PRIORITY, 0, 1, b"\0\0\0\0\1") * 20000, "control_frames", 2000),
     "WINDOW_UPDATE": (WindowUpdateFrame(0, 1).serialize() * 20000, "control_frames", 2000),
     "unknown frames": (raw(0x77, 0, 0) * 20000, "control_frames", 2000),
+    "GOAWAY": (raw(HEADERS, 4, 1, POST) + GoAwayFrame(0).serialize() * 20000, "control_frames", 2000),
+    "resets of what is over": (OVER + RstStreamFrame(1, CANCEL).serialize() * 20000, "control_frames", 2000),
+    "heads of what is over": (OVER + raw(HEADERS, 5, 1, GET) * 4000, "control_frames", 2000),
+    "padding alone": (raw(HEADERS, 4, 1, POST) + raw(DATA, 8, 1, b"\0") * 4000, "empty_frames", 100),
     "empty DATA": (raw(HEADERS, 4, 1, POST) + DataFrame(1).serialize() * 4000, "empty_frames", 100),
     "CONTINUATION": (raw(HEADERS, 1, 1, GET) + raw(CONTINUATION, 0, 1, literal(("x", "y"))) * 4000, "head_pieces", 8),
     "large CONTINUATION": (raw(HEADERS, 1, 1, GET)
@@ -162,6 +183,49 @@ def test_stalled_windows(ballast, sanitized):
             h2.until(lambda: len(h2.streams) > 100)  # pylint: disable=W0640
         neighbour.wait_times(20)
         assert sanitized or cost.grown < 400 * STREAM_BYTES, cost.grown
+
+
+def test_windows_that_open_byte_by_byte(ballast, sanitized):
+    """CVE-2019-9511: a hundred answers on each of four connections leave in frames of one byte."""
+    streams, rounds = range(1, 201, 2), 20
+    with contextlib.ExitStack() as stack:
+        neighbour = stack.enter_context(Neighbour(ballast))
+        neighbour.wait_times(1)
+        cost = Cost(ballast)
+        clients = [stack.enter_context(H2Client(ballast.address)) for _ in range(4)]
+        for h2 in clients:
+            h2.send(SettingsFrame(0, {4: 0}), *[raw(HEADERS, 5, stream, GET) for stream in streams])
+            h2.until(lambda: len(h2.streams) > 100)  # pylint: disable=W0640
+        stands = cost.ms
+        for bytes_each in range(1, rounds + 1):
+            for h2 in clients:
+                h2.send(*[WindowUpdateFrame(stream, 1) for stream in streams])
+                h2.until(lambda: all(len(h2.streams[i].body) == bytes_each for i in streams))  # pylint: disable=W0640
+        assert all(h2.count(DataFrame) == rounds * len(streams) for h2 in clients)
+        assert sanitized or cost.grown < 400 * STREAM_BYTES, cost.grown
+        assert sanitized or cost.ms - stands < len(clients) * FLOOD_MS, cost.ms - stands
+        neighbour.wait_times(1)
+
+
+def test_more_resets_where_they_are_allowed(demo, balance):
+    """The setting is the limit, and nothing else."""
+    ballast = balance(*demo().addresses, http2={"resets": 10000}, threads=1)
+    with H2Client(ballast.address) as h2:
+        h2.send(requests(GET, 5, lambda i: RstStreamFrame(i, CANCEL)))
+        h2.ask(8001)
+        assert h2.answer(8001).status == 200 and h2.goaway is None
+
+
+def test_answers_that_workers_cut_are_no_flood(scripted, balance):
+    """What is given up here, or by a worker, is not the client's doing."""
+    worker = scripted()
+    worker.play_at(b"/", Script((b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nx", CLOSE)))
+    ballast = balance(worker, http2={"resets": 10}, threads=1)
+    with H2Client(ballast.address) as h2:
+        for stream in range(1, 51, 2):
+            h2.ask(stream)
+            assert h2.answer(stream).reset == INTERNAL_ERROR
+        assert h2.goaway is None
 
 
 def test_a_client_that_grants_nothing_is_let_go(demo, balance):

@@ -1,5 +1,6 @@
-/* The client side's HTTP/2, from the door on, against frames written by hand; ends are in h2_server_ends_test.c. Covers
- * the session, its streams, its room and the door, which have no meaning without each other. */
+/* The client side's HTTP/2, from the door on, against frames written by hand; ends are in h2_server_ends_test.c, floods
+ * in h2_server_floods_test.c. Covers the session, its streams, its room and the door, which have no meaning without
+ * each other. */
 #include "tests/unit/http/h2_served.h"
 
 /* ---- the door ---- */
@@ -153,7 +154,6 @@ static void test_windows_out(void **state)
     world_settle(&world);
 }
 
-/* Our credit comes back as bytes are taken, not as they arrive. */
 /* What found no room in conn->out follows when the client reads on, though nothing else happens. */
 static void test_held_back(void **state)
 {
@@ -498,65 +498,7 @@ static void test_windows_out_of_neighbours(void **state)
     echo_finish(first);
 }
 
-/* ---- floods ---- */
-
-static void test_rapid_reset(void **state)
-{
-    open_h2();
-    for (uint32_t i = 0; i < 40; i++) {
-        request(2 * i + 1, GET_H2);
-        h2_wire_number(&wire, H2_RST, 2 * i + 1, H2_CANCEL);
-        flush();
-    }
-    assert_int_equal(goaway_code(), H2_ENHANCE_YOUR_CALM);
-    assert_int_equal(room.counts.floods[H2_FLOOD_RESETS], 1);
-    assert_int_equal(echo.opened, 21);
-    assert_ended();
-}
-
-static void flood(enum h2_wire_type type, unsigned flags, uint32_t stream, size_t payload, enum h2_flood kind)
-{
-    open_h2();
-    h2_wire_headers(&wire, H2_END_HEADERS, 1, POST_H2);
-    for (int i = 0; i < 100; i++)
-        h2_wire_frame(&wire, type, flags, stream, "\0\0\0\0\0\0\0\1", payload);
-    flush();
-    assert_int_equal(goaway_code(), H2_ENHANCE_YOUR_CALM);
-    assert_int_equal(room.counts.floods[kind], 1);
-}
-
-static void test_ping_flood(void **state)
-{
-    flood(H2_PING, 0, 0, 8, H2_FLOOD_CONTROL);
-}
-
-static void test_settings_flood(void **state)
-{
-    flood(H2_SETTINGS, 0, 0, 0, H2_FLOOD_CONTROL);
-}
-
-static void test_priority_flood(void **state)
-{
-    flood(H2_PRIORITY, 0, 3, 5, H2_FLOOD_CONTROL);
-}
-
-static void test_empty_flood(void **state)
-{
-    flood(H2_DATA, 0, 1, 0, H2_FLOOD_EMPTY);
-}
-
-static void test_continuation_flood(void **state)
-{
-    char block[200];
-    open_h2();
-    h2_wire_frame(&wire, H2_HEADERS, 0, 1, block, h2_wire_block(GET_H2, block, sizeof(block)));
-    for (int i = 0; i < 30; i++)
-        h2_wire_frame(&wire, H2_MORE, 0, 1, block, h2_wire_block("x: y\n", block, sizeof(block)));
-    flush();
-    assert_int_equal(goaway_code(), H2_ENHANCE_YOUR_CALM);
-    assert_int_equal(room.counts.floods[H2_FLOOD_HEADS], 1);
-    assert_int_equal(echo.opened, 0);
-}
+/* ---- memory ---- */
 
 /* The library is refused its n-th piece of memory, for every n until all goes well. */
 static void test_no_memory(void **state)
@@ -624,12 +566,6 @@ int main(void)
         TEST(test_no_room),
         TEST(test_early_answer),
         TEST(test_windows_out_of_neighbours),
-        TEST(test_rapid_reset),
-        TEST(test_ping_flood),
-        TEST(test_settings_flood),
-        TEST(test_priority_flood),
-        TEST(test_empty_flood),
-        TEST(test_continuation_flood),
         TEST(test_no_memory),
         TEST(test_memory_refused_once),
     };
