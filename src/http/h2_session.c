@@ -510,7 +510,8 @@ void h2_session_goodbye(struct h2_session *h2)
     h2->draining = true;
     h2->drained = true;
     h2->ending = true;
-    if (nghttp2_session_terminate_session(h2->library, H2_NO_ERROR) != 0)
+    /* First what waits: once it is to end, the library says nothing of a stream any more. */
+    if (!h2->dead && (fill_out(h2) != 0 || nghttp2_session_terminate_session(h2->library, H2_NO_ERROR) != 0))
         h2->dead = true;
     h2_session_flush(h2);
 }

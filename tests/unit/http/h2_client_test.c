@@ -431,6 +431,21 @@ static void test_drain(void **state)
     assert_int_equal(far.lost, 1);
 }
 
+/* A worker that was deaf for so long is left, but told before that nobody waits. */
+static void test_reset_before_the_goodbye(void **state)
+{
+    far_ask();
+    world_run(&far.world, H2_CLIENT_DEAF_MS + 1);
+    session_abort(&far.asked[0].stream);
+    stream_fini(&far.asked[0].stream);
+    arena_fini(&far.asked[0].arena);
+    far.asked[0].used = false;
+    session_close(&far.door.session);
+    world_settle(&far.world);
+    assert_int_equal(far_number_in(H2_RST, 1, 0), H2_CANCEL);
+    assert_int_equal(far_number_in(H2_GOAWAY, 0, 4), H2_NO_ERROR);
+}
+
 /* A worker that grants all and takes nothing: our reset and our goodbye wait behind more than there is room for. */
 static void test_close_behind_an_unread_upload(void **state)
 {
@@ -594,6 +609,7 @@ int main(void)
         FAR_TEST(test_abort_cancels),
         FAR_TEST(test_idle_is_lost),
         FAR_TEST(test_drain),
+        FAR_TEST(test_reset_before_the_goodbye),
         FAR_TEST(test_close_behind_an_unread_upload),
         FAR_TEST(test_deaf),
         FAR_TEST(test_not_deaf),

@@ -305,6 +305,7 @@ static void test_unread_end_is_read_late(void **state)
     world_run(&world, CONN_LINGER_MS / 2);
     io_sim_peer_pause(peer, false);
     world_settle(&world);
+    assert_int_equal(reset_code(1), H2_INTERNAL_ERROR);
     assert_int_equal(goaway_code(), H2_NO_ERROR);
     assert_in_range(body_bytes(1), SESSION_OUT_HIGH - 1, 2 * SESSION_OUT_HIGH);
     for (size_t i = 0; i < frame_count; i++)
