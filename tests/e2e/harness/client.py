@@ -89,8 +89,13 @@ class Stream:
 
     def __init__(self, sock):
         self.sock = sock
-        self.buffer = b""
+        self.held = bytearray()  # it grows in place: many megabytes may come in small pieces
         self.reset = False  # it was, though what came before may still be there to read
+
+    @property
+    def buffer(self):
+        """What was read and not yet taken."""
+        return bytes(self.held)
 
     def fill(self):
         """Read more; False when the peer has ended the connection in order."""
@@ -100,28 +105,29 @@ class Stream:
             data, self.reset = b"", True
         if not data and self.reset:
             raise WasReset(f"reset after {self.buffer!r}")
-        self.buffer += data
+        self.held += data
         return bool(data)
 
     def take(self, count):
         """Exactly count bytes; CutShort carries what there was."""
-        while len(self.buffer) < count:
+        while len(self.held) < count:
             if not self.fill():
-                raise CutShort(f"ended after {len(self.buffer)} of {count} bytes")
-        data, self.buffer = self.buffer[:count], self.buffer[count:]
+                raise CutShort(f"ended after {len(self.held)} of {count} bytes")
+        data = bytes(self.held[:count])
+        del self.held[:count]
         return data
 
     def take_until(self, mark):
         """All bytes up to and with mark."""
-        while mark not in self.buffer:
+        while mark not in self.held:
             if not self.fill():
                 raise CutShort(f"ended before {mark!r}, after {self.buffer!r}")
-        end = self.buffer.index(mark) + len(mark)
+        end = self.held.index(mark) + len(mark)
         return self.take(end)
 
     def take_chunked(self):
         """A chunked body, in the only form that Ballast writes: no extensions. Returns (content, trailer lines)."""
-        content = b""
+        content = bytearray()
         while True:
             size = self.take_until(b"\r\n")[:-2]
             if not CHUNK_SIZE.fullmatch(size):
@@ -136,21 +142,21 @@ class Stream:
             line = self.take_until(b"\r\n")
             if line == b"\r\n":
                 parse_fields(trailers)
-                return content, trailers
+                return bytes(content), trailers
             trailers += line
 
     def rest(self):
         """Everything until the peer ends the connection in order."""
         while self.fill():
             pass
-        return self.take(len(self.buffer))
+        return self.take(len(self.held))
 
     def rest_until_reset(self):
         """Everything until the peer resets the connection."""
         try:
             rest = self.rest()
         except WasReset:
-            return self.take(len(self.buffer))
+            return self.take(len(self.held))
         raise AssertionError(f"an orderly end, and no reset, after {rest!r}")
 
 
