@@ -7,6 +7,7 @@ import contextlib
 import os
 import pathlib
 import sys
+import tempfile
 
 import pytest
 
@@ -42,6 +43,14 @@ def stack():
     """Whatever a test enters here is left, last first, when it is over."""
     with contextlib.ExitStack() as entered:
         yield entered
+
+
+@pytest.fixture
+def public(stack):
+    """A directory that every user reaches. What pytest gives is its user's own, and it sees to that at any time."""
+    place = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ballast-test-")))
+    place.chmod(0o755)
+    return place
 
 
 @pytest.fixture

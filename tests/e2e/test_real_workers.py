@@ -64,22 +64,18 @@ def python(stack):
 
 
 @pytest.fixture
-def nginx(stack, tmp_path):
+def nginx(stack, public):
     command = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/sbin")
     assert command, "nginx is missing"
-    tmp_path.chmod(0o755)
-    for directory in tmp_path.parents:
-        if directory.stat().st_uid == tmp_path.stat().st_uid and directory != pathlib.Path("/tmp"):
-            directory.chmod(directory.stat().st_mode | 0o055)
-    files = tmp_path / "files"
+    files = public / "files"
     files.mkdir()
     (files / "index.html").write_text("<h1>nginx</h1>")
     (files / "text.txt").write_text("compress me " * 1000)
     (files / "big.bin").write_bytes(random.Random(2).randbytes(20 << 20))
     port = free_port()
-    config = tmp_path / "nginx.conf"
-    config.write_text(NGINX.format(path=tmp_path, port=port))
-    return stack.enter_context(Server(port, command, "-c", config, "-e", tmp_path / "error.log"))
+    config = public / "nginx.conf"
+    config.write_text(NGINX.format(path=public, port=port))
+    return stack.enter_context(Server(port, command, "-c", config, "-e", public / "error.log"))
 
 
 class Both:
