@@ -1,5 +1,6 @@
 """gRPC end to end: Node.js and the library in C (by Python), each as client and as server."""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -29,18 +30,19 @@ GRPC = [("content-type", "application/grpc"), ("te", "trailers")]
 
 @pytest.fixture(scope="session")
 def pair():
-    """The folder of the Node.js pair, with its modules as locked; made once."""
+    """The folder of the Node.js pair, with its modules as locked; made anew when a file of it is another."""
     assert shutil.which("npm"), "npm is missing"
     MADE.mkdir(parents=True, exist_ok=True)
-    lock = (REAL / "package-lock.json").read_text()
+    files = {path.name: path.read_text() for path in REAL.iterdir() if path.is_file()}
     installed = MADE / "installed"
-    for path in REAL.iterdir():
-        if path.is_file():
-            shutil.copy(path, MADE / path.name)
-    if not installed.exists() or installed.read_text() != lock:
-        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=MADE, check=True, timeout=120,
-                       stdout=subprocess.DEVNULL)
-        installed.write_text(lock)
+    with (MADE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # other tests may need it at the same time
+        if not installed.exists() or installed.read_text() != repr(files):
+            for name, text in files.items():
+                (MADE / name).write_text(text)
+            subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=MADE, check=True,
+                           timeout=120, stdout=subprocess.DEVNULL)
+            installed.write_text(repr(files))
     return MADE
 
 

@@ -1,11 +1,14 @@
 """Waiting for something to become true, bounded, and free ports. No test sleeps for a guessed time."""
 
 import contextlib
+import functools
+import itertools
 import pathlib
-import random
 import select
 import socket
 import time
+
+FIRST_PORT, BLOCK = 10_000, 1000
 
 
 class WaitTimeout(AssertionError):
@@ -29,15 +32,29 @@ def pause(seconds):
     select.select([], [], [], seconds)
 
 
+@functools.cache
+def own_ports():
+    """The ports that this process of tests gives out, in turn, and the socket that says so: whoever has its name has a
+    block of them, as long as it lives. The system gives them to no outgoing connection: those are taken from a range of
+    its own, and one of them may have a port before the program that it is meant for."""
+    outgoing = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for first in range(FIRST_PORT, max(outgoing - BLOCK, FIRST_PORT) + 1, BLOCK):
+        owner = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with contextlib.suppress(OSError):
+            owner.bind(f"\0ballast-tests-{first}")
+            return owner, itertools.cycle(range(first, first + BLOCK))
+        owner.close()
+    raise AssertionError("other tests have all ports")
+
+
 def free_port(host="127.0.0.1"):
-    """A TCP port nobody listens on at this moment, and that the system gives to no outgoing connection: those are taken
-    from a range of its own, and one of them may have the port before the program that it is meant for."""
+    """A TCP port nobody listens on at this moment, and that no other test is given, here or in another process."""
+    _, ports = own_ports()
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    first_outgoing = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    for _ in range(200):
+    for port in itertools.islice(ports, BLOCK):
         with socket.socket(family, socket.SOCK_STREAM) as probe, contextlib.suppress(OSError):
-            probe.bind((host, random.randrange(10_000, max(first_outgoing, 10_100))))
-            return probe.getsockname()[1]
+            probe.bind((host, port))
+            return port
     raise AssertionError("no port is free")
 
 
