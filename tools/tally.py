@@ -10,6 +10,7 @@ A layer's cases are read from its JUnit report, never guessed. A layer without a
 """
 
 import argparse
+import fcntl
 import pathlib
 import sys
 import xml.etree.ElementTree
@@ -41,12 +42,14 @@ def format_counts(passed, failed, skipped):
 
 
 def end_layer(options):
+    """Layers that run beside each other end one after the other: what one has to say stays in one piece."""
     counts = count_layer(options.status, options.junit)
-    if counts[1] and options.log and options.log.exists():
-        sys.stdout.write(options.log.read_text(errors="replace"))
-    word = "FAILED" if counts[1] else "ok"
-    print(f"{word:6} {options.name:28} {format_counts(*counts):36} {options.seconds:4} s", flush=True)
     with options.counts.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if counts[1] and options.log and options.log.exists():
+            sys.stdout.write(options.log.read_text(errors="replace"))
+        word = "FAILED" if counts[1] else "ok"
+        print(f"{word:6} {options.name:28} {format_counts(*counts):36} {options.seconds:4} s", flush=True)
         file.write(" ".join(map(str, counts)) + "\n")
     return 1 if counts[1] else 0
 

@@ -5,6 +5,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -60,3 +61,28 @@ def test_without_root_and_sudo_it_says_what_root_would_do(tmp_path):
     result = run("build", path=path)
     assert result.returncode == 1
     assert "run as root: apt-get install --no-install-recommends meson ninja-build gcc" in result.stderr
+
+
+def collect(*options):
+    """Some end to end tests, as pytest chooses from them."""
+    files = [f"tests/e2e/test_{name}.py" for name in ("contract", "keeper", "idle")]
+    return subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--collect-only", "-q", *files,
+                           *options], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def collected(*options):
+    return [line for line in collect(*options).stdout.splitlines() if "::" in line]
+
+
+@pytest.mark.parametrize("some", [(), ("-k", "not stop")])
+def test_every_end_to_end_test_is_in_one_part_or_runs_alone(some):
+    parts = [collected("--part", f"{number}/3", *some) for number in (1, 2, 3)]
+    alone = collected("-m", "alone", *some)
+    assert alone and sorted(sum(parts, alone)) == sorted(collected(*some))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+@pytest.mark.parametrize("part", ["0/3", "4/3", "3", "x"])
+def test_a_part_that_there_is_not(part):
+    done = collect("--part", part)
+    assert done.returncode == 4 and "argument --part: invalid" in done.stderr

@@ -1,6 +1,8 @@
 """tally.py's own tests: what a report says is what is counted, and a layer that ends badly is never a pass."""
 
+import os
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -81,3 +83,26 @@ def test_layers_add_up_and_only_failures_are_shown_in_full(tmp_path, capsys):
     assert capsys.readouterr().out.startswith("what the layer wrote\nFAILED build")
     assert tally.main(["total", "--counts", str(tmp_path / "counts")]) == 1
     assert capsys.readouterr().out == "2 passed, 1 failed\n"
+
+
+def test_layers_that_end_at_once_tell_so_one_after_the_other(tmp_path):
+    """The first is caught as it reads its log; the other must not write between."""
+    def end(name):
+        return subprocess.Popen([sys.executable, tally.__file__, "layer", name, "--counts", tmp_path / "counts",
+                                 "--log", tmp_path / name, "--status", "1", "--seconds", "2"], stdout=out)
+
+    def waits(process):
+        locks = pathlib.Path("/proc/locks").read_text().splitlines()
+        return process.poll() is not None or any("->" in line and f" {process.pid} " in line for line in locks)
+    os.mkfifo(tmp_path / "first")
+    (tmp_path / "second").write_text("of the second\n")
+    with (tmp_path / "out").open("w") as out, end("first") as first:
+        with (tmp_path / "first").open("w") as log:
+            second = end("second")
+            while not waits(second):
+                pass
+            log.write("of the first\n")
+        assert (first.wait(), second.wait()) == (1, 1)
+    lines = (tmp_path / "out").read_text().splitlines()
+    assert [line.split()[:3] for line in lines] == [["of", "the", "first"], ["FAILED", "first", "0"],
+                                                    ["of", "the", "second"], ["FAILED", "second", "0"]]

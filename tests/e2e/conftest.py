@@ -1,6 +1,7 @@
 """What every end-to-end test needs: where the built programs are, and the harness on the import path.
 
-BALLAST_BUILD names the build directory (default: build/release), relative to the repository's root.
+BALLAST_BUILD names the build directory (default: build/release), relative to the repository's root. With
+--part 2/3 this is the second of three processes that have a third of the tests each; none has those that run alone.
 """
 
 import contextlib
@@ -17,6 +18,33 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from harness.ballast import Ballast, settings  # noqa: E402
 from harness.programs import DemoWorker  # noqa: E402
 from harness.worker import Worker  # noqa: E402
+
+
+def part(text):
+    """"2/3" as (2, 3)."""
+    number, _, parts = text.partition("/")
+    if not 1 <= int(number) <= int(parts):
+        raise ValueError(text)
+    return int(number), int(parts)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--part", type=part, metavar="N/M", help="of M processes that share the tests this is the Nth")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: needs what there is once, as a port, or would judge a busy machine")
+
+
+@pytest.hookimpl(trylast=True)  # what -k and -m have left
+def pytest_collection_modifyitems(config, items):
+    """Dealt out one by one: neighbours take about as long as each other."""
+    if config.option.part:
+        number, parts = config.option.part
+        shared = [item for item in items if not item.get_closest_marker("alone")]
+        mine = set(shared[number - 1::parts])
+        config.hook.pytest_deselected(items=[item for item in items if item not in mine])
+        items[:] = [item for item in items if item in mine]
 
 
 def built(name):

@@ -43,6 +43,7 @@ class OnPort80(Ballast):
         self.address = ("127.0.0.1", 80)
 
 
+@pytest.mark.alone
 def test_1_a_single_entry_point_port_80_by_default(ballast_path):
     """The default layout: port 80, workers on 127.0.0.1:3001 to 3003. Where port 80 cannot be had, it says so."""
     defaults = subprocess.run([ballast_path, "check", "--defaults"], capture_output=True, text=True, check=True).stdout

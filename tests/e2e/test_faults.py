@@ -332,6 +332,7 @@ def cost_of_the_attack(calm, attacked):
     return statistics.median(ratios)
 
 
+@pytest.mark.alone
 def test_thousands_of_slow_clients_cost_the_others_little(balance, demo, descriptors):
     """5,000 of them attached: a healthy client's 99th percentile stays within 2 times its value without them.
 
@@ -398,6 +399,7 @@ def test_slowhttptest(balance, demo, descriptors, stack):
         wait_for(lambda: ballast.metrics()["requests_active"] == 0, 20)  # pylint: disable=W0640
 
 
+@pytest.mark.alone
 def test_the_server_dies_under_all_that(balance, demo, descriptors):
     """SIGKILL with 2,000 slow clients attached: the next server serves at once, and no connection is refused."""
     ballast = balance(demo(), limits={"connections": 4000})

@@ -125,6 +125,7 @@ def test_idle_clients_take_less_than_300_bytes_and_give_them_back(balance, demo,
     ballast.assert_accounts()
 
 
+@pytest.mark.alone
 def test_idle_worker_connections_take_less_than_300_bytes_and_give_them_back(balance, demo, sanitized):
     """As many as requests were under way at once; then they idle, and when their time is over that memory is free."""
     if sanitized:

@@ -13,6 +13,7 @@ import pytest
 from harness.waiting import wait_for
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.alone  # Meson has one log, and what it uninstalls is what was installed last
 
 
 def run(*command, **options):

@@ -76,6 +76,7 @@ def seconds_without_a_server(balancer, lost):
     return took
 
 
+@pytest.mark.alone
 def test_a_killed_server_is_started_again_at_once(balance, scripted):
     took = []
     while not took or min(took) > 0.1 and len(took) < 3:  # the machine may have been busy elsewhere
@@ -325,6 +326,7 @@ def wait_demo(port, alive):
     wait_for(enough, 20, f"{alive} demo workers alive")
 
 
+@pytest.mark.alone
 def test_the_demo_shows_three_workers_in_turn(ballast_path):
     port = free_port()
     with Demo(ballast_path, "--port", port) as demo:
@@ -343,6 +345,7 @@ def test_the_demo_shows_three_workers_in_turn(ballast_path):
         assert not any(map(is_alive, workers))
 
 
+@pytest.mark.alone
 def test_the_demo_has_a_dashboard(ballast_path):
     port = free_port()
     with Demo(ballast_path, "--port", port) as demo:
@@ -353,6 +356,7 @@ def test_the_demo_has_a_dashboard(ballast_path):
         assert admin.ask("GET", "/").status == 200
 
 
+@pytest.mark.alone
 def test_a_demo_worker_may_be_killed(ballast_path):
     port = free_port()
     with Demo(ballast_path, "--port", port) as demo:
@@ -367,6 +371,7 @@ def test_a_demo_worker_may_be_killed(ballast_path):
         assert b"worker_3002_alive 0\n" in metrics and b"requests_failed 0\n" in metrics
 
 
+@pytest.mark.alone
 def test_the_demo_falls_back_to_8080(ballast_path):
     with contextlib.ExitStack() as stack:
         if refuses(("127.0.0.1", 80)):
@@ -382,6 +387,7 @@ def test_the_demo_falls_back_to_8080(ballast_path):
         wait_demo(8080, 3)
 
 
+@pytest.mark.alone
 def test_the_demo_says_what_stands_in_its_way(ballast_path, tmp_path):
     wait_for(lambda: refuses(("127.0.0.1", 3002)), 30, "port 3002 to be free")
     with socket.create_server(("127.0.0.1", 3002)):
