@@ -132,8 +132,8 @@ def test_idle_worker_connections_take_less_than_300_bytes_and_give_them_back(bal
         pytest.skip("a sanitizer's own memory is counted too")
     count = 1500
     with descriptors(9 * count):
-        ballast = balance(demo("--delay-ms=700"), threads=1, timeouts={"worker_idle": "6s"}, access_log={"path": "off"},
-                          limits={"connections": 2 * count, "idle_per_worker": 2 * count})
+        ballast = balance(demo("--delay-ms=2000"), threads=1, timeouts={"worker_idle": "12s"},
+                          access_log={"path": "off"}, limits={"connections": 2 * count, "idle_per_worker": 2 * count})
         server = children(ballast.pid)[0]
         with resting(ballast, count, 1, "together"):
             pass
