@@ -216,7 +216,7 @@ static int send_switch(struct h2_stream *h2s, const struct msg *msg)
     h2s->headed = true;
     h2s->tunnel = true;
     h2s->stream->ended = h2s->whole;
-    if (h2s->h2->draining)
+    if (of_h2(h2s->h2)->stops)
         h2s->stream->notify(h2s->stream, STREAM_DRAIN);
     h2_session_flush(h2s->h2);
     return h2_library_send_answer(h2s, &head, false);
@@ -257,6 +257,7 @@ static void server_drain(struct session *session)
 {
     struct h2_session *h2 = CONTAINER_OF(session, struct h2_session, session);
 
+    of_h2(h2)->stops = true;
     h2_session_drain(h2);
     set_timer(of_h2(h2));
     LIST_FOREACH (link, &h2->streams) {
@@ -304,6 +305,7 @@ int h2_server_begin(struct h2_server *server, const struct h2_server_options *op
 
     server->owner = owner;
     server->common = common;
+    server->stops = false;
     int error = h2_session_init(h2, &server_role, room, &common->limits, options->floods, true, options->streams,
                                 options->tunnels);
     if (error)

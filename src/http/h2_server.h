@@ -19,6 +19,7 @@ struct h2_server {
     struct session_owner *owner;
     const struct h1_server_options *common; /* limits and times that hold for every version */
     int64_t silent_at_ms;                   /* who is awaited until then has been silent for too long; or TIMER_NEVER */
+    bool stops;                             /* told to end: its tunnels too, which a retired one keeps */
 };
 
 /* Takes over an open conn: session.conn is there, with what it received so far. 0 or -ERR_NO_MEMORY: the caller's to

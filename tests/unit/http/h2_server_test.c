@@ -260,13 +260,18 @@ static void ask_for_tunnel(void)
     assert_true(echo.current->stream.ended);
 }
 
-static void open_tunnel(void)
+static void switch_over(void)
 {
     struct msg msg = {.status = 101, .reason = STR("x"), .length = -1, .body = MSG_BODY_OPEN};
-    ask_for_tunnel();
     assert_int_equal(session_send_head(&echo.current->stream, &msg), 0);
     world_settle(&world);
     assert_false(echo.current->stream.ended);
+}
+
+static void open_tunnel(void)
+{
+    ask_for_tunnel();
+    switch_over();
 }
 
 /* RFC 8441: bytes both ways, and an end of each direction. */
@@ -332,6 +337,31 @@ static void test_tunnel_ends_unread(void **state)
     echo_finish(echo.current);
     world_run(&world, H2_NOTICE_MS + CONN_LINGER_MS + 2);
     assert_int_equal(echo.closed, 1);
+}
+
+/* Of one that was asked for before, too. */
+static void test_tunnel_opens_in_the_drain(void **state)
+{
+    ask_for_tunnel();
+    session_drain(&echo.door.session);
+    assert_int_equal(told(STREAM_DRAIN), 0);
+    switch_over();
+    assert_int_equal(told(STREAM_DRAIN), 1);
+    echo_finish(echo.current);
+    world_settle(&world);
+}
+
+/* It goes on as long as the connection may, which is more than the time of a drain. */
+static void test_tunnel_opens_while_retiring(void **state)
+{
+    ask_for_tunnel();
+    session_retire(&echo.door.session);
+    switch_over();
+    assert_int_equal(told(STREAM_DRAIN), 0);
+    session_drain(&echo.door.session);
+    assert_int_equal(told(STREAM_DRAIN), 1);
+    echo_finish(echo.current);
+    world_settle(&world);
 }
 
 /* Nothing is missing: what came with the end is passed on, and nobody has left too early. */
@@ -556,6 +586,8 @@ int main(void)
         TEST(test_tunnel),
         TEST(test_tunnel_is_told_of_the_drain),
         TEST(test_tunnel_ends_unread),
+        TEST(test_tunnel_opens_in_the_drain),
+        TEST(test_tunnel_opens_while_retiring),
         TEST(test_tunnel_outlives_its_connection),
         TEST(test_reset_under_a_held_stream),
         TEST(test_tunnel_bytes_too_early),
