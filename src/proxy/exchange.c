@@ -294,7 +294,7 @@ static enum exchange_step relay(struct exchange *x)
         return cut(x, error);
     if (x->tunnel && tunnel_is_over(x))
         return EXCHANGE_ACCOUNT;
-    if (x->worker.failed)
+    if (x->worker.failed && !(x->tunnel && tunnel_waits_for_client(x)))
         return x->answering ? cut(x, x->worker.error) : fail(x, x->worker.error, EXCHANGE_RETRY);
     if (x->client.failed)
         return cut(x, x->client.error);

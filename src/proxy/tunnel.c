@@ -110,6 +110,11 @@ bool tunnel_is_over(const struct exchange *x)
     return x->down.done && sent && ((x->up.done && !x->worker.unsent) || x->worker.failed);
 }
 
+bool tunnel_waits_for_client(const struct exchange *x)
+{
+    return x->down.done && x->up.done && !x->worker.unsent && !(x->client_events & STREAM_SENT);
+}
+
 int tunnel_close(struct exchange *x, int why)
 {
     int error = flow_give_back(&x->down);

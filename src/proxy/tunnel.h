@@ -30,6 +30,8 @@ void tunnel_follow_workers(struct exchange_home *home);
 bool tunnel_has_drained(const struct exchange *x);
 /* Both directions have ended, or one has and the other has nobody to go to. */
 bool tunnel_is_over(const struct exchange *x);
+/* Both have ended, and the client has not taken all yet: what becomes of the worker does not matter any more. */
+bool tunnel_waits_for_client(const struct exchange *x);
 /* We end it ourselves, for this reason: both sides are told the end (RFC 9113 section 8.5: END_STREAM is what a FIN
  * is), behind what has been sent to them; what they still say is dropped. 0 or a code of session_send_end. */
 MUST_CHECK int tunnel_close(struct exchange *x, int why);

@@ -60,6 +60,36 @@ static void assert_ended_well(void)
     assert_int_equal(io_sim_peer_state(client), IO_SIM_PEER_ENDED);
 }
 
+/* Both have ended, and only the client has not taken all yet: it needs the worker no more. */
+static void goes_on_without_a_worker_that_has_ended(void **state)
+{
+    enum { BYTES = 30000 };
+    static char bulk[BYTES + 1];
+    size_t got = 0;
+    memset(bulk, 'x', BYTES);
+    begin_tunnel();
+    io_sim_limits(w.net)->buffer_bytes = 8192;
+    io_sim_peer_pause(client, true);
+    scripted_worker_send(&w.far[0], bulk);
+    world_run(&w, 10);
+    io_sim_peer_shutdown(worker());
+    world_run(&w, 10);
+    io_sim_peer_close(&scripted_worker_newest(&w.far[0])->peer, true);
+    world_send(client, "bye");
+    io_sim_peer_shutdown(client);
+    world_run(&w, 10);
+    io_sim_peer_pause(client, false);
+    for (int i = 0; i < 20; i++) {
+        size_t n = io_sim_peer_received(client).n;
+        io_sim_peer_take(client, n);
+        got += n;
+        world_run(&w, 1);
+    }
+    assert_int_equal(got, BYTES);
+    assert_ended_well();
+    end();
+}
+
 static void ends_when_both_have(void **state)
 {
     begin_tunnel();
@@ -279,6 +309,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ends_when_both_have),
+        cmocka_unit_test(goes_on_without_a_worker_that_has_ended),
         cmocka_unit_test(ends_when_nothing_moves),
         cmocka_unit_test(ends_in_its_time_when_all_stops),
         cmocka_unit_test(opened_while_all_stops),
