@@ -35,17 +35,20 @@ struct options {
     double minutes;
     bool trace, quiet, shrinks;
     struct plan_cuts cuts;
+    uint64_t with; /* families: scenarios that have not all of them are passed over */
 };
 
 static struct shared *shared;
 
 /* ---- one scenario, in this process ---- */
 
-static void run_seed(uint64_t seed, const struct plan_cuts *cuts, enum trace_mode trace)
+static void run_seed(uint64_t seed, const struct plan_cuts *cuts, uint64_t with, enum trace_mode trace)
 {
     static struct plan plan;
     struct world_result result;
     plan_make(&plan, seed, cuts);
+    if (with & ~plan.families)
+        return;
     shared->seed = seed;
     alarm(STUCK_SECONDS); /* the default action ends the process */
     world_run(&plan, trace, &result);
@@ -93,12 +96,12 @@ static pid_t start_child(bool silent)
     return child;
 }
 
-static enum end run_batch(uint64_t seed, uint64_t count, const struct plan_cuts *cuts)
+static enum end run_batch(uint64_t seed, uint64_t count, const struct plan_cuts *cuts, uint64_t with)
 {
     pid_t child = start_child(true);
     if (child == 0) {
         for (uint64_t i = 0; i < count; i++)
-            run_seed(seed + i, cuts, TRACE_OFF);
+            run_seed(seed + i, cuts, with, TRACE_OFF);
         _exit(0);
     }
     return wait_for(child);
@@ -108,7 +111,7 @@ static enum end run_traced(uint64_t seed, const struct plan_cuts *cuts, enum tra
 {
     pid_t child = start_child(false);
     if (child == 0) {
-        run_seed(seed, cuts, trace);
+        run_seed(seed, cuts, 0, trace);
         fflush(stdout);
         _exit(0);
     }
@@ -126,7 +129,7 @@ static bool fails_the_same(const struct plan_cuts *cuts, void *context)
 {
     const struct failure *failure = context;
     shared->check[0] = 0;
-    return run_batch(failure->seed, 1, cuts) != END_GOOD && strcmp(shared->check, failure->check) == 0;
+    return run_batch(failure->seed, 1, cuts, 0) != END_GOOD && strcmp(shared->check, failure->check) == 0;
 }
 
 static void print_scenario(uint64_t seed, const struct plan_cuts *cuts)
@@ -175,7 +178,7 @@ static int run_many(const struct options *options)
     enum end end = END_GOOD;
     while (end == END_GOOD && (options->minutes > 0 ? seconds() - began < options->minutes * 60 : left > 0)) {
         uint64_t batch = options->minutes > 0 || left > BATCH ? BATCH : left;
-        end = run_batch(seed, batch, &options->cuts);
+        end = run_batch(seed, batch, &options->cuts, options->with);
         seed += batch;
         left -= batch;
     }
@@ -197,11 +200,13 @@ static int run_many(const struct options *options)
 static void usage(void)
 {
     printf(
-        "usage: ballast-sim [--seed N] [--count M | --minutes K] [--trace] [--without LIST] [--quiet] [--no-shrink]\n"
+        "usage: ballast-sim [--seed N] [--count M | --minutes K] [--trace] [--with LIST] [--without LIST] [--quiet]\n"
+        "                   [--no-shrink]\n"
         "  --seed N       the first seed (default: from the clock)\n"
         "  --count M      how many, one after the other (default 1)\n"
         "  --minutes K    as many as fit\n"
         "  --trace        print the scenario and everything that happens\n"
+        "  --with LIST    of those, only the ones that have all of these families\n"
         "  --without LIST leave out families, clients (c3) or the last requests of a client (c3r2), by commas\n"
         "families:\n");
     for (int f = 0; f < FAMILY_COUNT; f++)
@@ -218,18 +223,24 @@ static uint64_t number(const char *text)
     return value;
 }
 
+static struct plan_cuts parse_list(const char *option, const char *list)
+{
+    struct plan_cuts cuts = {0};
+    if (!plan_cuts_parse(&cuts, list)) {
+        fprintf(stderr, "ballast-sim: --%s does not understand %s\n", option, list);
+        exit(2);
+    }
+    return cuts;
+}
+
 static void parse(int argc, char **argv, struct options *options)
 {
     static const struct option names[] = {
-        {"seed", required_argument, NULL, 's'},
-        {"count", required_argument, NULL, 'c'},
-        {"minutes", required_argument, NULL, 'm'},
-        {"trace", no_argument, NULL, 't'},
-        {"without", required_argument, NULL, 'w'},
-        {"quiet", no_argument, NULL, 'q'},
-        {"no-shrink", no_argument, NULL, 'n'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"seed", required_argument, NULL, 's'},    {"count", required_argument, NULL, 'c'},
+        {"minutes", required_argument, NULL, 'm'}, {"trace", no_argument, NULL, 't'},
+        {"with", required_argument, NULL, 'f'},    {"without", required_argument, NULL, 'w'},
+        {"quiet", no_argument, NULL, 'q'},         {"no-shrink", no_argument, NULL, 'n'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
     };
     int option;
     while ((option = getopt_long(argc, argv, "h", names, NULL)) != -1) {
@@ -240,11 +251,8 @@ static void parse(int argc, char **argv, struct options *options)
         case 't': options->trace = true; break;
         case 'q': options->quiet = true; break;
         case 'n': options->shrinks = false; break;
-        case 'w':
-            if (plan_cuts_parse(&options->cuts, optarg))
-                break;
-            fprintf(stderr, "ballast-sim: --without does not understand %s\n", optarg);
-            exit(2);
+        case 'f': options->with = parse_list("with", optarg).families; break;
+        case 'w': options->cuts = parse_list("without", optarg); break;
         case 'h': usage(); exit(0);
         default: usage(); exit(2);
         }

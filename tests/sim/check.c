@@ -179,7 +179,8 @@ static bool turns_are_plain(const struct plan *plan)
         if (plan->worker[i].leave_at > 0 || plan->worker[i].tls.garbles_per > 0 ||
             plan_pool_unsure(plan, plan->worker[i].pool) > 0)
             return false;
-    return !(plan->families & disturbing);
+    bool tunnels_fail = plan_has(plan, FAMILY_TUNNEL_H2) && !plan->calm;
+    return !(plan->families & disturbing) && !tunnels_fail;
 }
 
 static uint32_t divisor_of(uint32_t a, uint32_t b)
@@ -244,7 +245,8 @@ static void check_drained(struct sim_server *server, uint32_t index)
     const struct world *world = server->world;
     /* Over HTTP/2 it says goodbye first, and waits for the other side's end: of one that cannot be reached, in vain. */
     bool lingers = plan_has(world->plan, FAMILY_H2_WORKERS) && plan_has(world->plan, FAMILY_DARK);
-    lingers |= plan_has(world->plan, FAMILY_TUNNEL); /* and a tunnel's worker ends in its own time */
+    /* And a tunnel's worker ends in its own time. */
+    lingers |= plan_has(world->plan, FAMILY_TUNNEL) || plan_has(world->plan, FAMILY_TUNNEL_H2);
     int64_t ending_ns = (20 + (lingers ? 2 * CONN_LINGER_MS : 0)) * INT64_C(1000000);
     int64_t *since = &server->before[index].alone_ns;
     struct reactor_use use;
@@ -322,9 +324,7 @@ void check_step(struct world *world)
 {
     for (uint32_t w = 0; w < world->plan->workers; w++)
         worker_check(&world->workers[w]);
-    for (uint32_t c = 0; c < world->plan->clients; c++)
-        if (world->clients[c].tunnel.request != NULL && !world->clients[c].done)
-            check_tunnel_drains(&world->clients[c]);
+    check_tunnels_drain(world);
     for (uint32_t i = 0; i < WORLD_SERVERS; i++)
         if (world->servers[i].there)
             check_server(&world->servers[i]);

@@ -35,12 +35,18 @@ void check_answer_cut(struct sim_client *client, bool clean);
 void check_switch_asked(const struct sim_worker *worker, const struct wire_reader *reader,
                         const struct plan_request *request);
 void check_switched(struct sim_client *client);
+/* The same over HTTP/2: connects, it asks for one; a stream that gets a 2xx to that. */
+void check_connect_asked(const struct sim_worker *worker, const struct wire_reader *reader,
+                         const struct plan_request *request, bool connects);
+void check_connected(const struct sim_client *stream);
+/* What an answer of our own says of tunnels is so. */
+void check_tunnel_word(const struct sim_client *client, struct str proxy_status);
 void check_tunnel_bytes(const struct tunnel_end *end, const struct wire_reader *reader);
 void check_tunnel_end(const struct tunnel_end *end, bool clean);
 /* It was silent, or told to stop, for so long that the balancer may have closed it: what still comes is dropped. */
 bool check_tunnel_may_be_closed(const struct world *world, const struct plan_request *request);
-/* After each turn, of a client in a tunnel. */
-void check_tunnel_drains(const struct sim_client *client);
+/* After each turn. */
+void check_tunnels_drain(const struct world *world);
 /* All is over. */
 void check_tunnels(const struct world *world);
 /* How exactly the time of a client's event can be known. */

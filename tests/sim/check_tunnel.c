@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "tests/sim/check.h"
+#include "tests/sim/tunnel_h2.h"
 
 enum { RETIRE_MS = 3000 }; /* of upgrade.c: what is open then is ended */
 
@@ -20,18 +21,77 @@ static bool says(const struct wire_reader *reader, const char *name, const char 
 
 /* ---- heads ---- */
 
-void check_switch_asked(const struct sim_worker *worker, const struct wire_reader *reader,
-                        const struct plan_request *request)
+/* Its client's, or, where that speaks HTTP/2 and has none, one of our own. */
+static bool key_is_right(const struct sim_worker *worker, const struct wire_reader *reader,
+                         const struct plan_request *request)
 {
     struct str value;
     char key[TUNNEL_KEY_ROOM];
     sim_tunnel_key(request, key);
+    if (!worker->world->plan->client[client_of(request)].h2)
+        return says(reader, "Sec-WebSocket-Key", key);
+    return wire_reader_field(reader, "Sec-WebSocket-Key", &value) == 1 && value.n == TUNNEL_KEY_BYTES;
+}
+
+void check_switch_asked(const struct sim_worker *worker, const struct wire_reader *reader,
+                        const struct plan_request *request)
+{
+    struct str value;
     bool asks = wire_reader_field(reader, "Upgrade", &value) > 0;
-    bool rightly = says(reader, "Upgrade", "websocket") && says(reader, "Sec-WebSocket-Key", key) &&
+    bool rightly = says(reader, "Upgrade", "websocket") && key_is_right(worker, reader, request) &&
                    wire_reader_field(reader, "Connection", &value) == 1 && str_ieq(value, STR("upgrade"));
     if (asks != request->tunnel.asked || (asks && !rightly))
         check_fail("one-answer", client_of(request), (int)request->id, "w%u is asked for a tunnel wrongly: %.*s",
                    worker->index, (int)reader->head_n, reader->head);
+}
+
+/* RFC 8441 section 5: of a connection's fields there are none, nor keys. */
+static bool has_no_switch(const struct wire_reader *reader)
+{
+    struct str value;
+    return wire_reader_field(reader, "Upgrade", &value) == 0 && wire_reader_field(reader, "Connection", &value) == 0 &&
+           wire_reader_field(reader, "Sec-WebSocket-Key", &value) == 0 &&
+           wire_reader_field(reader, "Sec-WebSocket-Accept", &value) == 0;
+}
+
+void check_connect_asked(const struct sim_worker *worker, const struct wire_reader *reader,
+                         const struct plan_request *request, bool connects)
+{
+    if (connects != request->tunnel.asked || !has_no_switch(reader))
+        check_fail("one-answer", client_of(request), (int)request->id, "w%u is asked for a tunnel wrongly: %.*s",
+                   worker->index, (int)reader->head_n, reader->head);
+}
+
+void check_connected(const struct sim_client *stream)
+{
+    const struct plan_request *request = &stream->plan->requests[stream->awaiting];
+    const struct wire_reader *reader = &stream->reader;
+    const struct tunnel_log *log = &stream->world->logs[stream->index][stream->awaiting].tunnel;
+    struct str value;
+    char id[16];
+    snprintf(id, sizeof(id), "%u.", request->id);
+    bool named = wire_reader_field(reader, "X-Sim", &value) == 1 && str_starts(value, str_of(id));
+    if (!log->switched || log->lied)
+        check_fail("one-answer", (int)stream->index, (int)request->id,
+                   "c%u gets a tunnel to q%u that nobody gave: %.*s", stream->index, request->id, (int)reader->head_n,
+                   reader->head);
+    if (!named || reader->status != 200 || !has_no_switch(reader) || wire_reader_field(reader, "X-Hop", &value) != 0 ||
+        wire_reader_field(reader, "Via", &value) != 1)
+        check_fail("one-answer", (int)stream->index, (int)request->id, "c%u gets a wrong 200: %.*s", stream->index,
+                   (int)reader->head_n, reader->head);
+}
+
+void check_tunnel_word(const struct sim_client *client, struct str proxy_status)
+{
+    const struct plan_request *request = &client->plan->requests[client->awaiting];
+    bool garbage = request->answer.kind == ANSWER_GARBAGE;
+    bool untaken = str_ends(proxy_status, STR("\"no_websocket\"")),
+         kept = str_ends(proxy_status, STR("\"answer_not_switched\"")),
+         switched = str_ends(proxy_status, STR("\"answer_switched\""));
+    if ((untaken && (!request->tunnel.asked || plan_pool_deaf(client->world->plan, request->pool) == 0)) ||
+        (kept && !request->tunnel.refused && !garbage) || (switched && !request->tunnel.lies && !garbage))
+        check_fail("one-answer", (int)client->index, (int)request->id, "q%u fails by what no worker has done: %.*s",
+                   request->id, STR_ARG(proxy_status));
 }
 
 void check_switched(struct sim_client *client)
@@ -39,8 +99,9 @@ void check_switched(struct sim_client *client)
     const struct plan_request *request = &client->plan->requests[client->awaiting];
     struct wire_reader *reader = &client->reader;
     struct str value;
-    char accept[TUNNEL_KEY_ROOM], id[16];
-    sim_tunnel_accept(request, accept);
+    char key[TUNNEL_KEY_ROOM], accept[TUNNEL_KEY_ROOM], id[16];
+    sim_tunnel_key(request, key);
+    sim_tunnel_accept(str_of(key), accept);
     snprintf(id, sizeof(id), "%u.", request->id);
     if (!world_log(client->world, request->id)->tunnel.switched)
         check_fail("one-answer", (int)client->index, (int)request->id, "c%u gets a 101 to q%u that nobody gave",
@@ -96,16 +157,41 @@ static const char *excuse_of(const struct tunnel_end *end)
     return plan_excuse(world->plan, (uint32_t)client_of(end->request), (end->request->id - 1000) % 100);
 }
 
+/* Whose connection has credit for all that it is to carry at once: nothing waits behind others' bytes. */
+static bool is_roomy(const struct plan_client *client)
+{
+    enum { ROOMY_BYTES = 50000 };
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < client->count; i++)
+        bytes += client->requests[i].tunnel.asked ? client->requests[i].tunnel.down_bytes
+                                                  : client->requests[i].answer.body_bytes;
+    return bytes < ROOMY_BYTES;
+}
+
+/* What was sent last is known to the moment: nothing waits for a reader, nor behind what others on its connection have.
+ */
+static bool times_are_plain(const struct tunnel_end *end)
+{
+    const struct sim_client *client = &end->world->clients[client_of(end->request)];
+    const struct plan *plan = end->world->plan;
+    const struct plan_tunnel *tunnel = &end->request->tunnel;
+    if (tunnel->worker_pause_ms > 0 || tunnel->client_pause_ms > 0)
+        return false;
+    if (!client->plan->h2)
+        return check_times_are_plain(client);
+    return !plan_has(plan, FAMILY_TIGHT) && !plan_has(plan, FAMILY_MEMORY) && !plan_has(plan, FAMILY_TLS) &&
+           client->plan->pause_ms == 0 && client->plan->piece == 0 && client->plan->stop != STOP_READING &&
+           client->plan->stop != STOP_STALL && is_roomy(client->plan);
+}
+
 /* Both were silent, for as long as is allowed; or the other has ended, which is told at once. */
 static void check_end_is_timely(const struct tunnel_end *end, bool ended)
 {
-    const struct sim_client *client = &end->world->clients[client_of(end->request)];
-    const struct plan_tunnel *tunnel = &end->request->tunnel;
     int64_t slack_ns = check_slack_ns(end->world), idle_ns = end->world->plan->timeouts.tunnel_idle_ms * NS_PER_MS;
     int64_t took_ns = world_now_ns(end->world) - sim_tunnel_log_of(end)->moved_ns;
     int64_t least_ns = ended ? 0 : idle_ns - slack_ns - 2 * NS_PER_MS;
     int64_t most_ns = ended ? 2 * slack_ns : idle_ns + slack_ns;
-    if (!check_times_are_plain(client) || tunnel->worker_pause_ms > 0 || excuse_of(end) != NULL)
+    if (!times_are_plain(end) || excuse_of(end) != NULL)
         return;
     if (took_ns < least_ns || took_ns > most_ns)
         check_fail("deadlines", client_of(end->request), (int)end->request->id,
@@ -119,15 +205,26 @@ static void check_reset_is_told(const struct tunnel_end *end)
     const struct tunnel_log *log = sim_tunnel_log_of(end);
     const struct world *world = end->world;
     const struct plan *plan = world->plan;
-    const struct sim_client *client = &world->clients[client_of(end->request)];
-    bool plain = check_times_are_plain(client) && end->request->tunnel.worker_pause_ms == 0;
     bool drained =
         world->drain_ns > 0 && world_now_ns(world) >= world->drain_ns + plan->timeouts.tunnel_drain_ms * NS_PER_MS;
     bool ended = drained || world->upgraded_ns > 0 || plan_has(plan, FAMILY_DARK) ||
                  log->reset_ns - log->moved_ns > plan->timeouts.tunnel_idle_ms * NS_PER_MS - check_slack_ns(world);
-    if (log->reset_ns > 0 && plain && !ended)
+    if (log->reset_ns > 0 && times_are_plain(end) && !ended)
         check_fail("one-answer", client_of(end->request), (int)end->request->id,
                    "the tunnel q%u was reset, and %s sees an orderly end", end->request->id, name_of(end));
+}
+
+/* And that is told at once, behind what was on its way. */
+static void check_reset_is_timely(const struct tunnel_end *end)
+{
+    const struct tunnel_log *log = sim_tunnel_log_of(end);
+    const struct world *world = end->world;
+    int64_t since_ns = log->reset_ns > log->moved_ns ? log->reset_ns : log->moved_ns;
+    if (log->reset_ns > 0 && times_are_plain(end) && !plan_has(world->plan, FAMILY_DARK) &&
+        world_now_ns(world) > since_ns + 2 * check_slack_ns(world))
+        check_fail("deadlines", client_of(end->request), (int)end->request->id,
+                   "%s is told only %.3f ms later that the tunnel q%u was reset", name_of(end),
+                   (double)(world_now_ns(world) - since_ns) / 1e6, end->request->id);
 }
 
 void check_tunnel_end(const struct tunnel_end *end, bool clean)
@@ -146,6 +243,8 @@ void check_tunnel_end(const struct tunnel_end *end, bool clean)
                    (unsigned long long)expected(end));
     if (clean && !whole)
         check_reset_is_told(end);
+    if (!clean)
+        check_reset_is_timely(end);
 }
 
 bool check_tunnel_may_be_closed(const struct world *world, const struct plan_request *request)
@@ -159,18 +258,34 @@ bool check_tunnel_may_be_closed(const struct world *world, const struct plan_req
 }
 
 /* Told to stop, tunnels may end by themselves for a while, and then their clients are told the end. */
-void check_tunnel_drains(const struct sim_client *client)
+static void check_drains(const struct sim_client *client, const struct tunnel_end *end)
 {
     const struct world *world = client->world;
-    const struct tunnel_log *log = sim_tunnel_log_of(&client->tunnel);
+    const struct tunnel_log *log = sim_tunnel_log_of(end);
     int64_t since_ns = world->drain_ns > log->opened_ns ? world->drain_ns : log->opened_ns;
     int64_t limit_ns = world->plan->timeouts.tunnel_drain_ms * NS_PER_MS + check_slack_ns(world);
-    if (world->drain_ns == 0 || client->peer == NULL || client->tunnel.heard_end || !check_times_are_plain(client) ||
-        world_now_ns(world) <= since_ns + limit_ns)
+    if (end->heard_end || world_now_ns(world) <= since_ns + limit_ns ||
+        !(client->plan->h2 ? times_are_plain(end) : check_times_are_plain(client)))
         return;
-    check_fail("deadlines", (int)client->index, (int)client->tunnel.request->id,
-               "told to stop, c%u's tunnel q%u is not ended after %u ms", client->index, client->tunnel.request->id,
+    check_fail("deadlines", (int)client->index, (int)end->request->id,
+               "told to stop, c%u's tunnel q%u is not ended after %u ms", client->index, end->request->id,
                world->plan->timeouts.tunnel_drain_ms);
+}
+
+void check_tunnels_drain(const struct world *world)
+{
+    for (uint32_t c = 0; c < world->plan->clients && world->drain_ns > 0; c++) {
+        const struct sim_client *client = &world->clients[c];
+        if (client->done || client->peer == NULL)
+            continue;
+        if (client->tunnel.request != NULL)
+            check_drains(client, &client->tunnel);
+        for (uint32_t i = 0; client->streams != NULL && i < client->next; i++) {
+            const struct h2_tunnel *tunnel = client->streams[i].h2_tunnel;
+            if (tunnel != NULL && tunnel->peer != NULL)
+                check_drains(client, &tunnel->end);
+        }
+    }
 }
 
 void check_tunnels(const struct world *world)

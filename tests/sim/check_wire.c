@@ -58,7 +58,6 @@ void check_request_head(const struct sim_worker *worker, const struct wire_reade
     if (!head_is_right(reader, request) || worker->plan->pool != request->pool)
         check_fail("no-mixing", client, id, "w%u gets q%d with a wrong head: %.*s", worker->index, id,
                    (int)reader->head_n, reader->head);
-    check_switch_asked(worker, reader, request);
     if (!plan_method_repeatable(request->method) && log->begun > 1)
         check_fail("post-once", client, id, "w%u gets q%d, which another worker has had", worker->index, id);
     if (log->begun + log->refused > world->plan->tries)
@@ -185,6 +184,7 @@ static void own_answer(struct sim_client *client, struct str proxy_status)
                    client->reader.status);
     check_timed_answer(client, proxy_status);
     check_tls_word(client, proxy_status);
+    check_tunnel_word(client, proxy_status);
     if (excuse_of(client) == NULL) {
         char what[160];
         snprintf(what, sizeof(what), "an error: %.*s", STR_ARG(proxy_status));

@@ -301,6 +301,8 @@ static void stop(struct sim_client *client)
         return;
     if (client->tunnel.request != NULL && client->plan->stop == STOP_RESET)
         sim_tunnel_log_of(&client->tunnel)->reset_ns = world_now_ns(client->world);
+    if (client->plan->h2)
+        client_h2_note_cut(client);
     io_sim_peer_close(&client->peer, client->plan->stop == STOP_RESET);
     client_finish(client);
 }

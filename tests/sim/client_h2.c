@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "tests/sim/check.h"
-#include "tests/sim/h2_script.h"
+#include "tests/sim/tunnel_h2.h"
 
 enum { AHEAD_BYTES = 16384 };
 
@@ -56,12 +56,37 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return 0;
 }
 
+static void wake(void *context);
+static void ask(struct sim_client *client, struct sim_client *stream);
+
+static void begin_tunnel(struct sim_client *stream)
+{
+    const struct h2_tunnel_place place = {
+        .world = stream->world,
+        .request = asked_by(stream),
+        .client = true,
+        .peer = stream->peer,
+        .h2 = owner_of(stream)->h2,
+        .id = stream->stream_id,
+        .reader = &stream->reader,
+        .wake = wake,
+        .context = owner_of(stream),
+    };
+    check_connected(stream);
+    stream->h2_tunnel = h2_tunnel_open(&place);
+    sim_tunnel_open(&stream->h2_tunnel->end);
+}
+
 static void head_is_whole(struct sim_client *stream)
 {
     struct wire_reader *reader = &stream->reader;
     if (reader->state != WIRE_HEAD)
         return;
     feed(stream, STR("\r\n"));
+    if (asked_by(stream)->tunnel.asked && reader->status / 100 == 2) {
+        begin_tunnel(stream);
+        return;
+    }
     check_answer_head(stream);
     if (reader->status < 200) {
         stream->interims++;
@@ -82,9 +107,34 @@ static void answer_is_whole(struct sim_client *stream)
                stream->reader.status, asked_by(stream)->id);
 }
 
+/* Only now is it known whether tunnels are taken. */
+static void on_greeting(struct sim_client *client)
+{
+    client->settings_came = true;
+    if (nghttp2_session_get_remote_settings(client->h2, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) != 1)
+        check_fail("one-answer", (int)client->index, TRACE_NOBODY, "c%u is told that no tunnels are taken",
+                   client->index);
+    for (uint32_t i = 0; i < client->next; i++) {
+        struct sim_client *stream = &client->streams[i];
+        bool waits = stream->waits;
+        stream->waits = false;
+        if (waits)
+            ask(client, stream);
+    }
+}
+
+/* Our side too: or it waits for the reset that such a stream ends in. */
+static void end_refused(nghttp2_session *session, const struct sim_client *stream)
+{
+    if (asked_by(stream)->tunnel.asked && asked_by(stream)->id % 2 == 0)
+        nghttp2_session_resume_data(session, stream->stream_id);
+}
+
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *context)
 {
     struct sim_client *client = context, *stream = stream_of(session, frame->hd.stream_id);
+    if (frame->hd.type == NGHTTP2_SETTINGS && !(frame->hd.flags & NGHTTP2_FLAG_ACK))
+        on_greeting(client);
     if (frame->hd.type == NGHTTP2_GOAWAY) {
         trace_line((int)client->index, TRACE_NOBODY, "c%u is told to leave (%u)", client->index,
                    frame->goaway.error_code);
@@ -94,15 +144,35 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         return 0;
     if (frame->hd.type == NGHTTP2_HEADERS)
         head_is_whole(stream);
-    if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+        return 0;
+    if (stream->h2_tunnel != NULL) {
+        h2_tunnel_hear_end(stream->h2_tunnel);
+    } else {
         answer_is_whole(stream);
+        end_refused(session, stream);
+    }
     return 0;
+}
+
+/* Some tunnel's client does so late. */
+static bool gives_credit(const struct sim_client *client)
+{
+    bool late = false;
+    for (uint32_t i = 0; i < client->plan->count; i++)
+        late |= client->plan->requests[i].tunnel.client_pause_ms > 0;
+    return late;
 }
 
 static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes, size_t n, void *context)
 {
     struct sim_client *stream = stream_of(session, id);
-    if (stream != NULL)
+    bool tunnel = stream != NULL && stream->h2_tunnel != NULL;
+    if (gives_credit(context) && !(tunnel && stream->h2_tunnel->pause_ms > 0))
+        nghttp2_session_consume(session, id, n);
+    if (tunnel)
+        h2_tunnel_take(stream->h2_tunnel, str_slice((const char *)bytes, n));
+    else if (stream != NULL)
         feed(stream, str_slice((const char *)bytes, n));
     return 0;
 }
@@ -114,10 +184,34 @@ static int on_invalid(nghttp2_session *session, const nghttp2_frame *frame, int 
                client->index, frame->hd.type, nghttp2_strerror(error));
 }
 
+/* What was not asked, because the connection was to end by then, is to be asked on another one. */
+static bool was_asked(const struct sim_client *stream)
+{
+    const struct sim_client *client = owner_of(stream);
+    return !asked_by(stream)->tunnel.asked || !client->told_close || client->ends[stream->awaiting] != UINT64_MAX;
+}
+
+static void lose_tunnel(struct sim_client *stream)
+{
+    struct request_log *log = &stream->world->logs[stream->index][stream->awaiting];
+    h2_tunnel_close(stream->h2_tunnel);
+    log->status = 101;
+    log->outcome = log->tunnel.down_whole ? OUTCOME_RIGHT : OUTCOME_CUT;
+}
+
 static void lose(struct sim_client *stream)
 {
+    struct request_log *log = &stream->world->logs[stream->index][stream->awaiting];
     stream->done = true;
-    check_answer_cut(stream, false);
+    if (stream->h2_tunnel != NULL) {
+        lose_tunnel(stream);
+    } else if (was_asked(stream)) {
+        check_answer_cut(stream, false);
+    } else {
+        owner_of(stream)->begins[stream->awaiting] = UINT64_MAX;
+        log->sent_any = false;
+        log->outcome = OUTCOME_NEVER_SENT;
+    }
 }
 
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error, void *context)
@@ -141,18 +235,32 @@ static int on_frame_begins(nghttp2_session *session, const nghttp2_frame *frame,
     const struct sim_client *stream = stream_of(session, frame->hd.stream_id);
     if (stream != NULL && frame->hd.type == NGHTTP2_HEADERS && client->begins[stream->awaiting] == UINT64_MAX)
         client->begins[stream->awaiting] = client->out.sent + client->out.bytes.n;
-    if (stream != NULL && frame->hd.type == NGHTTP2_HEADERS && frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+    bool whole = stream != NULL && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM || asked_by(stream)->tunnel.asked);
+    if (whole && frame->hd.type == NGHTTP2_HEADERS)
         client->ending = stream;
     return 0;
 }
 
 /* ---- sending ---- */
 
+/* Nothing, until it is one; and the end, when it will be none. */
+static ssize_t give_of_tunnel(struct sim_client *stream, uint8_t *out, size_t room, uint32_t *flags)
+{
+    if (stream->h2_tunnel != NULL)
+        return h2_tunnel_give(stream->h2_tunnel, out, room, flags);
+    if (!stream->done)
+        return NGHTTP2_ERR_DEFERRED;
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    return 0;
+}
+
 static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *out, size_t room, uint32_t *flags,
                          nghttp2_data_source *source, void *context)
 {
     struct sim_client *stream = source->ptr;
     const struct plan_request *request = asked_by(stream);
+    if (request->tunnel.asked)
+        return give_of_tunnel(stream, out, room, flags);
     size_t left = request->body_bytes - stream->received, n = left < room ? left : room;
     struct sim_bytes bytes = {0};
     wire_append_body(&bytes, world_request_key(stream->world, request->id), stream->received, n);
@@ -195,9 +303,24 @@ static void set_pace(struct sim_client *client)
 {
     size_t least = 0;
     for (uint32_t i = 0; i < client->plan->count; i++)
-        least += client->plan->requests[i].body_bytes / 3;
+        least += client->plan->requests[i].body_bytes / 3 + client->plan->requests[i].tunnel.up_bytes / 10;
     client->out.piece = client->plan->piece > 0 && client->plan->piece < least ? least : client->plan->piece;
     client->out.gap_ns = client->plan->gap_ms * NS_PER_MS;
+}
+
+/* Of those that were left in this moment; true: there were some. */
+static bool reset_quit(struct sim_client *client)
+{
+    bool some = false;
+    for (uint32_t i = 0; i < client->next; i++) {
+        struct h2_tunnel *tunnel = client->streams[i].h2_tunnel;
+        if (tunnel == NULL || tunnel->peer == NULL || !tunnel->resets || tunnel->is_reset)
+            continue;
+        h2_tunnel_note_reset(tunnel);
+        ASSERT(nghttp2_submit_rst_stream(client->h2, 0, tunnel->id, NGHTTP2_NO_ERROR) == 0);
+        some = true;
+    }
+    return some;
 }
 
 static void pump(struct sim_client *client)
@@ -205,7 +328,8 @@ static void pump(struct sim_client *client)
     if (client->h2 == NULL || client->pumping)
         return;
     client->pumping = true;
-    while (client->peer != NULL && !client->out.stopped && !client->out.waiting && fill(client) > 0) {
+    while (client->peer != NULL && !client->out.stopped && !client->out.waiting &&
+           (fill(client) > 0 || reset_quit(client))) {
         set_pace(client);
         pacer_kick(&client->out);
     }
@@ -221,14 +345,38 @@ static void on_cancel_timer(void *context)
         return;
     trace_line((int)stream->index, (int)asked_by(stream)->id, "c%u resets the stream of q%u", stream->index,
                asked_by(stream)->id);
-    ASSERT(nghttp2_submit_rst_stream(client->h2, 0, stream->stream_id, NGHTTP2_CANCEL) == 0);
+    bool quietly = asked_by(stream)->tunnel.asked && asked_by(stream)->id % 2 == 0;
+    if (stream->h2_tunnel != NULL)
+        h2_tunnel_note_reset(stream->h2_tunnel);
+    ASSERT(nghttp2_submit_rst_stream(client->h2, 0, stream->stream_id, quietly ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL) ==
+           0);
     pump(client);
     go_on(client);
+}
+
+/* RFC 8441 section 4. */
+static int32_t submit_connect(struct sim_client *client, struct sim_client *stream, const char *path, const char *id)
+{
+    const nghttp2_nv fields[] = {
+        h2_script_field(":method", "CONNECT"),
+        h2_script_field(":protocol", "websocket"),
+        h2_script_field(":scheme", client->tls ? "https" : "http"),
+        h2_script_field(":authority", "sim.test"),
+        h2_script_field(":path", path),
+        h2_script_field("x-sim-id", id),
+        h2_script_field("sec-websocket-version", "13"),
+    };
+    nghttp2_data_provider words = {.source.ptr = stream, .read_callback = read_body};
+    return nghttp2_submit_request(client->h2, NULL, fields, 7, &words, stream);
 }
 
 static void ask(struct sim_client *client, struct sim_client *stream)
 {
     const struct plan_request *request = asked_by(stream);
+    if (request->tunnel.asked && !client->settings_came) {
+        stream->waits = true;
+        return;
+    }
     char target[64], id[16], length[16];
     snprintf(target, sizeof(target), "/p%u/q/%u", request->pool, request->id);
     snprintf(id, sizeof(id), "%u", request->id);
@@ -244,8 +392,11 @@ static void ask(struct sim_client *client, struct sim_client *stream)
     bool ends_with_head = request->framing == PLAN_NO_BODY || (request->framing == PLAN_LENGTH && !request->body_bytes);
     nghttp2_data_provider body = {.source.ptr = stream, .read_callback = read_body};
     stream->peer = client->peer;
-    stream->stream_id = nghttp2_submit_request(client->h2, NULL, fields, request->framing == PLAN_LENGTH ? 6 : 5,
-                                               ends_with_head ? NULL : &body, stream);
+    if (request->tunnel.asked)
+        stream->stream_id = submit_connect(client, stream, target, id);
+    else
+        stream->stream_id = nghttp2_submit_request(client->h2, NULL, fields, request->framing == PLAN_LENGTH ? 6 : 5,
+                                                   ends_with_head ? NULL : &body, stream);
     ASSERT(stream->stream_id > 0);
     if (request->cancel_ms > 0)
         io_sim_after(client->world->net, request->cancel_ms * NS_PER_MS, on_cancel_timer, stream);
@@ -280,16 +431,19 @@ static nghttp2_session *create_session(struct sim_client *client)
 {
     nghttp2_session_callbacks *callbacks;
     nghttp2_session *session;
+    nghttp2_option *option;
     nghttp2_mem memory = h2_script_memory();
-    ASSERT(nghttp2_session_callbacks_new(&callbacks) == 0);
+    ASSERT(nghttp2_session_callbacks_new(&callbacks) == 0 && nghttp2_option_new(&option) == 0);
+    nghttp2_option_set_no_auto_window_update(option, gives_credit(client));
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
     nghttp2_session_callbacks_set_before_frame_send_callback(callbacks, on_frame_begins);
-    ASSERT(nghttp2_session_client_new3(&session, callbacks, client, NULL, &memory) == 0);
+    ASSERT(nghttp2_session_client_new3(&session, callbacks, client, option, &memory) == 0);
     nghttp2_session_callbacks_del(callbacks);
+    nghttp2_option_del(option);
     return session;
 }
 
@@ -310,6 +464,7 @@ void client_h2_begin(struct sim_client *client)
 {
     const nghttp2_settings_entry window = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, client->plan->window};
     client->sending = true;
+    client->settings_came = false;
     client->h2 = create_session(client);
     ASSERT(nghttp2_submit_settings(client->h2, 0, &window, 1) == 0);
     ask_next(client, client->out.sent); /* the preface is a part of it */
@@ -322,10 +477,20 @@ static void say_goodbye(struct sim_client *client)
     pump(client);
 }
 
-/* Once all that was asked is over. */
+static bool asks_for_tunnels(const struct sim_client *client)
+{
+    bool asks = false;
+    for (uint32_t i = 0; i < client->plan->count; i++)
+        asks |= client->plan->requests[i].tunnel.asked;
+    return asks;
+}
+
+/* Once all that was asked is over; a tunnel's end has to leave, too. */
 static void go_on(struct sim_client *client)
 {
     uint32_t before = client->awaiting;
+    if (client->peer != NULL && asks_for_tunnels(client) && client->out.bytes.n + io_sim_peer_unsent(client->peer) > 0)
+        return;
     while (client->awaiting < client->next && client->streams[client->awaiting].done)
         client->awaiting++;
     if (client->peer == NULL || client->awaiting < client->next || client->awaiting == before)
@@ -338,9 +503,21 @@ static void go_on(struct sim_client *client)
         io_sim_after(client->world->net, client->plan->think_ms * NS_PER_MS, on_think_timer, client);
 }
 
+/* What a tunnel has to say leaves, unless that will be done in a moment. */
+static void wake(void *context)
+{
+    struct sim_client *client = context;
+    if (client->pumping)
+        return;
+    pump(client);
+    go_on(client);
+}
+
 void client_h2_sent(struct sim_client *client)
 {
     pump(client);
+    if (asks_for_tunnels(client))
+        go_on(client);
 }
 
 void client_h2_read(struct sim_client *client)
@@ -349,7 +526,9 @@ void client_h2_read(struct sim_client *client)
         struct str got = client_heard(client);
         if (got.n == 0)
             break;
+        client->pumping = true; /* not from inside the library */
         ssize_t used = nghttp2_session_mem_recv(client->h2, (const uint8_t *)got.p, got.n);
+        client->pumping = false;
         if (used != (ssize_t)got.n)
             check_fail("one-answer", (int)client->index, TRACE_NOBODY, "c%u gets what is no HTTP/2: %s", client->index,
                        nghttp2_strerror((int)used));
@@ -373,9 +552,22 @@ void client_h2_end(struct sim_client *client)
     client->awaiting = client->next;
 }
 
+void client_h2_note_cut(struct sim_client *client)
+{
+    for (uint32_t i = 0; i < client->next; i++) {
+        struct h2_tunnel *tunnel = client->streams[i].h2_tunnel;
+        if (tunnel == NULL || tunnel->peer == NULL)
+            continue;
+        h2_tunnel_note_reset(tunnel);
+        lose_tunnel(&client->streams[i]);
+    }
+}
+
 void client_h2_fini(struct sim_client *client)
 {
     if (client->h2 != NULL)
         nghttp2_session_del(client->h2);
+    for (uint32_t i = 0; client->streams != NULL && i < client->plan->count; i++)
+        h2_tunnel_free(client->streams[i].h2_tunnel);
     free(client->streams);
 }

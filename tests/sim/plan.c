@@ -4,32 +4,10 @@
 
 #include <string.h>
 
-#include "base/rand.h"
+#include "tests/sim/plan_draw.h"
 
 /* Streams that belong to no family. */
 enum { STREAM_SHAPE = 100, STREAM_FAMILIES, STREAM_CLIENT, STREAM_REQUEST, STREAM_ANSWER, STREAM_WORKER };
-
-static struct rand_gen stream(uint64_t seed, uint32_t what, uint32_t which)
-{
-    struct rand_gen gen;
-    rand_seed(&gen, seed * UINT64_C(0x9e3779b97f4a7c15) + ((uint64_t)what << 32) + which);
-    return gen;
-}
-
-static uint32_t between(struct rand_gen *gen, uint32_t low, uint32_t high)
-{
-    return low + (uint32_t)rand_below(gen, (uint64_t)high - low + 1);
-}
-
-static bool chance(struct rand_gen *gen, uint32_t percent)
-{
-    return rand_below(gen, 100) < percent;
-}
-
-static uint32_t one_of(struct rand_gen *gen, const uint32_t *values, size_t count)
-{
-    return values[rand_below(gen, count)];
-}
 
 /* Small ones mostly, now and then one that fills every queue on its way. */
 static uint32_t body_size(struct rand_gen *gen)
@@ -39,14 +17,6 @@ static uint32_t body_size(struct rand_gen *gen)
     if (pick >= 12)
         return between(gen, 0, 500);
     return sizes[pick];
-}
-
-/* Byte by byte, a long body is a million events that show nothing new. */
-static uint32_t fitting_body(const struct plan *plan, uint32_t bytes)
-{
-    if (plan->net.segment_bytes < 50)
-        return bytes % 1500;
-    return plan->net.segment_bytes < 1000 ? bytes % 20000 : bytes;
 }
 
 /* ---- families ---- */
@@ -74,10 +44,11 @@ const char *plan_family_what(enum plan_family family)
 static void draw_families(struct plan *plan)
 {
     struct rand_gen gen = stream(plan->seed, STREAM_FAMILIES, 0);
-    static const uint64_t harmless =
-        FAMILY_BIT(REACTORS) | FAMILY_BIT(LAZY) | FAMILY_BIT(FRAGMENTS) | FAMILY_BIT(TIGHT) | FAMILY_BIT(DELAY) |
-        FAMILY_BIT(SLOW_WORKER) | FAMILY_BIT(WALL) | FAMILY_BIT(INTERIM) | FAMILY_BIT(RELOAD) | FAMILY_BIT(H2) |
-        FAMILY_BIT(H2_WORKERS) | FAMILY_BIT(UPGRADE) | FAMILY_BIT(TLS) | FAMILY_BIT(TUNNEL) | FAMILY_BIT(TLS_WORKERS);
+    static const uint64_t harmless = FAMILY_BIT(REACTORS) | FAMILY_BIT(LAZY) | FAMILY_BIT(FRAGMENTS) |
+                                     FAMILY_BIT(TIGHT) | FAMILY_BIT(DELAY) | FAMILY_BIT(SLOW_WORKER) |
+                                     FAMILY_BIT(WALL) | FAMILY_BIT(INTERIM) | FAMILY_BIT(RELOAD) | FAMILY_BIT(H2) |
+                                     FAMILY_BIT(H2_WORKERS) | FAMILY_BIT(UPGRADE) | FAMILY_BIT(TLS) |
+                                     FAMILY_BIT(TUNNEL) | FAMILY_BIT(TLS_WORKERS) | FAMILY_BIT(TUNNEL_H2);
     plan->calm = chance(&gen, 20);
     bool few = chance(&gen, 60); /* one or two faults at a time are easier to blame than ten */
     for (uint32_t f = 0; f < FAMILY_COUNT; f++) {
@@ -414,92 +385,6 @@ static void draw_tls(struct plan *plan, uint32_t index)
     }
 }
 
-/* ---- tunnels ---- */
-
-/* Words mostly, now and then bulk. */
-static uint32_t tunnel_size(const struct plan *plan, struct rand_gen *gen, bool slow)
-{
-    uint32_t dice = between(gen, 0, 99), few = between(gen, 0, 300), some = between(gen, 0, 20000),
-             many = between(gen, 20000, 300000), bulk = between(gen, 1 << 20, 5 << 20);
-    uint32_t bytes = dice < 45 ? few : dice < 75 ? some : dice < 93 ? many : bulk;
-    if ((slow || plan_has(plan, FAMILY_TIGHT)) && bytes > 400000)
-        bytes /= 10;
-    return fitting_body(plan, bytes);
-}
-
-static void draw_tunnel_pace(const struct plan *plan, struct plan_tunnel *tunnel, struct rand_gen *gen)
-{
-    uint32_t gap_ms = plan->timeouts.tunnel_idle_ms / 8;
-    tunnel->up_pieces = chance(gen, 50) ? between(gen, 2, 20) : 1;
-    tunnel->down_pieces = chance(gen, 50) ? between(gen, 2, 20) : 1;
-    tunnel->up_gap_ms = between(gen, 0, gap_ms);
-    tunnel->down_gap_ms = between(gen, 0, gap_ms);
-}
-
-static void draw_tunnel(const struct plan *plan, const struct plan_client *client, struct plan_request *request)
-{
-    struct rand_gen gen = stream(plan->seed, FAMILY_TUNNEL, request->id);
-    struct plan_tunnel *tunnel = &request->tunnel;
-    bool asked_early = chance(&gen, 30), waits = chance(&gen, 30), pauses = chance(&gen, 30);
-    *tunnel = (struct plan_tunnel){.asked = true, .refused = chance(&gen, 12)};
-    tunnel->end = (enum plan_tunnel_end)between(&gen, TUNNEL_EACH, TUNNEL_NEVER);
-    tunnel->worker_pause_ms = between(&gen, 1, plan->timeouts.tunnel_idle_ms / 20);
-    if (!pauses || !plan_has(plan, FAMILY_SLOW_READER))
-        tunnel->worker_pause_ms = 0;
-    tunnel->up_bytes = tunnel_size(plan, &gen, tunnel->worker_pause_ms > 0);
-    tunnel->down_bytes = tunnel_size(plan, &gen, client->pause_ms > 0);
-    draw_tunnel_pace(plan, tunnel, &gen);
-    tunnel->early_bytes = between(&gen, 0, tunnel->up_bytes);
-    tunnel->down_from = between(&gen, 0, tunnel->up_bytes);
-    if (!asked_early || tunnel->refused)
-        tunnel->early_bytes = 0;
-    if (!waits)
-        tunnel->down_from = 0;
-    if (plan_has(plan, FAMILY_TLS) && tunnel->end < TUNNEL_WORKER_FIRST)
-        tunnel->end = TUNNEL_WORKER_FIRST; /* the end of its sending is the end of all */
-    if (request->answer.kind != ANSWER_RIGHT && !tunnel->refused)
-        request->answer.at_byte = between(&gen, 0, chance(&gen, 30) ? 200 : tunnel->down_bytes + 200);
-}
-
-/* A GET, to a pool whose workers speak HTTP/1. */
-static void ask_for_tunnel(const struct plan *plan, const struct plan_client *client, struct plan_request *request)
-{
-    uint32_t other = plan->pools - 1 - request->pool;
-    if (plan_pool_is_h2(plan, request->pool) && plan_pool_is_h2(plan, other))
-        return;
-    if (plan_pool_is_h2(plan, request->pool))
-        request->pool = (uint8_t)other;
-    request->method = PLAN_GET;
-    request->framing = PLAN_NO_BODY;
-    request->body_bytes = 0;
-    request->expect = request->old = request->last_close = request->metrics = request->trailers = false;
-    request->answer.early = request->answer.extra = false;
-    request->answer.close_after |=
-        request->answer.framing == PLAN_CLOSE; /* as it is again where it is asked of HTTP/1 */
-    draw_tunnel(plan, client, request);
-}
-
-/* Last of all, as draw_h2. */
-static void draw_tunnels(struct plan *plan, uint32_t index)
-{
-    struct plan_client *client = &plan->client[index];
-    struct rand_gen gen = stream(plan->seed, FAMILY_TUNNEL, 1 + index);
-    if (!plan_has(plan, FAMILY_TUNNEL) || client->h2 || !chance(&gen, 60))
-        return;
-    client->half_close = false;
-    for (uint32_t i = 0; i < client->count; i++)
-        if ((chance(&gen, 25) || i + 1 == client->count) && client->requests[i].hostile == 0)
-            ask_for_tunnel(plan, client, &client->requests[i]);
-}
-
-static void draw_tunnel_timeouts(struct plan *plan)
-{
-    static const uint32_t idle[] = {200, 400, 1000, 2000}, drain[] = {0, 50, 200, 1000};
-    struct rand_gen gen = stream(plan->seed, FAMILY_TUNNEL, 0);
-    plan->timeouts.tunnel_idle_ms = one_of(&gen, idle, 4);
-    plan->timeouts.tunnel_drain_ms = one_of(&gen, drain, 4);
-}
-
 /* ---- workers of HTTP/2 ---- */
 
 static void draw_h2_worker(struct plan *plan, uint32_t index, bool leaves)
@@ -689,11 +574,12 @@ void plan_make(struct plan *plan, uint64_t seed, const struct plan_cuts *cuts)
         draw_h2_pool(plan, i);
     for (uint32_t i = 0; i < plan->clients; i++)
         draw_tls(plan, i);
-    draw_tunnel_timeouts(plan);
+    plan_draw_tunnel_timeouts(plan);
     for (uint32_t i = 0; i < plan->clients; i++)
-        draw_tunnels(plan, i);
+        plan_draw_tunnels(plan, i);
     for (uint32_t i = 0; i < plan->pools; i++)
         draw_tls_pool(plan, i);
+    plan_draw_h2_tunnels(plan);
     draw_world_faults(plan);
     apply_cuts(plan, cuts);
 }

@@ -74,7 +74,11 @@ struct plan_tunnel {
     uint32_t up_gap_ms, down_gap_ms;
     uint32_t early_bytes;     /* of those up, sent with the request */
     uint32_t down_from;       /* the worker begins when it has so many of those up */
-    uint32_t worker_pause_ms; /* it reads, pauses, reads; 0: reads always */
+    uint32_t worker_pause_ms; /* it reads, pauses, reads; HTTP/2: gives credit so late; 0: reads always */
+    uint32_t client_pause_ms; /* HTTP/2: gives credit so late */
+    bool lies;                /* a worker of HTTP/1 accepts another key than it was asked with */
+    bool quits;               /* HTTP/2: its client resets it without an error where it would end it */
+    bool cuts_link;           /* where its answer is cut or reset, HTTP/2: with all that is on its connection */
 };
 
 struct plan_request {
@@ -172,6 +176,7 @@ struct plan_worker {
     uint32_t h2_window; /* HTTP/2: of each stream that comes in */
     uint32_t credit_ms; /* HTTP/2: until it gives it back */
     uint32_t leave_at;  /* HTTP/2: the n-th request finds it gone, by a GOAWAY without a notice; 0: none */
+    bool takes_tunnels; /* HTTP/2: extended CONNECT, and says so */
     struct plan_worker_tls tls;
     uint32_t windows;
     struct plan_window window[PLAN_WINDOWS];
@@ -203,7 +208,8 @@ struct plan {
     struct plan_health health;
     struct io_sim_limits net;
     struct plan_worker worker[PLAN_WORKERS];
-    bool pool_asks[PLAN_POOLS]; /* TLS to its workers, of which each says which version of HTTP it is */
+    bool pool_asks[PLAN_POOLS];   /* TLS to its workers, of which each says which version of HTTP it is */
+    bool link_is_cut[PLAN_POOLS]; /* by some tunnel's worker, with all that is on it */
     struct plan_client client[PLAN_CLIENTS];
     struct plan_memory memory;
     struct {
@@ -245,6 +251,10 @@ const char *plan_family_what(enum plan_family family);
 bool plan_pool_is_h2(const struct plan *plan, uint32_t pool);
 /* And some of them not, or not always. */
 bool plan_pool_is_mixed(const struct plan *plan, uint32_t pool);
+/* Its tunnels are asked for by extended CONNECT, not by an upgrade of HTTP/1. */
+bool plan_tunnels_by_h2(const struct plan *plan, uint32_t pool);
+/* Of those workers so many take none. */
+uint32_t plan_pool_deaf(const struct plan *plan, uint32_t pool);
 /* Some of its workers' handshakes come to nothing: so many workers. */
 uint32_t plan_pool_unsure(const struct plan *plan, uint32_t pool);
 /* Its workers cut connections on which others' requests are. */

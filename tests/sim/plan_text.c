@@ -45,10 +45,23 @@ bool plan_pool_is_mixed(const struct plan *plan, uint32_t pool)
 
 bool plan_pool_cuts(const struct plan *plan, uint32_t pool)
 {
-    bool cuts = false;
+    bool cuts = plan->link_is_cut[pool];
     for (uint32_t i = 0; i < plan->workers; i++)
         cuts |= plan->worker[i].pool == pool && plan->worker[i].h2 && plan->worker[i].close_on_request_per > 0;
     return cuts;
+}
+
+bool plan_tunnels_by_h2(const struct plan *plan, uint32_t pool)
+{
+    return plan_pool_is_h2(plan, pool) && !plan->pool_asks[pool];
+}
+
+uint32_t plan_pool_deaf(const struct plan *plan, uint32_t pool)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < plan->workers && plan_tunnels_by_h2(plan, pool); i++)
+        count += plan->worker[i].pool == pool && !plan->worker[i].takes_tunnels;
+    return count;
 }
 
 static bool is_unsure(const struct plan_worker *worker)
@@ -100,20 +113,42 @@ static const char *h2_try_excuse(const struct plan *plan, const struct plan_requ
 
 static bool first_try_is_refused(const struct plan *plan, const struct plan_request *request)
 {
-    return plan_pool_is_h2(plan, request->pool) && !plan_pool_is_mixed(plan, request->pool) &&
+    bool by_h1 = request->tunnel.asked && !plan_tunnels_by_h2(plan, request->pool);
+    return plan_pool_is_h2(plan, request->pool) && !plan_pool_is_mixed(plan, request->pool) && !by_h1 &&
            !request->answer.cut_resets;
 }
 
 /* A handshake that comes to nothing has cost a try; what else costs some is not counted beside it. */
-static const char *tls_excuse(const struct plan *plan, const struct plan_request *request)
+static bool tries_are_few(const struct plan *plan, const struct plan_request *request, uint32_t lost)
 {
-    uint32_t unsure = plan_pool_unsure(plan, request->pool);
     bool more = request->answer.cut_first || plan_has(plan, FAMILY_IDLE_CLOSE) || plan_has(plan, FAMILY_KEEP_ALIVE) ||
                 plan_has(plan, FAMILY_CROWD) || plan->worker[request->pool].leave_at > 0;
+    return lost > 0 && (more || plan->tries <= lost);
+}
+
+static const char *tls_excuse(const struct plan *plan, const struct plan_request *request)
+{
     for (uint32_t i = 0; i < plan->workers; i++)
         if (plan->worker[i].pool == request->pool && plan->worker[i].tls.garbles_per > 0)
             return "its worker's records are garbled";
-    return unsure > 0 && (more || plan->tries <= unsure) ? "handshakes with its workers fail" : NULL;
+    return tries_are_few(plan, request, plan_pool_unsure(plan, request->pool)) ? "handshakes with its workers fail"
+                                                                               : NULL;
+}
+
+/* So has a worker that takes no tunnel. */
+static const char *tunnel_excuse(const struct plan *plan, bool client_h2, const struct plan_request *request)
+{
+    uint32_t deaf = plan_pool_deaf(plan, request->pool);
+    if (!request->tunnel.asked)
+        return NULL;
+    if (request->tunnel.lies)
+        return "its worker accepts another key";
+    if (client_h2 && request->tunnel.refused && request->answer.status < 300)
+        return "its worker answers as if it were asked for no tunnel";
+    if (deaf == workers_of(plan, request->pool) ||
+        (deaf > 0 && tries_are_few(plan, request, deaf + plan_pool_unsure(plan, request->pool))))
+        return "its workers take no tunnels";
+    return NULL;
 }
 
 static const char *try_excuse(const struct plan *plan, const struct plan_request *request)
@@ -145,7 +180,7 @@ static const char *client_excuse(const struct plan *plan, const struct plan_clie
         return "its client stops";
     if (client->garble > 0)
         return "its client's records are garbled";
-    if (request->cancel_ms > 0)
+    if (request->cancel_ms > 0 || request->tunnel.quits)
         return "its client resets it";
     if (!client->half_close || (!client->pipelined && !last))
         return NULL;
@@ -172,7 +207,8 @@ static const char *own_excuse(const struct plan *plan, uint32_t client, uint32_t
     bool h2 = plan_pool_is_h2(plan, request->pool) && !plan_pool_is_mixed(plan, request->pool);
     if (answer->early && (answer->close_after || answer->framing == PLAN_CLOSE) && !h2)
         return "its worker closes before it was read";
-    return try_excuse(plan, request);
+    excuse = tunnel_excuse(plan, plan->client[client].h2, request);
+    return excuse != NULL ? excuse : try_excuse(plan, request);
 }
 
 const char *plan_excuse(const struct plan *plan, uint32_t client, uint32_t request)
@@ -323,6 +359,10 @@ static void print_tunnel(const struct plan_tunnel *tunnel)
         printf(", down after %u", tunnel->down_from);
     if (tunnel->worker_pause_ms > 0)
         printf(", worker reads every %u ms", tunnel->worker_pause_ms);
+    if (tunnel->client_pause_ms > 0)
+        printf(", its client gives credit after %u ms", tunnel->client_pause_ms);
+    printf("%s%s%s", tunnel->quits ? ", its client resets it at its end" : "",
+           tunnel->lies ? ", accepted with a wrong key" : "", tunnel->cuts_link ? ", cut with its link" : "");
 }
 
 static void print_client(const struct plan *plan, uint32_t index)
@@ -353,6 +393,8 @@ static void print_client(const struct plan *plan, uint32_t index)
                kinds[answer->kind], answer->early ? " early" : "", answer->cut_first ? " first try cut" : "");
         if (request->tunnel.asked)
             print_tunnel(&request->tunnel);
+        if (request->cancel_ms > 0)
+            printf("; its stream is reset after %u ms", request->cancel_ms);
         printf("%s%s%s\n", answer->extra ? " and more" : "", excuse ? "; excused: " : "", excuse ? excuse : "");
     }
 }
@@ -386,8 +428,8 @@ static void print_worker(const struct plan *plan, uint32_t index)
     const struct plan_worker *worker = &plan->worker[index];
     printf("  w%u of p%u, weight %u", index, worker->pool, worker->weight);
     if (worker->h2)
-        printf(", HTTP/2: %u streams, windows of %u, credit after %u ms%s", worker->streams, worker->h2_window,
-               worker->credit_ms, worker->rude ? ", rude" : "");
+        printf(", HTTP/2: %u streams, windows of %u, credit after %u ms%s%s", worker->streams, worker->h2_window,
+               worker->credit_ms, worker->rude ? ", rude" : "", worker->takes_tunnels ? ", takes tunnels" : "");
     if (worker->leave_at > 0)
         printf(", leaves at request %u", worker->leave_at);
     if (worker->tls.spoken)

@@ -34,13 +34,12 @@ void sim_tunnel_key(const struct plan_request *request, char out[TUNNEL_KEY_ROOM
     EVP_EncodeBlock((unsigned char *)out, nonce, 16);
 }
 
-void sim_tunnel_accept(const struct plan_request *request, char out[TUNNEL_KEY_ROOM])
+void sim_tunnel_accept(struct str key, char out[TUNNEL_KEY_ROOM])
 {
     static const char magic[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; /* RFC 6455 section 1.3 */
     unsigned char digest[SHA_DIGEST_LENGTH];
-    char text[TUNNEL_KEY_ROOM + sizeof(magic)], key[TUNNEL_KEY_ROOM];
-    sim_tunnel_key(request, key);
-    int n = snprintf(text, sizeof(text), "%s%s", key, magic);
+    char text[TUNNEL_KEY_ROOM + sizeof(magic)];
+    int n = snprintf(text, sizeof(text), "%.*s%s", STR_ARG(key), magic);
     SHA1((const unsigned char *)text, (size_t)n, digest);
     EVP_EncodeBlock((unsigned char *)out, digest, sizeof(digest));
 }
@@ -52,15 +51,20 @@ void sim_tunnel_write_fields(struct sim_bytes *out, const struct plan_request *r
     wire_append(out, "Upgrade: websocket\r\nSec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n", key);
 }
 
-void sim_tunnel_write_switch(struct sim_bytes *out, const struct plan_request *request, uint32_t worker)
+void sim_tunnel_write_switch(struct sim_bytes *out, const struct plan_request *request, uint32_t worker, struct str key)
 {
     char accept[TUNNEL_KEY_ROOM];
-    sim_tunnel_accept(request, accept);
+    sim_tunnel_accept(request->tunnel.lies ? STR("another key") : key, accept);
     wire_append(out, "HTTP/1.1 101 Switching Protocols\r\nX-Sim: %u.%u\r\nX-Hop: 1\r\n", request->id, worker);
     wire_append(out, "Connection: X-Hop, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: %s\r\n\r\n", accept);
 }
 
 /* ---- bytes ---- */
+
+static bool all_has_left(const struct tunnel_end *end)
+{
+    return end->out->bytes.n == 0 && (end->queue == NULL || end->queue->n == 0);
+}
 
 void sim_tunnel_note_moved(const struct tunnel_end *end)
 {
@@ -89,7 +93,7 @@ void sim_tunnel_open(struct tunnel_end *end)
     sim_tunnel_note_moved(end);
     if (end->client || end->request->tunnel.down_from == 0)
         say_rest(end);
-    if (end->client && end->out->bytes.n == 0)
+    if (end->client && all_has_left(end))
         sim_tunnel_sent(end);
 }
 
@@ -136,7 +140,7 @@ void sim_tunnel_hear_end(struct tunnel_end *end)
         note(end, "sees the other's end in");
     end->heard_end = true;
     say_rest(end);
-    if (!end->out->stopped && end->out->bytes.n == 0)
+    if (!end->out->stopped && all_has_left(end))
         sim_tunnel_sent(end);
 }
 

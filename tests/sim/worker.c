@@ -173,13 +173,21 @@ static bool switches(const struct conn_script *conn)
     return request->tunnel.asked && !request->tunnel.refused && request->answer.kind != ANSWER_GARBAGE;
 }
 
+static void write_switch(struct sim_bytes *out, const struct conn_script *conn)
+{
+    struct str key = STR("");
+    wire_reader_field(&conn->reader, "Sec-WebSocket-Key", &key);
+    conn->log->tunnel.lied = conn->request->tunnel.lies;
+    sim_tunnel_write_switch(out, conn->request, conn->worker->index, key);
+}
+
 static void write_some_answer(struct conn_script *conn)
 {
     struct sim_bytes *out = &conn->out.bytes;
     if (conn->request->answer.kind == ANSWER_GARBAGE)
         write_garbage(out, conn);
     else if (switches(conn))
-        sim_tunnel_write_switch(out, conn->request, conn->worker->index);
+        write_switch(out, conn);
     else
         write_answer(out, conn);
     if (conn->request->answer.extra)
@@ -389,6 +397,7 @@ static void head_is_whole(struct conn_script *conn)
     conn->log->begun++;
     note(conn, "gets the head of");
     check_request_head(conn->worker, reader, conn->request);
+    check_switch_asked(conn->worker, reader, conn->request);
     check_idle_age(conn);
     reader->key = world_request_key(conn->worker->world, conn->request->id);
     wire_reader_body(reader, false, false);

@@ -38,6 +38,14 @@ void worker_h2_after(const struct h2_link *conn, int64_t delay_ns, io_sim_timer_
     io_sim_after(conn->worker->world->net, delay_ns, fn, context);
 }
 
+static void close_tunnel(struct h2_script *script)
+{
+    if (script->tunnel != NULL)
+        h2_tunnel_close(script->tunnel);
+    script->conn->worker->world->tunnels_held -= script->held;
+    script->held = false;
+}
+
 /* Whose RST_STREAM has not left is not known to have failed: all that the balancer sees is a closed connection. */
 static void close_conn(struct h2_link *conn, bool reset)
 {
@@ -50,10 +58,44 @@ static void close_conn(struct h2_link *conn, bool reset)
         if (script->log != NULL && !(script->closed && all_left))
             script->log->failed_on &= ~(1u << conn->worker->index);
         script->closed = true;
+        if (script->tunnel != NULL && script->tunnel->peer != NULL)
+            h2_tunnel_note_reset(script->tunnel);
+        close_tunnel(script);
     }
 }
 
 /* ---- sending ---- */
+
+static uint32_t reset_code(const struct h2_script *script)
+{
+    return script->request->answer.kind == ANSWER_CUT ? NGHTTP2_CANCEL : NGHTTP2_INTERNAL_ERROR;
+}
+
+/* At once, or behind what has been said. */
+static bool tunnel_resets(const struct h2_script *script)
+{
+    const struct h2_tunnel *tunnel = script->tunnel;
+    return tunnel != NULL && tunnel->resets && !tunnel->is_reset && !script->closed &&
+           (tunnel->queue.n == 0 || script->request->answer.at_byte % 2 == 0);
+}
+
+/* True: it was cut with its connection. */
+static bool reset_tunnels(struct h2_link *conn)
+{
+    LIST_FOREACH (link, &conn->streams) {
+        struct h2_script *script = CONTAINER_OF(link, struct h2_script, link);
+        if (!tunnel_resets(script))
+            continue;
+        if (script->request->tunnel.cuts_link) {
+            worker_h2_note(script, "cuts the connection of");
+            close_conn(conn, script->request->answer.kind == ANSWER_RESET);
+            return true;
+        }
+        h2_tunnel_note_reset(script->tunnel);
+        ASSERT(nghttp2_submit_rst_stream(conn->h2, 0, script->id, reset_code(script)) == 0);
+    }
+    return false;
+}
 
 static void reset_stopped(struct h2_link *conn)
 {
@@ -62,9 +104,7 @@ static void reset_stopped(struct h2_link *conn)
         if (!script->resets || script->closed)
             continue;
         script->resets = false;
-        ASSERT(nghttp2_submit_rst_stream(conn->h2, 0, script->id,
-                                         script->request->answer.kind == ANSWER_CUT ? NGHTTP2_CANCEL
-                                                                                    : NGHTTP2_INTERNAL_ERROR) == 0);
+        ASSERT(nghttp2_submit_rst_stream(conn->h2, 0, script->id, reset_code(script)) == 0);
     }
 }
 
@@ -76,14 +116,18 @@ void worker_h2_pump(struct h2_link *conn)
     if (conn->pumping || conn->line.peer == NULL || conn->ended)
         return;
     conn->pumping = true;
-    while (n > 0 && io_sim_peer_unsent(conn->line.peer) < AHEAD_BYTES) {
+    while (n > 0 && conn->line.peer != NULL && io_sim_peer_unsent(conn->line.peer) < AHEAD_BYTES) {
         reset_stopped(conn);
+        if (reset_tunnels(conn))
+            break;
         n = nghttp2_session_mem_send(conn->h2, &bytes);
         ASSERT(n >= 0);
         if (n > 0)
             worker_line_send(&conn->line, str_slice((const char *)bytes, (size_t)n));
     }
     conn->pumping = false;
+    if (conn->line.peer == NULL)
+        return;
     bool over = !nghttp2_session_want_read(conn->h2) && !nghttp2_session_want_write(conn->h2);
     conn->ended = (over || (conn->leaving && conn->open == 0)) && n == 0 && io_sim_peer_unsent(conn->line.peer) == 0;
     if (conn->ended)
@@ -222,6 +266,7 @@ static void head_is_whole(struct h2_script *script, bool ends)
         script->log->begun++;
         worker_h2_note(script, "gets the head of");
         check_request_head(conn->worker, reader, script->request);
+        check_connect_asked(conn->worker, reader, script->request, script->connects);
         reader->key = world_request_key(conn->worker->world, script->request->id);
     }
     wire_reader_body(reader, false, false);
@@ -294,9 +339,10 @@ static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint
         return 0;
     }
     int n = 0;
-    if (str_eq(field, STR(":method")))
-        n = snprintf(line, sizeof(line), "%.*s ", STR_ARG(said));
-    else if (str_eq(field, STR(":path")))
+    if (str_eq(field, STR(":method"))) {
+        script->connects = str_eq(said, STR("CONNECT")); /* what HTTP/1 asks for with GET */
+        n = snprintf(line, sizeof(line), "%.*s ", STR_ARG(script->connects ? STR("GET") : said));
+    } else if (str_eq(field, STR(":path")))
         n = snprintf(line, sizeof(line), "%.*s HTTP/1.1\r\n", STR_ARG(said));
     else if (str_eq(field, STR(":authority")))
         n = snprintf(reader->line, sizeof(reader->line), "Host: %.*s\r\n", STR_ARG(said));
@@ -321,7 +367,11 @@ static int on_frame(nghttp2_session *h2, const nghttp2_frame *frame, void *conte
         wire_reader_feed(&script->reader, str_of(script->reader.line), false);
         head_is_whole(script, ends);
     }
-    if (ends && !script->unknown && !conn->cut)
+    if (script->unknown || conn->cut)
+        return 0;
+    if (ends && script->tunnel != NULL)
+        h2_tunnel_hear_end(script->tunnel);
+    else if (script->connects ? frame->hd.type == NGHTTP2_HEADERS : ends)
         request_is_whole(script);
     return 0;
 }
@@ -359,8 +409,15 @@ static int on_data(nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_t
 {
     struct h2_script *script = stream_of(h2, id);
     struct str all = str_slice((const char *)bytes, n);
-    give_credit(context, script, id, n);
-    if (script != NULL && wire_reader_feed(&script->reader, all, false) < n)
+    bool tunnel = script != NULL && script->tunnel != NULL;
+    if (script != NULL && script->connects && !tunnel)
+        check_fail("no-mixing", TRACE_NOBODY, id_of(script), "w%u gets bytes of q%d, which is no tunnel yet",
+                   script->conn->worker->index, id_of(script));
+    if (!tunnel || script->tunnel->pause_ms == 0)
+        give_credit(context, script, id, n);
+    if (tunnel)
+        h2_tunnel_take(script->tunnel, all);
+    else if (script != NULL && wire_reader_feed(&script->reader, all, false) < n)
         check_fail("no-mixing", TRACE_NOBODY, id_of(script), "w%u gets more than q%d", script->conn->worker->index,
                    id_of(script));
     return 0;
@@ -382,6 +439,7 @@ static int on_stream_close(nghttp2_session *h2, int32_t id, uint32_t error, void
     if (error != NGHTTP2_NO_ERROR && script->reader.state != WIRE_HEAD && !script->unknown)
         worker_h2_note(script, "sees the end of the stream of");
     script->closed = true;
+    close_tunnel(script);
     nghttp2_session_consume_connection(h2, (size_t)script->uncredited);
     script->uncredited = 0;
     conn->open--;
@@ -404,7 +462,9 @@ static void read_bytes(struct h2_link *conn)
         struct str got = worker_line_received(&conn->line);
         if (got.n == 0)
             return;
+        conn->pumping = true; /* not from inside the library */
         ssize_t used = nghttp2_session_mem_recv(conn->h2, (const uint8_t *)got.p, got.n);
+        conn->pumping = false;
         if (used < 0)
             check_fail("strict", TRACE_NOBODY, TRACE_NOBODY, "w%u gets what is no HTTP/2: %s", conn->worker->index,
                        nghttp2_strerror((int)used));
@@ -423,8 +483,11 @@ static void on_event(struct io_sim_peer *peer, void *context)
     if (conn->line.peer == NULL)
         return;
     enum io_sim_peer_state state = io_sim_peer_state(peer);
-    if (state == IO_SIM_PEER_ENDED || state == IO_SIM_PEER_RESET)
-        close_conn(conn, false);
+    if (state != IO_SIM_PEER_ENDED && state != IO_SIM_PEER_RESET)
+        return;
+    LIST_FOREACH (link, &conn->streams)
+        close_tunnel(CONTAINER_OF(link, struct h2_script, link));
+    close_conn(conn, false);
 }
 
 static nghttp2_session *create_session(struct h2_link *conn)
@@ -452,7 +515,8 @@ void worker_h2_begin(struct sim_worker *worker, const struct worker_line *line)
 {
     struct h2_link *conn = sim_take(sizeof(*conn));
     const nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, worker->plan->streams},
-                                               {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, worker->plan->h2_window}};
+                                               {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, worker->plan->h2_window},
+                                               {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1}};
     conn->worker = worker;
     conn->line = *line;
     conn->last = INT32_MAX;
@@ -460,7 +524,7 @@ void worker_h2_begin(struct sim_worker *worker, const struct worker_line *line)
     list_init(&conn->streams);
     list_init(&conn->link);
     list_append(&worker->links, &conn->link);
-    ASSERT(nghttp2_submit_settings(conn->h2, 0, settings, 2) == 0);
+    ASSERT(nghttp2_submit_settings(conn->h2, 0, settings, worker->plan->takes_tunnels ? 3 : 2) == 0);
     io_sim_peer_on_event(line->peer, on_event, conn);
     worker_h2_pump(conn);
     if (line->tls != NULL)
@@ -511,8 +575,10 @@ void worker_h2_fini(struct sim_worker *worker)
         close_conn(conn, true);
         worker_line_fini(&conn->line);
         nghttp2_session_del(conn->h2);
-        while ((link = list_pop(&conn->streams)) != NULL)
+        while ((link = list_pop(&conn->streams)) != NULL) {
+            h2_tunnel_free(CONTAINER_OF(link, struct h2_script, link)->tunnel);
             free(CONTAINER_OF(link, struct h2_script, link));
+        }
         free(conn);
     }
 }

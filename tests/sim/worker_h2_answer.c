@@ -44,10 +44,19 @@ static ssize_t end_body(nghttp2_session *h2, const struct h2_script *script, uin
     return (ssize_t)n;
 }
 
+static ssize_t give_of_tunnel(struct h2_script *script, uint8_t *out, size_t room, uint32_t *flags)
+{
+    ssize_t n = h2_tunnel_give(script->tunnel, out, room, flags);
+    script->given += n > 0 ? (uint64_t)n : 0;
+    return n;
+}
+
 static ssize_t read_body(nghttp2_session *h2, int32_t id, uint8_t *out, size_t room, uint32_t *flags,
                          nghttp2_data_source *source, void *context)
 {
     struct h2_script *script = source->ptr;
+    if (script->tunnel != NULL)
+        return give_of_tunnel(script, out, room, flags);
     uint64_t until = script->all < script->allowed ? script->all : script->allowed;
     if (script->stopped)
         return NGHTTP2_ERR_DEFERRED;
@@ -113,18 +122,26 @@ static void answer_garbage(struct h2_script *script)
         send_head(script, heads[script->request->answer.garbage], 2, true);
 }
 
+static bool switches(const struct h2_script *script)
+{
+    return script->connects && !script->request->tunnel.refused && script->request->answer.kind != ANSWER_GARBAGE;
+}
+
 /* Where its body ends too early; UINT64_MAX: nowhere. False: not even its head comes. */
 static bool set_stop(struct h2_script *script)
 {
     const struct plan_answer *answer = &script->request->answer;
+    uint32_t all = switches(script)               ? script->request->tunnel.down_bytes
+                   : is_bodiless(script->request) ? 0
+                                                  : answer->body_bytes;
     script->stop_at = UINT64_MAX;
     if (answer->kind != ANSWER_STALL && answer->kind != ANSWER_CUT && answer->kind != ANSWER_RESET)
         return true;
-    if (is_bodiless(script->request) || answer->body_bytes == 0 || answer->at_byte < HEAD_BYTES)
+    if (all == 0 || answer->at_byte < HEAD_BYTES)
         return false;
     script->stop_at = answer->at_byte - HEAD_BYTES;
-    if (script->stop_at >= answer->body_bytes)
-        script->stop_at = answer->body_bytes - 1;
+    if (script->stop_at >= all)
+        script->stop_at = all - 1;
     return true;
 }
 
@@ -139,6 +156,40 @@ static void send_interims(struct h2_script *script)
     }
 }
 
+static void wake(void *context)
+{
+    worker_h2_pump(context);
+}
+
+/* Its 200 leaves with the first bytes behind it, or is the end too. */
+static void begin_tunnel(struct h2_script *script)
+{
+    struct world *world = script->conn->worker->world;
+    const struct plan_request *request = script->request;
+    const struct h2_tunnel_place place = {
+        .world = world,
+        .request = request,
+        .peer = script->conn->line.peer,
+        .h2 = script->conn->h2,
+        .id = script->id,
+        .reader = &script->reader,
+        .wake = wake,
+        .context = script->conn,
+    };
+    char said[24];
+    snprintf(said, sizeof(said), "%u.%u", request->id, script->conn->worker->index);
+    const nghttp2_nv fields[] = {h2_script_field(":status", "200"), h2_script_field("x-sim", said)};
+    struct h2_tunnel *tunnel = h2_tunnel_open(&place);
+    script->tunnel = tunnel;
+    script->held = plan_excuse(world->plan, (request->id - 1000) / 100, (request->id - 1000) % 100) == NULL;
+    world->tunnels_held += script->held;
+    tunnel->out.stop_at = script->stop_at > 0 ? script->stop_at : 1;
+    sim_tunnel_open(&tunnel->end);
+    if (request->tunnel.down_bytes == 0 && request->id % 2 == 0)
+        sim_tunnel_sent(&tunnel->end);
+    send_head(script, fields, 2, tunnel->ends);
+}
+
 static void begin_answer(struct h2_script *script)
 {
     const struct plan_answer *answer = &script->request->answer;
@@ -147,7 +198,7 @@ static void begin_answer(struct h2_script *script)
         worker_h2_note(script, "says nothing to");
         return;
     }
-    worker_h2_note(script, "answers");
+    worker_h2_note(script, switches(script) ? "switches for" : "answers");
     send_interims(script);
     script->allowed = answer->pieces > 1 ? answer->body_bytes / answer->pieces + 1 : UINT64_MAX;
     if (!set_stop(script)) {
@@ -157,7 +208,10 @@ static void begin_answer(struct h2_script *script)
     } else if (answer->kind == ANSWER_GARBAGE) {
         answer_garbage(script);
     } else {
-        answer_right(script, 0);
+        if (switches(script))
+            begin_tunnel(script);
+        else
+            answer_right(script, 0);
         if (answer->close_after)
             worker_h2_leave_after(script);
     }

@@ -4,7 +4,7 @@
 #ifndef TESTS_SIM_WORKER_H2_PARTS_H
 #define TESTS_SIM_WORKER_H2_PARTS_H
 
-#include "tests/sim/h2_script.h"
+#include "tests/sim/tunnel_h2.h"
 #include "tests/sim/worker.h"
 
 struct h2_link {
@@ -38,6 +38,9 @@ struct h2_script {
     bool answered, stopped, resets;
     bool closed;
     int32_t uncredited;
+    bool connects;            /* asks for a tunnel */
+    struct h2_tunnel *tunnel; /* once it is one */
+    bool held;                /* which is counted in world->tunnels_held */
 };
 
 /* worker_h2.c. A line of the trace; fn in so much time; what waits is sent; it leaves when this is answered. */

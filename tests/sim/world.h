@@ -46,6 +46,7 @@ enum outcome { OUTCOME_NONE, OUTCOME_RIGHT, OUTCOME_OURS, OUTCOME_CUT, OUTCOME_N
 /* Of a tunnel, as both its ends see it. */
 struct tunnel_log {
     bool switched;               /* a worker has said 101 */
+    bool lied;                   /* accepting another key */
     bool opened;                 /* its client has got that, */
     int64_t opened_ns;           /* then */
     bool up_ended, down_ended;   /* its client, its worker has sent all, and ended its sending */
@@ -81,9 +82,10 @@ struct tunnel_end {
     const struct plan_request *request; /* NULL: there is none */
     bool client;
     struct pacer *out;
-    struct sim_bytes *words;     /* what is said is written there */
-    void (*say)(void *context);  /* and is to be sent */
-    void (*shut)(void *context); /* all was sent: it ends its sending */
+    struct sim_bytes *words;       /* what is said is written there */
+    const struct sim_bytes *queue; /* what `out` has sent waits there to leave; NULL: it leaves at once */
+    void (*say)(void *context);    /* and is to be sent */
+    void (*shut)(void *context);   /* all was sent: it ends its sending */
     void *context;
     uint64_t said;
     bool said_end, heard_end;
@@ -123,6 +125,9 @@ struct sim_client {
     int32_t stream_id;
     bool pumping;
     const struct sim_client *ending; /* the request whose last frame is written just now */
+    struct h2_tunnel *h2_tunnel;     /* of a stream, once it is one (tunnel_h2.h) */
+    bool settings_came;              /* the other side's */
+    bool waits;                      /* for them: a stream that asks for a tunnel */
 };
 
 struct sim_worker {
@@ -237,19 +242,22 @@ void client_h2_begin(struct sim_client *client);
 void client_h2_sent(struct sim_client *client);
 void client_h2_read(struct sim_client *client);
 void client_h2_end(struct sim_client *client);
+/* It goes, with all that is under way. */
+void client_h2_note_cut(struct sim_client *client);
 void client_h2_fini(struct sim_client *client);
 /* hostile.c: the bytes of a hostile request. */
 void hostile_write(struct sim_bytes *out, const struct plan_request *request);
 /* Only its body is malformed: a worker may see its head. */
 bool hostile_in_body(uint8_t kind);
 
-/* tunnel.c. The head that asks for one, and what the worker says to it. */
+/* tunnel.c. The head that asks for one, and what the worker says to it that was asked with this key. */
 void sim_tunnel_write_fields(struct sim_bytes *out, const struct plan_request *request);
-void sim_tunnel_write_switch(struct sim_bytes *out, const struct plan_request *request, uint32_t worker);
-/* Its Sec-WebSocket-Key and the accept that answers it; NUL-ended. */
-enum { TUNNEL_KEY_ROOM = 32 };
+void sim_tunnel_write_switch(struct sim_bytes *out, const struct plan_request *request, uint32_t worker,
+                             struct str key);
+/* A client's Sec-WebSocket-Key, and the accept that answers a key; NUL-ended. */
+enum { TUNNEL_KEY_ROOM = 32, TUNNEL_KEY_BYTES = 24 };
 void sim_tunnel_key(const struct plan_request *request, char out[TUNNEL_KEY_ROOM]);
-void sim_tunnel_accept(const struct plan_request *request, char out[TUNNEL_KEY_ROOM]);
+void sim_tunnel_accept(struct str key, char out[TUNNEL_KEY_ROOM]);
 /* It is open: what its plan says is said from now on. The rest of `end` is set by then. */
 void sim_tunnel_open(struct tunnel_end *end);
 /* Some bytes were read. */
