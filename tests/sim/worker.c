@@ -493,7 +493,8 @@ static void on_idle(void *context)
         worker_line_say_end(&conn->line);
     else
         drop(conn, worker->plan->closes_by_reset);
-    if (conn->request == NULL || now - worker->idle_closed_ns < apart_ns)
+    /* One whose client has not taken all of the answer is not idle to the balancer. */
+    if (conn->request == NULL || conn->log->outcome == OUTCOME_NONE || now - worker->idle_closed_ns < apart_ns)
         return;
     worker->idle_closings++;
     worker->idle_closed_ns = now;
