@@ -123,6 +123,15 @@ static int on_begin_frame(nghttp2_session *library, const nghttp2_frame_hd *hd, 
     return 0;
 }
 
+/* Without a word of the client's (RFC 9218 section 4.2) its answers would come one after the other, and one without
+ * end would be the last. */
+static int share_evenly(nghttp2_session *library, int32_t id)
+{
+    const nghttp2_extpri beside = {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1};
+
+    return nghttp2_session_change_extpri_stream_priority(library, id, &beside, 0) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+}
+
 static int on_begin_headers(nghttp2_session *library, const nghttp2_frame *frame, void *user)
 {
     struct h2_session *h2 = user;
@@ -130,7 +139,7 @@ static int on_begin_headers(nghttp2_session *library, const nghttp2_frame *frame
     h2_block_end(&h2->block);
     h2->block_of = frame->hd.stream_id;
     h2->role->set_deadline(h2);
-    return 0;
+    return frame->headers.cat == NGHTTP2_HCAT_REQUEST ? share_evenly(library, frame->hd.stream_id) : 0;
 }
 
 static int on_header(nghttp2_session *library, const nghttp2_frame *frame, const uint8_t *name, size_t name_n,

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from harness.h2 import (CANCEL, INTERNAL_ERROR, NO_ERROR, REFUSED_STREAM, DataFrame, H2Client, PingFrame,
-                        RstStreamFrame, head)
+                        RstStreamFrame, SettingsFrame, WindowUpdateFrame, head)
 from harness.waiting import wait_for
 from harness.worker import CLOSE, OK, RESET, Script, wait
 from test_real_clients import curl, tool
@@ -166,6 +166,24 @@ def test_streams_above_the_cap_are_refused_unseen(scripted, balance):
         assert h2.settings[3] == 10
     wait_for(lambda: ballast.metrics()['ballast_http2_streams_total{result="refused"}'] == 1, 5, "it to be counted")
     assert len(worker.take()) == 2
+
+
+@pytest.mark.parametrize(("words", "beside"), [([], True), ([("priority", "u=3, i")], True),
+                                               ([("priority", "u=3")], False)])
+def test_a_long_answer_leaves_room_for_others(ballast, words, beside):
+    """But where its client says (RFC 9218) that it wants one answer after the other."""
+    with client(ballast) as h2:
+        h2.send(SettingsFrame(0, {SettingsFrame.INITIAL_WINDOW_SIZE: 10 << 20}))
+        h2.ask(1, head(path="/bytes/5000000", extra=words))
+        granted = 65535  # the connection's window
+        while granted < 1_000_000 and not (3 in h2.streams and h2.streams[3].ended):
+            assert h2.until(lambda: sum(len(stream.body) for stream in h2.streams.values()) == granted)
+            if 3 not in h2.streams:
+                h2.ask(3, head(path="/bytes/30000", extra=words))
+            h2.settle()
+            h2.send(WindowUpdateFrame(0, 20_000))
+            granted += 20_000
+        assert h2.streams[3].ended == beside and (len(h2.streams[1].body) < 500_000) == beside
 
 
 def test_drain_lets_requests_end(scripted, balance):
