@@ -396,7 +396,8 @@ def test_one_at_a_time(run, demo):
     wait_for(lambda: [e["state"] for e in ballast.admin.get("/v1/reloads")["reloads"]] == ["applied"], 20,
              "the reload")
     assert names(ballast) == [str(a.port)] and differences(ballast) == []
-    assert ballast.get().status == 200
+    # Nobody was alive, so the reload had nothing to wait for: `a` is asked now.
+    assert ballast.wait_alive(1).get().status == 200
 
 
 def kill_server(ballast):
