@@ -487,14 +487,12 @@ void h2_session_flush(struct h2_session *h2)
 {
     struct io *io = h2->session.conn.io;
 
-    bool over = h2->ending || h2->dead;
-
-    if (over)
-        io_task_cancel(&h2->pump); /* it may be late */
-    if (!over && nghttp2_session_want_write(h2->library))
+    if (!h2->ending && !h2->dead) {
         io_task_queue_late(io, &h2->pump);
-    else
-        io_task_queue(io, &h2->pump);
+        return;
+    }
+    io_task_cancel(&h2->pump); /* it may be late */
+    io_task_queue(io, &h2->pump);
 }
 
 void h2_session_note_sent(struct h2_session *h2)

@@ -137,7 +137,7 @@ int64_t h2_session_notice_ends_ms(const struct h2_session *h2);
 void h2_session_note_unseen(struct h2_session *h2);
 /* At once: nothing is in flight, or its time is up. */
 void h2_session_goodbye(struct h2_session *h2);
-/* Frames may have come to be sent: they leave together, with those of the turns that follow at once
+/* Something was told or received, frames may have come to be sent: that is late work (io_task_queue_late), done together with
  * (io_task_queue_late); at its end the session waits for no more. */
 void h2_session_flush(struct h2_session *h2);
 
