@@ -137,8 +137,8 @@ int64_t h2_session_notice_ends_ms(const struct h2_session *h2);
 void h2_session_note_unseen(struct h2_session *h2);
 /* At once: nothing is in flight, or its time is up. */
 void h2_session_goodbye(struct h2_session *h2);
-/* Something was told or received, and frames may have come to be sent: done late (io_task_queue_late), together with what
- * the turns that follow at once bring. At its end the session waits for no more. */
+/* Something was told or received, and frames may have come to be sent: done late (io_task_queue_late), together with
+ * what the turns that follow at once bring. At its end the session waits for no more. */
 void h2_session_flush(struct h2_session *h2);
 
 /* A place that was taken from the room's slab becomes the stream of this number; 0: it gets one when it is asked for.
