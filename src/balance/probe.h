@@ -71,6 +71,12 @@ void prober_destroy(struct prober **prober);
 void prober_read(struct prober *prober, const struct worker *worker, struct health *ret_health,
                  struct probe_stats *ret_stats);
 
+/* Its last result, of what prober_read told; back: so many before that, fewer than there were. NULL: there was none. */
+static inline const struct probe_result *probe_result_back(const struct probe_stats *stats, uint64_t back)
+{
+    return stats->probes > back ? &stats->history[(stats->probes - 1 - back) % PROBE_HISTORY] : NULL;
+}
+
 /* More of why it is bad, in words for people: of a certificate that is not believed, what is wrong with it now. Empty:
  * its error says it all. out has room for TRANSPORT_REFUSAL_MAX. */
 struct str probe_detail(const struct worker *worker, const struct probe_result *result, char *out);

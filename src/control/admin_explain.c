@@ -29,7 +29,7 @@ static void say_health(struct admin *admin, const struct worker *worker, char *o
     struct probe_stats stats;
 
     prober_read(admin->options.prober, worker, &health, &stats);
-    const struct probe_result *last = stats.probes ? &stats.history[(stats.probes - 1) % PROBE_HISTORY] : NULL;
+    const struct probe_result *last = probe_result_back(&stats, 0);
     char text[TRANSPORT_REFUSAL_MAX];
     struct str detail = last ? probe_detail(worker, last, text) : STR_NONE;
     if (!last)

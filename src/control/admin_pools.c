@@ -49,7 +49,7 @@ static json_t *probes_json(const struct probe_stats *stats)
     char text[32];
 
     for (uint64_t i = 0; i < PROBE_HISTORY && i < stats->probes; i++) {
-        const struct probe_result *result = &stats->history[(stats->probes - 1 - i) % PROBE_HISTORY];
+        const struct probe_result *result = probe_result_back(stats, i);
         json_t *probe = json_object();
         admin_set(probe, "time", admin_time(result->at_ns));
         admin_set(probe, "good", json_boolean(result->good));
@@ -63,11 +63,10 @@ static json_t *probes_json(const struct probe_stats *stats)
 
 static json_t *detail_json(const struct worker *worker, const struct probe_stats *stats)
 {
+    const struct probe_result *last = probe_result_back(stats, 0);
     char text[TRANSPORT_REFUSAL_MAX];
 
-    if (stats->probes == 0)
-        return json_string("");
-    return admin_str(probe_detail(worker, &stats->history[(stats->probes - 1) % PROBE_HISTORY], text));
+    return admin_str(last ? probe_detail(worker, last, text) : STR_NONE);
 }
 
 static const struct admin_change *change_of(const struct admin *admin, const struct worker *worker, uint32_t back)

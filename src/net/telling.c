@@ -140,7 +140,6 @@ static struct str telling_word(const struct conn *conn, enum transport_word word
     return STR_NONE;
 }
 
-/* A conn that is not ready neither receives nor sends: the rest is never asked for. */
 static size_t telling_refusal(const void *settings, char *out)
 {
     const struct telling *telling = settings;
@@ -148,6 +147,7 @@ static size_t telling_refusal(const void *settings, char *out)
     return transport_refusal(&(struct transport_use){telling->tls ? &transport_tls : NULL, telling->tls, NULL}, out);
 }
 
+/* A conn that is not ready neither receives nor sends: the rest is never asked for. */
 const struct transport transport_telling = {
     .name = "telling",
     .scheme = {"http", 4},

@@ -323,19 +323,26 @@ static void on_recv_again(struct io_op *op)
         io_recv(op->sock, op, NULL);
 }
 
+/* Each receive behind the end completes at once, again and again. */
+static struct io_far *open_endless(struct io_fixture *fixture, struct io_sock *sock, struct probe *endless)
+{
+    struct io_far *far = open_pair(fixture, sock);
+    fixture->ops->far_shutdown(fixture, far);
+    recv_once(fixture, sock, endless, NULL);
+    assert_int_equal(endless->result, 0);
+    probe_init(endless);
+    endless->op.done = on_recv_again;
+    io_recv(sock, &endless->op, NULL);
+    return far;
+}
+
 static void test_completions_without_end_do_not_starve_timers(void **state)
 {
     struct io_fixture *fixture = *state;
     struct io_sock sock;
     struct probe endless;
     struct tick tick;
-    struct io_far *far = open_pair(fixture, &sock);
-    fixture->ops->far_shutdown(fixture, far);
-    recv_once(fixture, &sock, &endless, NULL);
-    assert_int_equal(endless.result, 0);
-    probe_init(&endless); /* each receive behind the end completes at once, again and again */
-    endless.op.done = on_recv_again;
-    io_recv(&sock, &endless.op, NULL);
+    struct io_far *far = open_endless(fixture, &sock, &endless);
     tick_start(fixture, &tick, 0);
     io_turn(fixture->io, 0);
     assert_in_range(endless.calls, 1, 256);
@@ -384,12 +391,7 @@ static void test_a_late_task_waits_for_so_many_turns_at_most(void **state)
     struct io_sock sock;
     struct probe endless;
     struct work work;
-    struct io_far *far = open_pair(fixture, &sock);
-    fixture->ops->far_shutdown(fixture, far);
-    recv_once(fixture, &sock, &endless, NULL);
-    probe_init(&endless); /* each receive behind the end completes at once */
-    endless.op.done = on_recv_again;
-    io_recv(&sock, &endless.op, NULL);
+    struct io_far *far = open_endless(fixture, &sock, &endless);
     work_init(fixture, &work, 0);
     for (int again = 1; again <= 2; again++) {
         io_task_queue_late(fixture->io, &work.task);

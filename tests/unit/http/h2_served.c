@@ -103,3 +103,14 @@ uint32_t reset_code(uint32_t stream)
     assert_non_null(frame);
     return h2_wire_at(frame->payload, 0);
 }
+
+void send_part(size_t n)
+{
+    static char body[2 * SESSION_OUT_HIGH];
+    struct bufq bytes;
+
+    bufq_init(&bytes, &world.pool);
+    assert_int_equal(bufq_append(&bytes, body, n), 0);
+    assert_int_equal(session_send_body(&echo.current->stream, &bytes, n), 0);
+    world_settle(&world);
+}

@@ -37,5 +37,7 @@ size_t body_bytes(uint32_t stream);
 /* Of the first one, which has come. */
 uint32_t goaway_code(void);
 uint32_t reset_code(uint32_t stream);
+/* So many bytes more of the body that the current exchange sends; at most 2 * SESSION_OUT_HIGH. */
+void send_part(size_t n);
 
 #endif

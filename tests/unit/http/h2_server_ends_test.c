@@ -236,17 +236,6 @@ static void test_drain_under_a_last_answer(void **state)
 
 /* ---- clients that read nothing, and what is to be said behind more than there is room for ---- */
 
-static void send_part(size_t n)
-{
-    static char body[2 * SESSION_OUT_HIGH];
-    struct bufq bytes;
-
-    bufq_init(&bytes, &world.pool);
-    assert_int_equal(bufq_append(&bytes, body, n), 0);
-    assert_int_equal(session_send_body(&echo.current->stream, &bytes, n), 0);
-    world_settle(&world);
-}
-
 /* A client that grants all and takes nothing, in the middle of an answer. */
 static void answer_unread(void)
 {

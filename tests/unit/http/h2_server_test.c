@@ -310,16 +310,6 @@ static void test_tunnel_is_told_of_the_drain(void **state)
     assert_int_equal(reset_code(1), H2_NO_ERROR);
 }
 
-static void send_tunneled(size_t n)
-{
-    static char bytes[2 * SESSION_OUT_HIGH];
-    struct bufq body;
-    bufq_init(&body, &world.pool);
-    assert_int_equal(bufq_append(&body, bytes, n), 0);
-    assert_int_equal(session_send_body(&echo.current->stream, &body, n), 0);
-    world_settle(&world);
-}
-
 /* A client that reads nothing is waited for no longer, whatever else is to be said to it. */
 static void test_tunnel_ends_unread(void **state)
 {
@@ -329,8 +319,8 @@ static void test_tunnel_ends_unread(void **state)
     h2_wire_number(&wire, H2_WINDOW, 0, 4 * SESSION_OUT_HIGH);
     flush();
     io_sim_peer_pause(peer, true);
-    send_tunneled(2 * SESSION_OUT_HIGH);
-    send_tunneled(1);
+    send_part(2 * SESSION_OUT_HIGH);
+    send_part(1);
     session_drain(&echo.door.session);
     world_settle(&world);
     assert_true(bufq_bytes(&echo.door.session.conn.out) >= SESSION_OUT_HIGH);
