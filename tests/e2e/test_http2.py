@@ -176,13 +176,14 @@ def test_a_long_answer_leaves_room_for_others(ballast, words, beside):
         h2.send(SettingsFrame(0, {SettingsFrame.INITIAL_WINDOW_SIZE: 10 << 20}))
         h2.ask(1, head(path="/bytes/5000000", extra=words))
         granted = 65535  # the connection's window
-        while granted < 1_000_000 and not (3 in h2.streams and h2.streams[3].ended):
-            assert h2.until(lambda: sum(len(stream.body) for stream in h2.streams.values()) == granted)
-            if 3 not in h2.streams:
-                h2.ask(3, head(path="/bytes/30000", extra=words))
-            h2.settle()
+        assert h2.until(lambda: len(h2.streams[1].body) == granted if 1 in h2.streams else False)
+        h2.ask(3, head(path="/bytes/30000", extra=words))
+        assert h2.until(lambda: 3 in h2.streams)  # its head needs no window
+        while granted < 1_000_000 and not h2.streams[3].ended:
             h2.send(WindowUpdateFrame(0, 20_000))
             granted += 20_000
+            assert h2.until(lambda: h2.streams[3].ended
+                            or sum(len(stream.body) for stream in h2.streams.values()) == granted)
         assert h2.streams[3].ended == beside and (len(h2.streams[1].body) < 500_000) == beside
 
 
