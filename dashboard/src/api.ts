@@ -7,8 +7,8 @@ export type Change = { time: string; state: "up" | "down"; cause: string };
 export type Mode = "ready" | "drain" | "disabled";
 export type Worker = {
   pool: string; name: string; id: string; address: string; state: "up" | "down" | "unknown"; since: string; cause: string;
-  mode: Mode; idle_close_s: number; taking: boolean; weight: number; configured_weight: number; active: number; requests: number;
-  broken: number; answers: Record<string, number>; rates: Rates; probes: number; probe_failures: number;
+  detail: string; mode: Mode; idle_close_s: number; taking: boolean; weight: number; configured_weight: number;
+  active: number; requests: number; broken: number; answers: Record<string, number>; rates: Rates; probes: number; probe_failures: number;
   last_probes: Probe[]; changes: Change[];
 };
 export type Pool = {

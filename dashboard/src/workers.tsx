@@ -161,6 +161,7 @@ function Row({ worker }: { worker: Worker }) {
         <Pill kind={worker.state} title={worker.since && `since ${clock(worker.since)}`}>{worker.state}</Pill>
         {worker.mode !== "ready" && <Pill kind="mode">{worker.mode}</Pill>}
         <small>{worker.state === "down" ? `${worker.cause}, ` : ""}<span class="ago">{ago(worker.since)}</span></small>
+        {worker.detail && <small>{worker.detail}</small>}
       </td>
       <td data-label="Health, 10 min"><Health worker={worker} /></td>
       <td data-label="Rate" class="num"><Spark values={sparks.value[workerKey(worker)] ?? []} />{decimal(worker.rates.requests_per_s)}<small>/s</small></td>

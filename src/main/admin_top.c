@@ -300,6 +300,7 @@ static void draw_titles(const struct top *top)
 /* The newest last: a dot a good one, an x a bad one; then what the newest said. */
 static void draw_probes(const json_t *worker)
 {
+    const char *detail = admin_text(worker, "detail");
     const json_t *probes = json_object_get(worker, "last_probes");
     size_t count = json_array_size(probes), most = (size_t)widths()->probes;
 
@@ -312,7 +313,7 @@ static void draw_probes(const json_t *worker)
     }
     const json_t *newest = json_array_get(probes, 0);
     if (newest && admin_text(newest, "cause")[0])
-        put(" %s", admin_text(newest, "cause"));
+        put(" %s%s%s", admin_text(newest, "cause"), *detail ? ": " : "", detail);
     else if (newest)
         put(" %.1f ms", json_number_value(json_object_get(newest, "took_ms")));
 }
@@ -396,6 +397,17 @@ static int gap_rows(void)
     return LINES < 20 ? 0 : 1;
 }
 
+/* In the gap: why the selected worker's last probe was bad, which few screens have room for behind its numbers. */
+static void draw_gap(const struct top *top, int line)
+{
+    const json_t *worker = top->count > 0 ? top->rows[top->selected] : NULL;
+    const char *detail = admin_text(worker, "detail");
+
+    move(line, 0);
+    if (gap_rows() && *detail)
+        put("  %s: %s", admin_text(worker, "name"), detail);
+}
+
 /* The selected row is among those shown. Returns how many are: the last events have at least EVENT_ROWS lines below. */
 static int scroll_rows(struct top *top)
 {
@@ -421,6 +433,7 @@ static void draw(struct top *top)
         draw_titles(top);
         for (int i = 0; i < shown; i++)
             draw_worker(top, top->first + i, HEAD_ROWS + i);
+        draw_gap(top, HEAD_ROWS + shown);
         draw_events(top, HEAD_ROWS + shown + gap_rows());
     }
     draw_foot(top);

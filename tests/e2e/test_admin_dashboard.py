@@ -7,6 +7,7 @@ import pytest
 
 from harness.admin import Admin
 from harness.browser import Browser, needs_browser
+from harness.dashboard import open_dashboard
 from harness.programs import asleep, children
 from harness.reloads import newest, with_workers
 from harness.waiting import free_port, wait_for
@@ -45,6 +46,20 @@ def test_it_shows_a_worker_going_down_with_its_cause(page):
     a.healthy = True
     browser("wait", selector=f"{row(a)} .pill.up")
     assert browser("faults") == []  # nor did the content policy refuse anything
+
+
+def test_it_shows_why_a_certificate_is_refused(stack, balance, scripted):
+    """Also of a worker that has not been asked often enough to be down, or is still up."""
+    dashboard = open_dashboard(stack, balance, [scripted(), scripted(), scripted()])
+    status = dashboard.admin.get("/v1/status")
+    why = "CN=past.example expired on 2020-02-03 04:05 UTC"
+    for worker, state, detail in zip(status["pools"][0]["workers"], ("down", "unknown", "up"), (why, why, "")):
+        worker.update(state=state, cause="tls_certificate", detail=detail)
+    dashboard.tell(status)
+    dashboard.browser("wait", selector=".pill.down")
+    told = [dashboard.browser("text", selector=f"{row(worker)} [data-label=State]") for worker in dashboard.workers]
+    assert [why in text for text in told] == [True, True, False]
+    assert ["tls_certificate" in text for text in told] == [True, False, False]
 
 
 def test_it_drains_and_weighs_one(page):

@@ -64,7 +64,8 @@ def with_numbers(status, number, **worker):
 
 def test_nothing_is_cut_off_or_wider_than_the_page(dashboard):
     """With long names and addresses, and numbers of 10^9."""
-    status = with_numbers(dashboard.admin.get("/v1/status"), 1234567890, cause="connect_unreachable", state="down")
+    status = with_numbers(dashboard.admin.get("/v1/status"), 1234567890, cause="connect_unreachable", state="down",
+                          detail="CN=" + 236 * "x")
     one, other = status["pools"][0]["workers"]
     one.update(name=LONG, address="[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:65535")
     other.update(name="sock", address=SOCKET)
@@ -97,7 +98,8 @@ def test_on_a_phone_values_have_names_and_targets_are_large(dashboard):
 
 def test_markup_in_what_it_is_told_is_text(dashboard):
     status = dashboard.admin.get("/v1/status")
-    status["pools"][0]["workers"][0].update(state="down", cause=MARKUP, name=MARKUP, address=MARKUP)
+    status["pools"][0]["workers"][0].update(state="down", cause=MARKUP, detail=MARKUP, name=MARKUP,
+                                                 address=MARKUP)
     status["reasons"] = {MARKUP: 3}
     exchange = {name: MARKUP for name in ("id", "client", "method", "host", "target", "pool", "worker", "step")}
     numbers = dict.fromkeys(("thread", "age_ms", "tries", "status", "bytes_in", "bytes_out"), 1)

@@ -3,12 +3,17 @@
 import itertools
 import os
 import re
+import ssl
 import subprocess
 
 import pytest
 
 from harness.admin import Admin
+from harness.certificates import Authority
 from harness.waiting import free_port, wait_for
+
+
+WRONG_NAME = "tls_certificate: it is for test.example, not for other.example"
 
 
 class Terminal:
@@ -103,6 +108,25 @@ def test_top_says_why_a_worker_is_down(balance, scripted, ballast_path, tmp_path
         screen = terminal.wait("RECENT EVENTS", " down ", "connect_refused")
         assert row(screen, dead)[-1] == "connect_refused" and row(screen, dead)[2] == "down"
         assert "q quit" in screen.splitlines()[lines - 1]
+
+
+@pytest.mark.parametrize("columns, told", [(80, "tls_certificate"), (132, "tls_certificate: it is"), (200, WRONG_NAME)])
+def test_top_says_why_a_certificate_is_refused(balance, scripted, ballast_path, tmp_path, stack, columns, told):
+    """Behind its reason, as far as the screen goes; the selected worker's in full, below the workers."""
+    authority, path = Authority(tmp_path), tmp_path / "admin.sock"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.sign("test.example"))
+    one, other = sorted(str(scripted(tls=context).port) for _ in range(2))
+    secure = {"enabled": True, "ca": str(authority.path), "name": "other.example"}
+    balance(*(f"127.0.0.1:{port}" for port in (one, other)), alive=0, admin=f"unix:{path}",
+            pools={"web": {"worker_tls": secure}})
+    terminal = stack.enter_context(Terminal(ballast_path, "top", "--admin", f"unix:{path}", columns=columns))
+    shown = terminal.wait("RECENT EVENTS", f"\n  {one}: it is for").splitlines()
+    assert shown[9] == f"  {one}: it is for test.example, not for other.example"
+    assert [re.search("tls_certificate.*", line)[0][:len(told)] for line in shown[7:9]] == [told, told]
+    assert all(len(line) < columns for line in shown)
+    terminal.press("j")
+    terminal.wait(f"\n  {other}: it is for test.example, not for other.example\n", without=[f"{one}: it is"])
 
 
 @pytest.mark.parametrize("term", ["dumb", "no-such-terminal"])
