@@ -51,7 +51,7 @@ def test_grade_of_the_default_configuration(tmp_path):
                 [command, "--quiet", "--color", "0", "--warnings", "off", "--protocols", "--std", "--pfs",
                  "--server-defaults", "--vulnerable", "--add-ca", str(authority.path), "--jsonfile", str(report),
                  "--ip", "127.0.0.1", f"test.example:{port}"],
-                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False)
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900, check=False)
     findings = json.loads(report.read_text())
     assert LOOKED_AT <= {finding["id"] for finding in findings}, done.stdout
     worse = [finding for finding in findings
