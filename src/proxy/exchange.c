@@ -105,8 +105,16 @@ static struct worker *pick_worker(struct exchange *x)
     return x->pool->pick->pick(x->pool, &x->tried);
 }
 
+/* The grace is for a client that ends the call itself: nobody waits for what a worker would begin in it. */
+static bool is_call_over(const struct exchange *x)
+{
+    return x->expires_ms && exchange_now_ms(x) >= x->expires_ms - GRPC_GRACE_MS;
+}
+
 static enum exchange_step pick(struct exchange *x)
 {
+    if (is_call_over(x))
+        return fail(x, x->tries ? -ERR_DEADLINE : -ERR_DEADLINE_OVER, EXCHANGE_REPLY);
     x->target = pick_worker(x);
     if (!x->target)
         return x->error ? EXCHANGE_REPLY : fail(x, -ERR_NO_WORKER, EXCHANGE_REPLY);

@@ -44,7 +44,7 @@ int64_t grpc_timeout_ms(const struct msg *request)
 
 enum grpc_status grpc_status_of(int error)
 {
-    if (error == -ERR_DEADLINE)
+    if (error == -ERR_DEADLINE || error == -ERR_DEADLINE_OVER)
         return GRPC_DEADLINE_EXCEEDED;
     switch (err_http_status(error)) {
     case 400:

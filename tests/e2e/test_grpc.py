@@ -213,6 +213,20 @@ def test_deadline_of_the_call_bounds_it(stack, ballast):
     assert balancer.settled_metrics()["requests_failed"] == 1
 
 
+@pytest.mark.parametrize("timeout", ["0n", "0m", "00000000H"])
+def test_a_call_whose_deadline_is_over_is_given_to_no_worker(stack, ballast, timeout):
+    far = stack.enter_context(H2Worker({"/test.Echo/Hang": lambda c, s: None}))
+    balancer = ballast(far, health={"type": "http"})
+    stream = ask(balancer, extra=[("grpc-timeout", timeout)])
+    assert (stream.status, stream.heads[0]["grpc-status"], stream.body) == (200, "4", b"")
+    assert "deadline_over" in stream.heads[0]["grpc-message"]
+    line = balancer.wait_access_line(lambda line: line["target"] == "/test.Echo/Hang")
+    assert (line["reason"], line["by"], line["tries"]) == ("deadline_over", "ballast", 0)
+    metrics = balancer.settled_metrics()
+    assert metrics["requests_failed"] == metrics['ballast_failures_total{reason="deadline_over"}'] == 1
+    assert far.asked == [] and ask(balancer, "/", [("grpc-timeout", "10S")]).status == 200
+
+
 @pytest.mark.parametrize("timeout", ["", "m", "123456789m", "-1m", "1x", "1 m"])
 def test_malformed_deadline_is_none(stack, ballast, timeout):
     far = stack.enter_context(H2Worker())

@@ -68,7 +68,7 @@ ELSEWHERE = {
     # Of the machine: the unit tests and the simulation make it run out, a real one is not made to here.
     "no_memory", "no_descriptors", "full", "internal", "system", "cancelled", "draining",
     # Of HTTP/2 at the door, tested where its clients are: test_http2_hostile.py, test_grpc.py, test_tunnel_h2*.py.
-    "protocol_error", "deadline", "answer_not_switched",
+    "protocol_error", "deadline", "deadline_over", "answer_not_switched",
     # Needs a Unix socket that may not be opened: test_hostile.py.
     "connect_unreachable",
 }

@@ -476,6 +476,49 @@ static void exchange_honours_max_forwards(void **state)
     world_stop(&w);
 }
 
+#define CALL(timeout)                                                                                    \
+    "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/grpc\r\nTE: trailers\r\nConnection: TE\r\n" \
+    "grpc-timeout: " timeout "\r\nContent-Length: 0\r\n\r\n"
+
+static void exchange_gives_no_worker_a_call_that_is_over(void **state)
+{
+    struct world w;
+    world_init(&w, 1);
+    world_start(&w);
+    const char *answer = world_ask(&w, CALL("0n"));
+    assert_begins(answer, "HTTP/1.1 200 OK\r\n");
+    assert_holds(answer, "\r\ngrpc-status: 4\r\n");
+    world_count(&w);
+    assert_int_equal(w.totals.by_reason[ERR_DEADLINE_OVER], 1);
+    assert_int_equal(w.totals.failed, 1);
+    assert_int_equal(w.totals.dispatches, 0);
+    assert_begins(world_ask(&w, CALL("1m")), "HTTP/1.1 200 OK\r\n");
+    assert_int_equal(w.far[0].requests, 1);
+    world_stop(&w);
+}
+
+/* Nobody waits for what it would answer: the quarter of a second is for a client that ends the call itself. */
+static void exchange_gives_no_other_worker_a_call_that_is_over(void **state)
+{
+    struct world w;
+    world_init(&w, 2);
+    w.rules.connect_ms = 200;
+    world_start(&w);
+    struct io_sim_peer *client = world_client(&w);
+    world_run(&w, 10);
+    world_send(client, CALL("100m"));
+    io_sim_limits(w.net)->delay_ns = INT64_C(60000) * 1000000;
+    world_run(&w, 20);
+    io_sim_limits(w.net)->delay_ns = 0;
+    world_run(&w, 200);
+    assert_holds(world_received(client), "\r\ngrpc-status: 4\r\n");
+    world_count(&w);
+    assert_int_equal(w.totals.by_reason[ERR_DEADLINE], 1);
+    assert_int_equal(w.totals.dispatches, 1);
+    io_sim_peer_close(&client, false);
+    world_stop(&w);
+}
+
 static void exchange_finds_no_way(void **state)
 {
     struct world w;
@@ -567,6 +610,8 @@ int main(void)
         cmocka_unit_test(exchange_answers_metrics),
         cmocka_unit_test(exchange_writes_metrics_over_turns),
         cmocka_unit_test(exchange_honours_max_forwards),
+        cmocka_unit_test(exchange_gives_no_worker_a_call_that_is_over),
+        cmocka_unit_test(exchange_gives_no_other_worker_a_call_that_is_over),
         cmocka_unit_test(exchange_finds_no_way),
         cmocka_unit_test(exchange_answers_and_goes_on),
     };

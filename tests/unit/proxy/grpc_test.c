@@ -78,6 +78,7 @@ static void grpc_timeouts(void **state)
 static void grpc_statuses(void **state)
 {
     assert_int_equal(grpc_status_of(-ERR_DEADLINE), GRPC_DEADLINE_EXCEEDED);
+    assert_int_equal(grpc_status_of(-ERR_DEADLINE_OVER), GRPC_DEADLINE_EXCEEDED);
     assert_int_equal(grpc_status_of(-ERR_NO_WORKER), GRPC_UNAVAILABLE);
     assert_int_equal(grpc_status_of(-ERR_CONNECT_REFUSED), GRPC_UNAVAILABLE);
     assert_int_equal(grpc_status_of(-ERR_ANSWER_TIMEOUT), GRPC_UNAVAILABLE);
