@@ -234,6 +234,7 @@ static void on_received(struct conn *conn)
     struct h2_client *client = of_conn(conn);
 
     client->heard_ms = io_now_ms(conn->io);
+    h2_session_frame(&client->h2); /* behind a GOAWAY the library would send no request that waits in it */
     h2_session_take(&client->h2);
     if (client->h2.greeted && !client->ready && !client->closing && !takes_no_more(client))
         tell_ready(client, 0);

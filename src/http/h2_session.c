@@ -442,6 +442,12 @@ static int fill_out(struct h2_session *h2)
     return h2->starved ? -ERR_NO_MEMORY : 0;
 }
 
+void h2_session_frame(struct h2_session *h2)
+{
+    if (!h2->dead && fill_out(h2) != 0)
+        h2_session_die(h2);
+}
+
 /* The library has said goodbye by itself: one of the sides had, and its last stream is closed, or the peer broke a
  * rule. Closed streams are as good as they ever were: their last bytes may wait in conn->out. */
 static void note_silent(struct h2_session *h2)
@@ -475,8 +481,7 @@ static void on_pump(struct io_task *task)
 {
     struct h2_session *h2 = CONTAINER_OF(task, struct h2_session, pump);
 
-    if (!h2->dead && fill_out(h2) != 0)
-        h2_session_die(h2);
+    h2_session_frame(h2);
     if (bufq_bytes(&h2->session.conn.out) > 0)
         conn_flush(&h2->session.conn);
     note_left(h2);

@@ -118,6 +118,8 @@ MUST_CHECK int h2_session_init(struct h2_session *h2, const struct h2_role *role
                                uint32_t streams_max, bool tunnels);
 /* At conn's on_closed. No stream may be there. */
 void h2_session_fini(struct h2_session *h2);
+/* What waits in the library becomes frames in conn->out; they leave with late work. */
+void h2_session_frame(struct h2_session *h2);
 /* Hands what waits in conn->in to the library. */
 void h2_session_take(struct h2_session *h2);
 /* conn->out has shrunk. */

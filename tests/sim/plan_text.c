@@ -96,6 +96,24 @@ static bool places_are_held(const struct plan *plan)
     return false;
 }
 
+/* Those that are well all the time, at least. */
+static uint32_t steady_workers(const struct plan *plan, uint32_t pool)
+{
+    return plan_has(plan, FAMILY_HEALTH) ? 1 : workers_of(plan, pool);
+}
+
+/* So soon that a request may be on its way to what idles: until the balancer hears of the last stream's end, one that
+ * joins it is not on an idle connection. Then its end is a failure of the worker as any other. */
+static bool idles_unseen(const struct plan *plan, uint32_t pool)
+{
+    int64_t ms = 2 * (plan->net.delay_ns + plan->net.jitter_ns) / 1000000 + 3;
+    bool unseen = false;
+    for (uint32_t i = 0; i < plan->workers; i++)
+        unseen |=
+            plan->worker[i].pool == pool && plan->worker[i].idle_close_ms > 0 && plan->worker[i].idle_close_ms <= ms;
+    return unseen;
+}
+
 /* A stream that was refused is sent again whatever its method, to the same worker if there is no other. */
 static const char *h2_try_excuse(const struct plan *plan, const struct plan_request *request)
 {
@@ -104,6 +122,8 @@ static const char *h2_try_excuse(const struct plan *plan, const struct plan_requ
         return NULL;
     if (plan_pool_cuts(plan, request->pool))
         return "its worker cuts connections with all that is on them";
+    if (idles_unseen(plan, request->pool) && steady_workers(plan, request->pool) < 2)
+        return "its worker closes what is not known to idle";
     if ((leaves || refused) && request->body_bytes >= REPLAY_SAFE_BYTES)
         return "its body is too long to be sent again";
     if (plan->tries < 1u + leaves + refused + plan_has(plan, FAMILY_IDLE_CLOSE) + plan_has(plan, FAMILY_KEEP_ALIVE))
@@ -159,11 +179,8 @@ static const char *try_excuse(const struct plan *plan, const struct plan_request
         excuse = tls_excuse(plan, request);
     if (excuse != NULL)
         return excuse;
-    uint32_t steady = workers_of(plan, request->pool);
-    if (plan_has(plan, FAMILY_HEALTH))
-        steady = 1;
     if (request->answer.cut_first && !first_try_is_refused(plan, request) &&
-        (!repeatable || plan->tries < 3 || steady < 2))
+        (!repeatable || plan->tries < 3 || steady_workers(plan, request->pool) < 2))
         return "its first try is cut";
     if (request->answer.cut_first && places_are_held(plan))
         return "it may wait for its turn too long";

@@ -226,7 +226,14 @@ static void test_resets(void **state)
 
 static void goaway(uint32_t last, uint32_t code)
 {
-    const unsigned char bytes[8] = {0, 0, 0, (unsigned char)last, 0, 0, 0, (unsigned char)code};
+    const unsigned char bytes[8] = {(unsigned char)(last >> 24),
+                                    (unsigned char)(last >> 16),
+                                    (unsigned char)(last >> 8),
+                                    (unsigned char)last,
+                                    0,
+                                    0,
+                                    0,
+                                    (unsigned char)code};
     h2_wire_frame(&far.wire, H2_GOAWAY, 0, 0, bytes, sizeof(bytes));
 }
 
@@ -252,6 +259,23 @@ static void test_goaway(void **state)
     assert_int_equal(far.room.counts.goaways, 1);
     assert_int_equal(far.room.counts.streams_refused, 1);
     assert_int_equal(far.room.counts.streams_reset, 0);
+}
+
+/* What a worker still takes that gives notice (RFC 9113 section 6.8): its frames wait for others', not for the notice.
+ */
+static void test_notice_finds_a_request_on_its_way(void **state)
+{
+    struct stream *stream = far_ask_with(&far_get);
+    assert_int_equal(session_send_end(stream, NULL, 0), 0);
+    goaway(INT32_MAX, H2_NO_ERROR);
+    far_flush();
+    assert_false(stream->failed);
+    assert_non_null(far_find(H2_HEADERS, 1));
+    assert_int_equal(session_slots(&far.door.session), 0);
+    far_head(1, ":status: 200\n", true);
+    far_flush();
+    assert_int_equal(far_take_events(1), STREAM_HEAD | STREAM_END);
+    assert_int_equal(far.room.counts.streams_refused, 0);
 }
 
 /* An answer that was whole stays so, whatever comes of the connection. */
@@ -596,6 +620,7 @@ int main(void)
         FAR_TEST(test_early_answer),
         FAR_TEST(test_resets),
         FAR_TEST(test_goaway),
+        FAR_TEST(test_notice_finds_a_request_on_its_way),
         FAR_TEST(test_goaway_behind_the_answer),
         FAR_TEST(test_open_after_goaway),
         FAR_TEST(test_connection_ends),
