@@ -344,12 +344,12 @@ def test_thousands_of_slow_clients_cost_the_others_little(balance, demo, descrip
     calm, attacked = start(), start()
     costs = []
     with Slow(attacked.address, 5000):
-        attacked.wait_metric("requests_active", 3333, 30)  # all that send a body or read an answer
+        attacked.wait_metric("requests_active", 3333, 60)  # all that send a body or read an answer
         while len(costs) < 5 and min(costs, default=2) >= 2:
             costs.append(cost_of_the_attack(calm, attacked))
-        assert attacked.metrics()["requests_active"] == 3333, "they were there all the time"
+        attacked.wait_metric("requests_active", 3333)  # they were there all the time
     assert min(costs) < 2, costs
-    attacked.wait_metric("requests_active", 0, 20)
+    attacked.wait_metric("requests_active", 0)
 
 
 def test_100_000_connects_without_a_byte(balance, demo, descriptors):
@@ -406,5 +406,5 @@ def test_the_server_dies_under_all_that(balance, demo, descriptors):
     with Slow(ballast.address, 2000), Steadily(lambda: ballast.connect().close()) as connecting:
         connecting.wait_times(5)
         os.kill(children(ballast.pid)[0], signal.SIGKILL)
-        wait_for(lambda: ballast.get().status == 200, 10, "the next server")
+        wait_for(lambda: ballast.get().status == 200, what="the next server")
         connecting.wait_times(20)

@@ -10,12 +10,14 @@ import sys
 PORT, COUNT = int(sys.argv[1]), int(sys.argv[2])
 FIRST = [b"GET / HTTP/1.1\r\n",
          b"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n",
-         b"GET /bytes/20000000 HTTP/1.1\r\nHost: h\r\n\r\n"]  # more than sockets' buffers hold
+         b"GET /bytes/300000 HTTP/1.1\r\nHost: h\r\n\r\n"]  # more than buffers hold for a client as far as this
+SEGMENT = 1460  # bytes, as over Ethernet: for one on the same machine the system's buffers hold megabytes
 SLICE = 50
 
 clients = []
 for number in range(COUNT):
     sock = socket.socket()
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT)
     if number % 3 == 2:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     sock.bind((f"127.0.0.{2 + number % 50}", 0))
