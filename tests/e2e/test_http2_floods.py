@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness.ballast import Ballast, read_metrics, settings
+from harness.ballast import Ballast, settings
 from harness.h2 import (CANCEL, ENHANCE_YOUR_CALM, INTERNAL_ERROR, NO_ERROR, REFUSED_STREAM, DataFrame,
                         GoAwayFrame, H2Client, PingFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame, head, raw)
 from harness.programs import DemoWorker, Steadily, children, memory_bytes
@@ -22,7 +22,7 @@ FLOOD_BYTES = 1 << 20  # of memory, for each connection that floods
 FLOOD_MS = 25  # of processor time, the same; here 1 to 4
 STREAM_BYTES = 192 << 10  # for each stream whose client grants nothing
 SESSION_BYTES = 64 << 10  # for each connection with both tables of fields full
-PROMPT_S = 2  # a neighbour's request, on a machine that is busy with other tests; here 0.04
+PROMPT_S = 5  # a neighbour's request, on a machine that is busy with other tests; here 0.04
 REQUEST = b"GET / HTTP/1.1\r\nHost: test.example\r\n\r\n"
 
 
@@ -156,7 +156,7 @@ def test_flood(ballast, sanitized, flood):
         assert sanitized or cost.grown < SESSIONS * FLOOD_BYTES, cost.grown
         assert sanitized or cost.ms < SESSIONS * FLOOD_MS, cost.ms
         neighbour.wait_times(1)
-    wait_for(lambda: counted(ballast, reason) == before + SESSIONS, 5, "all floods to be counted")
+    wait_for(lambda: counted(ballast, reason) == before + SESSIONS, what="all floods to be counted")
 
 
 def test_streams_above_the_limit_are_refused(ballast):
@@ -238,36 +238,37 @@ def test_a_client_that_grants_nothing_is_let_go(demo, balance):
     assert ballast.wait_access(1)[0]["reason"] == "client_stalled"
 
 
-UNREAD = {"client_stall": "300ms", "client_idle": "300ms", "drain": "60s"}
+UNREAD = {"client_stall": "300ms", "client_idle": "1s", "drain": "60s"}
 
 
-def clients_open(asker):
-    """Connections of clients, by one of them; they are counted ten times a second."""
-    asker.send(b"GET /metrics HTTP/1.1\r\nHost: test.example\r\n\r\n")
-    return read_metrics(asker.read_answer().body.decode())['ballast_connections{side="client",state="open"}']
+def is_held(ballast, client):
+    """Whether a process has the other end of the client's connection: the system may still have one that none has."""
+    ends = [f"{address}:{port:04X}" for address, port in (("0100007F", ballast.address[1]), ("0100007F", client.port))]
+    connections = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(words[1:3] == ends and words[9] != "0" for words in connections)
 
 
 @pytest.fixture
 def unread(demo, balance):
-    """A balancer, one of whose clients grants all and reads nothing: its answer was given up, and what is to be said of
-    that waits behind what it does not read."""
+    """A balancer, one of whose clients grants all and reads nothing, and that client: its answer was given up, and what
+    is to be said of that waits behind what it does not read."""
     ballast = balance(*demo().addresses, timeouts=UNREAD)
     with H2Client(ballast.address) as h2:
         h2.send(SettingsFrame(0, {4: 2**31 - 1}), WindowUpdateFrame(0, 2**31 - 1 - 65535))
         h2.ask(1, head(path="/bytes/100000000"))
+        wait_for(lambda: is_held(ballast, h2), what="it to be taken in")
         assert ballast.wait_access(1)[0]["reason"] == "client_stalled"
-        yield ballast
+        yield ballast, h2
 
 
 def test_a_client_that_reads_nothing_is_let_go(unread):
     """As one of HTTP/1 is: it idles, and is told the end, whether it reads that or not."""
-    with unread.connect() as asker:
-        wait_for(lambda: clients_open(asker) == 2, 2, "both to be counted")
-        wait_for(lambda: clients_open(asker) == 1, 10, "the other to be let go")
+    ballast, h2 = unread
+    wait_for(lambda: not is_held(ballast, h2), what="it to be let go")
 
 
 def test_a_client_that_reads_nothing_holds_up_no_stop(unread):
-    unread.stop(timeout=10)
+    unread[0].stop(timeout=30)
 
 
 def test_more_sessions_than_connections(demo, balance, sanitized):

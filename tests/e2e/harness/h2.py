@@ -14,6 +14,7 @@ from hyperframe.frame import (ContinuationFrame, DataFrame, Frame, GoAwayFrame, 
 
 from .client import RESETS, WasReset, assert_not_reset
 from .h2_judge import BrokenRule, FrameJudge
+from .waiting import PATIENCE_S
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR, STREAM_CLOSED = 0, 1, 2, 3, 5
@@ -46,7 +47,7 @@ class H2Client:
 
     answers = True  # are what comes
 
-    def __init__(self, address, hello=True, timeout=10.0, tls=None):
+    def __init__(self, address, hello=True, timeout=PATIENCE_S, tls=None):
         connected = socket.create_connection(address, timeout)
         if tls:
             connected = tls.wrap_socket(connected, server_hostname="test.example", suppress_ragged_eofs=False)
@@ -68,6 +69,10 @@ class H2Client:
 
     def __exit__(self, *_):
         self.socket.close()
+
+    @property
+    def port(self):
+        return self.socket.getsockname()[1]
 
     def send(self, *frames):
         """Send all of them."""
