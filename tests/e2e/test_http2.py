@@ -15,6 +15,7 @@ from harness.worker import CLOSE, OK, RESET, Script, wait
 from test_real_clients import curl, tool
 
 KNOWLEDGE = "--http2-prior-knowledge"
+GAVE_UP = 55  # curl could not send
 
 
 @pytest.fixture
@@ -35,13 +36,25 @@ def test_curl(ballast):
     assert line["protocol"] == "HTTP/2" and line["reason"] == "ok" and line["bytes_out"] == 1000
 
 
+def upload(ballast, path):
+    """What curl gets for it. Up to its version 8.2 it gives up an upload over HTTP/2 now and then (curl/curl#10591)."""
+    for times in range(1, 4):
+        done = curl(ballast, KNOWLEDGE, "--data-binary", f"@{path}", "-H", "Content-Type: x/y", path="/echo",
+                    check=False)
+        lines = ballast.wait_access(times)
+        if done.returncode != GAVE_UP:
+            break
+        assert lines[-1]["reason"] == "client_gone"
+    assert done.returncode == 0, done.stderr
+    return done.stdout, lines[-1]
+
+
 @pytest.mark.parametrize("size", [0, 1, 65536, 20 << 20])
 def test_curl_bodies_both_ways(ballast, tmp_path, size):
     body = random.Random(size).randbytes(size)
     (tmp_path / "body").write_bytes(body)
-    done = curl(ballast, KNOWLEDGE, "--data-binary", f"@{tmp_path}/body", "-H", "Content-Type: x/y", path="/echo")
-    assert hashlib.sha256(done.stdout).digest() == hashlib.sha256(body).digest()
-    line = ballast.wait_access_line(lambda line: line["target"] == "/echo")
+    echoed, line = upload(ballast, tmp_path / "body")
+    assert hashlib.sha256(echoed).digest() == hashlib.sha256(body).digest()
     assert (line["bytes_in"], line["bytes_out"]) == (size, size)
 
 
@@ -164,7 +177,7 @@ def test_streams_above_the_cap_are_refused_unseen(scripted, balance):
         h2.send(DataFrame(1, b"", flags=["END_STREAM"]), DataFrame(3, b"", flags=["END_STREAM"]))
         assert h2.answer(1).status == 200 and h2.answer(3).status == 200
         assert h2.settings[3] == 10
-    wait_for(lambda: ballast.metrics()['ballast_http2_streams_total{result="refused"}'] == 1, 5, "it to be counted")
+    wait_for(lambda: ballast.metrics()['ballast_http2_streams_total{result="refused"}'] == 1, what="it to be counted")
     assert len(worker.take()) == 2
 
 
@@ -189,7 +202,7 @@ def test_a_long_answer_leaves_room_for_others(ballast, words, beside):
 
 def test_drain_lets_requests_end(scripted, balance):
     worker = scripted()
-    ballast = balance(worker)
+    ballast = balance(worker, timeouts={"drain": "20s"})
     with client(ballast) as h2:
         h2.send(h2.head_frame(1, head("POST"), end_stream=False))
         ballast.wait_metric("requests_active", 1)
@@ -216,7 +229,7 @@ def test_a_drain_does_not_wait_for_a_deaf_client(scripted, balance):
         h2.send(h2.head_frame(1, head("POST"), end_stream=False))
         ballast.wait_metric("requests_active", 1)
         ballast.send_signal(15)
-        assert h2.until(lambda: h2.goaways) == [(2**31 - 1, NO_ERROR)]
+        assert h2.until(lambda: h2.goaways)[0] == (2**31 - 1, NO_ERROR)
         assert h2.until(lambda: h2.goaways[-1:] == [(1, NO_ERROR)]), h2.goaways
         h2.send(DataFrame(1, b"", flags=["END_STREAM"]))
         assert h2.answer(1).status == 200
@@ -233,7 +246,7 @@ def test_a_drain_does_not_wait_for_a_deaf_client_that_is_answered(scripted, bala
         h2.ask(1)
         ballast.wait_metric("requests_active", 1)
         ballast.send_signal(15)
-        assert h2.until(lambda: h2.goaways) == [(2**31 - 1, NO_ERROR)]
+        assert h2.until(lambda: h2.goaways)[0] == (2**31 - 1, NO_ERROR)
         held.set()
         assert h2.answer(1).status == 200
         assert h2.end() == NO_ERROR and not h2.reset
