@@ -281,7 +281,7 @@ def left(scripted, balance, stack):
 
 
 def assert_aborted(ballast, reason="client_gone"):
-    wait_for(lambda: ballast.metrics()["requests_active"] == 0, 5, "the request to be over")
+    wait_for(lambda: ballast.metrics()["requests_active"] == 0, what="the request to be over")
     line = failure(ballast)
     assert (line["status"], line["reason"]) == (499, reason)
     metrics = ballast.settled_metrics()
@@ -329,7 +329,7 @@ def test_a_client_leaves_inside_the_answer(left, leave):
     assert client.read_head()[0] == 200
     reset(client) if leave == "reset" else client.close()
     assert_aborted(ballast)
-    wait_for(lambda: worker.requests[0].connection in worker.ended, 5, "the worker to notice")
+    wait_for(lambda: worker.requests[0].connection in worker.ended, what="the worker to notice")
 
 
 @pytest.mark.parametrize("leave", ["reset", "close"])
@@ -340,7 +340,7 @@ def test_a_client_leaves_inside_its_body(left, leave):
     client.send(POST[:-1])
     wait_for(lambda: worker.requests, what="the head at the worker")
     reset(client) if leave == "reset" else client.close()
-    wait_for(lambda: worker.requests[0].connection in worker.ended, 5, "the worker's side to end")
+    wait_for(lambda: worker.requests[0].connection in worker.ended, what="the worker's side to end")
     assert not worker.requests[0].complete
     line = assert_aborted(ballast)
     assert line["total_us"] < 250_000, "no half-closed client: its request can never become whole"
@@ -525,8 +525,8 @@ def test_an_idle_worker_connection_is_closed(scripted, balance):
     ballast = balance(worker, timeouts={"worker_idle": "200ms"}, pools=NEVER)
     assert ballast.ask(GET).status == 200
     number = worker.requests[0].connection
-    wait_for(lambda: number in worker.ended, 5, "the idle connection to be closed")
-    wait_for(lambda: ballast.metrics()['ballast_connections{side="worker",state="open"}'] == 0, 5, "none open")
+    wait_for(lambda: number in worker.ended, what="the idle connection to be closed")
+    wait_for(lambda: ballast.metrics()['ballast_connections{side="worker",state="open"}'] == 0, what="none open")
 
 
 # Stopping.
@@ -551,7 +551,7 @@ def test_a_draining_server_ends_what_it_has_begun(scripted, balance):
         assert begun.wait(10)
         ballast.send_signal(signal.SIGTERM)
         assert idle.ended() == b"", "an idle connection is closed at once"
-        wait_for(lambda: refuses(ballast.address), 5, "new clients to be refused")
+        wait_for(lambda: refuses(ballast.address), what="new clients to be refused")
         go.set()
         answer = client.read_answer()
         assert (answer.status, answer.fields.one(b"connection")) == (200, b"close")
@@ -574,4 +574,4 @@ def test_forced_to_stop(scripted, balance, how, stack):
             ballast.wait_log("stopping")
             ballast.send_signal(signal.SIGTERM)
         assert client.ended() == b""
-        assert ballast.process.wait(5) == 2
+        assert ballast.process.wait(15) == 2

@@ -16,7 +16,7 @@ import pytest
 from harness.ballast import Ballast, settings
 from harness.client import CutShort
 from harness.programs import asleep, children, memory_bytes
-from harness.waiting import free_port, pause, wait_for
+from harness.waiting import PATIENCE_S, free_port, pause, wait_for
 from harness.worker import CLOSE, OK, Script, signal as tell, wait
 
 HOST = b"Host: test.example\r\n"
@@ -102,7 +102,7 @@ def test_an_interim_and_a_final_answer_and_the_end_in_one_write(scripted, balanc
         answer = balancer.ask(GET)
         assert (answer.status, answer.body, len(answer.interim)) == (200, b"hello", 1)
     balancer.wait_metric("requests_active", 0)
-    assert balancer.assert_accounts()["requests_ok"] == 200
+    assert balancer.settled_accounts()["requests_ok"] == 200
 
 
 def test_a_silent_worker_is_to_blame_not_a_client_that_waits_for_100(scripted, balance, stack):
@@ -156,7 +156,7 @@ def test_an_answer_that_nobody_asked_for_reaches_nobody(scripted, balance, first
                 if first == "answer":
                     client.send(GET)
             assert client.read_answer().body == b"ok"
-    assert balancer.assert_accounts()["requests_ok"] == 20
+    assert balancer.settled_accounts()["requests_ok"] == 20
 
 
 class UnixWorker:
@@ -259,7 +259,7 @@ def test_listeners_at_the_limit_lose_nobody(scripted, balance, count):
                 bodies += data.partition(b"\r\n\r\n")[2]
         return bodies
     assert at_once(20, come_and_go) == [b"ok" * 30] * 20
-    assert balancer.assert_accounts()["requests_ok"] == 600
+    assert balancer.settled_accounts()["requests_ok"] == 600
 
 
 def test_30_000_segments_of_one_byte_cost_others_nothing(scripted, balance, sanitized):
@@ -294,7 +294,7 @@ def test_a_slow_reader_is_served_and_a_silent_one_is_not(demo, balance):
         metrics = balancer.assert_accounts()
         assert (metrics["requests_active"], metrics["requests_aborted"]) == (1, 0)
         began = time.monotonic()
-        balancer.wait_metric("requests_aborted", 1, 5)
+        balancer.wait_metric("requests_aborted", 1)
         assert 0.5 <= time.monotonic() - began <= 4
     assert balancer.wait_access(1)[-1]["reason"] == "client_stalled"
 
@@ -313,7 +313,7 @@ def test_a_stop_of_the_whole_process_group_drains(scripted, balance, first):
         assert begun.wait(10)
         for pid in pids if first == "keeper" else reversed(pids):
             os.kill(pid, signal.SIGTERM)
-        wait_for(lambda: refuses(balancer.address), 5, "new clients to be refused")
+        wait_for(lambda: refuses(balancer.address), what="new clients to be refused")
         assert balancer.process.poll() is None
         go.set()
         answer = client.read_answer()
@@ -341,7 +341,7 @@ def test_a_stop_that_goes_on_to_the_whole_group_is_no_second_one(scripted, balan
 
 def refuses(address):
     try:
-        socket.create_connection(address, timeout=5).close()
+        socket.create_connection(address, PATIENCE_S).close()
     except ConnectionRefusedError:
         return True
     return False
@@ -358,13 +358,13 @@ def stop_early(ballast_path, path, moment):
     try:
         moment(process)
         process.send_signal(signal.SIGTERM)
-        code = process.wait(5)
+        code = process.wait(PATIENCE_S)
     finally:
         for pid in [*children(process.pid), process.pid] if process.poll() is None else []:
             os.kill(pid, signal.SIGKILL)
         process.wait()
     assert code in (0, -signal.SIGTERM)  # the latter before main() has begun
-    wait_for(lambda: refuses(("127.0.0.1", port)), 5, "nothing to be left behind")
+    wait_for(lambda: refuses(("127.0.0.1", port)), what="nothing to be left behind")
 
 
 @pytest.mark.parametrize("after_ms", [i * 0.5 for i in range(21)])

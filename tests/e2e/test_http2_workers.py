@@ -326,7 +326,7 @@ def test_connection_cut_inside_answers(worker, ballast):
 def test_a_silent_connection_takes_no_more(worker, ballast):
     """Cut somewhere between: the exchange gets 504, and the next has another connection."""
     far = worker({"/deaf": lambda c, s: None})
-    balancer = ballast(far, threads=1, timeouts={"response_head": "1100ms"})
+    balancer = ballast(far, threads=1, timeouts={"response_head": "3s"})
     assert balancer.get("/").status == 200  # what belongs to the beginning of a connection has been said
     assert balancer.get("/deaf").status == 504
     assert balancer.get("/").status == 200

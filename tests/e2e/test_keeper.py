@@ -17,7 +17,7 @@ from harness.admin import Admin
 from harness.ballast import Ballast, settings
 from harness.client import Client, CutShort, WasReset
 from harness.programs import Steadily, children
-from harness.waiting import free_port, wait_for
+from harness.waiting import PATIENCE_S, free_port, wait_for
 from harness.worker import OK, Script, signal as set_event, wait
 
 GET = b"GET / HTTP/1.1\r\nHost: test.example\r\n\r\n"
@@ -44,7 +44,7 @@ def new_server(balancer, old):
 
 def refuses(address):
     try:
-        socket.create_connection(address, timeout=5).close()
+        socket.create_connection(address, PATIENCE_S).close()
     except ConnectionRefusedError:
         return True
     except OSError:
@@ -70,7 +70,7 @@ def seconds_without_a_server(balancer, lost):
         old = server_of(balancer)
         began = time.monotonic()
         os.kill(old, signal.SIGKILL)
-        wait_for(lambda: new_server(balancer, old), 5, "a new server")
+        wait_for(lambda: new_server(balancer, old), what="a new server")
         took = time.monotonic() - began
         one.wait_times(50)
     return took
@@ -95,19 +95,19 @@ def test_a_server_that_keeps_dying_is_waited_for_longer(balance, scripted):
         old = server_of(balancer)
         seen = len(balancer.stderr_lines)
         os.kill(old, signal.SIGKILL)
-        wait_for(lambda: any("started again" in line for line in balancer.stderr_lines[seen:]), 5, "the reason")
+        wait_for(lambda: any("started again" in line for line in balancer.stderr_lines[seen:]), what="the reason")
         line = next(line for line in balancer.stderr_lines[seen:] if "started again" in line)
         assert re.search(rf'wait_ms"?[=:]{expected}\b', line), line
-        wait_for(lambda: new_server(balancer, old), 5, "a new server")
+        wait_for(lambda: new_server(balancer, old), what="a new server")
     balancer.wait_alive(1)
 
 
 def test_a_stop_between_two_servers_is_heard(balance, scripted):
     balancer = balance(scripted())
     for count in range(1, 5):
-        old = wait_for(lambda: server_of(balancer), 5)
+        old = wait_for(lambda: server_of(balancer))
         os.kill(old, signal.SIGKILL)
-        wait_for(lambda: sum("started again" in line for line in balancer.stderr_lines) == count, 5)
+        wait_for(lambda: sum("started again" in line for line in balancer.stderr_lines) == count)
     assert server_of(balancer) is None  # it waits 400 ms now
     assert balancer.stop() == 0
 
@@ -117,8 +117,8 @@ def test_a_killed_keeper_takes_its_server_along(balance, scripted):
     server = server_of(balancer)
     balancer.expect = -signal.SIGKILL
     os.kill(balancer.pid, signal.SIGKILL)
-    balancer.process.wait(5)
-    wait_for(lambda: not is_alive(server), 10, "the server to end")
+    balancer.process.wait(PATIENCE_S)
+    wait_for(lambda: not is_alive(server), what="the server to end")
     assert refuses(balancer.address)
 
 
@@ -139,7 +139,8 @@ def request_in_flight(balancer, worker):
 @pytest.mark.parametrize("number", STOPS)
 def test_a_stop_drains(stack, ballast_path, scripted, number, arguments):
     worker = scripted()
-    balancer = stack.enter_context(Ballast(ballast_path, settings([worker]), arguments)).wait_alive(1)
+    balancer = stack.enter_context(Ballast(
+        ballast_path, settings([worker], timeouts={"drain": "20s"}), arguments)).wait_alive(1)
     assert len(children(balancer.pid)) == (0 if arguments else 1)
     with balancer.connect() as idle, request_in_flight(balancer, worker) as (client, go):
         idle.send(GET)
@@ -164,7 +165,7 @@ def test_a_second_stop_ends_at_once(stack, ballast_path, scripted, arguments):
         balancer.wait_log("stopping")
         balancer.send_signal(signal.SIGTERM)
         balancer.expect = 2
-        assert balancer.process.wait(5) == 2
+        assert balancer.process.wait(PATIENCE_S) == 2
         with pytest.raises((CutShort, WasReset)):
             client.read_answer()
         go.set()
@@ -177,7 +178,7 @@ def test_the_drain_has_its_time(stack, ballast_path, scripted):
     with request_in_flight(balancer, worker) as (_, go):
         balancer.send_signal(signal.SIGTERM)
         balancer.expect = 2
-        assert balancer.process.wait(5) == 2
+        assert balancer.process.wait(PATIENCE_S) == 2
         balancer.wait_log("drain time is over")
         go.set()
 

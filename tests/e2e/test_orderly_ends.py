@@ -11,7 +11,7 @@ from harness.certificates import Authority
 from harness.client import Client, assert_not_reset
 from harness.h2 import NO_ERROR, H2Client, PingFrame
 from harness.reloads import reload
-from harness.waiting import free_port
+from harness.waiting import PATIENCE_S, free_port
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: test.example\r\n\r\n"
 
@@ -24,7 +24,7 @@ def run(balance, scripted, tmp_path):
         chain, key = authority.sign("test.example")
         listeners = [{"address": f"127.0.0.1:{free_port()}"}, {"address": f"127.0.0.1:{free_port()}", "tls": {
             "certificates": [{"chain": str(chain), "key": str(key)}]}}]
-        ballast = balance(scripted(), listeners=listeners, timeouts={"drain": "10s", **timeouts},
+        ballast = balance(scripted(), listeners=listeners, timeouts={"drain": "60s", **timeouts},
                           admin={"address": f"unix:{tmp_path}/admin", "write": True})
         ballast.admin = Admin(tmp_path / "admin")
         return ballast, authority
@@ -67,7 +67,7 @@ def test_when_the_balancer_stops(run, kind):
     with connect(ballast, authority, kind) as client:
         ballast.send_signal(signal.SIGTERM)
         assert_ends_in_order(client)
-    assert ballast.process.wait(8) == 0
+    assert ballast.process.wait(PATIENCE_S) == 0
 
 
 @KINDS
@@ -76,7 +76,7 @@ def test_who_does_not_look_is_not_waited_for_long(run, kind):
     ballast, authority = run()
     with connect(ballast, authority, kind):
         ballast.send_signal(signal.SIGTERM)
-        assert ballast.process.wait(8) == 0
+        assert ballast.process.wait(PATIENCE_S) == 0
 
 
 def test_when_its_listener_goes(run):
@@ -96,4 +96,4 @@ def test_over_http2(run):
         client.ask(3)
         client.send(PingFrame(0, b"12345678"))
         assert_not_reset(client.socket)
-    assert ballast.process.wait(8) == 0
+    assert ballast.process.wait(PATIENCE_S) == 0

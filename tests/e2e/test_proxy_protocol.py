@@ -256,7 +256,7 @@ def test_proxy_worker_is_told_of_each_client(balance, told_worker, version):
     assert {told[1] for told, _, _ in seen} == {ballast.address}
     probes = worker.probes()
     assert probes and all(told is None for told, _, _ in probes)
-    assert ballast.settled_metrics()['ballast_connections{side="worker",state="idle"}'] == 0
+    ballast.wait_metric('ballast_connections{side="worker",state="idle"}', 0)
 
 
 def test_proxy_worker_is_told_of_tls_and_the_request(balance, told_worker, authority):

@@ -5,9 +5,11 @@ import http.client
 import json
 import socket
 
+from .waiting import PATIENCE_S
+
 
 class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path, timeout=10.0):
+    def __init__(self, path, timeout=PATIENCE_S):
         super().__init__("ballast", timeout=timeout)
         self.path = str(path)
 
@@ -35,7 +37,7 @@ class Admin:
         self.where = where
         self.token = token
 
-    def connection(self, timeout=10.0):
+    def connection(self, timeout=PATIENCE_S):
         if isinstance(self.where, tuple):
             return http.client.HTTPConnection(*self.where, timeout=timeout)
         return UnixConnection(self.where, timeout)
@@ -74,7 +76,7 @@ class Admin:
     def worker(self, pool, worker):
         return self.get(f"/v1/pools/{pool}/workers/{worker}")
 
-    def stream(self, timeout=10.0):
+    def stream(self, timeout=PATIENCE_S):
         return Stream(self, timeout)
 
 

@@ -10,7 +10,7 @@ import tempfile
 import threading
 
 from .client import Client
-from .waiting import WaitTimeout, free_port, wait_for
+from .waiting import PATIENCE_S, WaitTimeout, free_port, wait_for
 
 METRIC_LINE = re.compile(r"([A-Za-z_:][A-Za-z0-9_:]*(?:\{.*\})?) (\S+)(?: -?\d+)?")
 
@@ -60,7 +60,7 @@ class Ballast:
     Give `config` (a mapping; a listener on a free port is added when it names none) or `arguments` for `ballast run`.
     """
 
-    def __init__(self, program, config=None, arguments=(), ready_timeout=20.0, wrapper=(), pass_fds=()):
+    def __init__(self, program, config=None, arguments=(), ready_timeout=PATIENCE_S, wrapper=(), pass_fds=()):
         self.directory = tempfile.TemporaryDirectory(prefix="ballast-test-")
         self.path = pathlib.Path(self.directory.name)
         self.access_path = self.path / "access.log"
@@ -144,12 +144,12 @@ class Ballast:
     def send_signal(self, number):
         self.process.send_signal(number)
 
-    def wait_log(self, text, timeout=10.0):
+    def wait_log(self, text, timeout=PATIENCE_S):
         """Wait for a line on standard error that contains text, and return it."""
         return wait_for(lambda: next((line for line in list(self.stderr_lines) if text in line), None), timeout,
                         f"{text!r} on standard error")
 
-    def stop(self, number=signal.SIGTERM, expect=None, timeout=20.0):
+    def stop(self, number=signal.SIGTERM, expect=None, timeout=PATIENCE_S):
         """Ask it to stop; fails unless it exits with `expect` (self.expect) in time, without a sanitizer's report."""
         expect = self.expect if expect is None else expect
         if self.process.poll() is None:
@@ -174,16 +174,16 @@ class Ballast:
                 self.process.kill()
                 self.process.wait()
 
-    def connect(self, timeout=10.0):
+    def connect(self, timeout=PATIENCE_S):
         return Client(self.address, timeout)
 
-    def ask(self, request, method=b"GET", timeout=10.0):
+    def ask(self, request, method=b"GET", timeout=PATIENCE_S):
         """One request on a connection of its own, one answer."""
         with self.connect(timeout) as client:
             client.send(request)
             return client.read_answer(method)
 
-    def get(self, target="/", host="test.example", timeout=10.0):
+    def get(self, target="/", host="test.example", timeout=PATIENCE_S):
         return self.ask(f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode(), timeout=timeout)
 
     def metrics_text(self):
@@ -198,10 +198,10 @@ class Ballast:
         """The same once no request is active: a client has its answer before the answer's thread has counted it."""
         return wait_for(lambda: (values := self.metrics())["requests_active"] == 0 and values, what="all to be over")
 
-    def wait_metric(self, name, value, timeout=10.0):
+    def wait_metric(self, name, value, timeout=PATIENCE_S):
         return wait_for(lambda: self.metrics().get(name) == value, timeout, f"{name} {value}")
 
-    def wait_alive(self, count, timeout=15.0):
+    def wait_alive(self, count, timeout=PATIENCE_S):
         """Wait until exactly `count` workers are alive."""
         def alive():
             lines = {name: v for name, v in self.metrics().items() if re.fullmatch(r"worker_\w+_alive", name)}
@@ -230,12 +230,12 @@ class Ballast:
         whole, _, _ = self.access_path.read_text().rpartition("\n")
         return [json.loads(line) for line in whole.splitlines()]
 
-    def wait_access(self, count, timeout=10.0):
+    def wait_access(self, count, timeout=PATIENCE_S):
         """Wait for `count` access lines, and return all."""
         wait_for(lambda: len(self.access_lines()) >= count, timeout, f"{count} access lines")
         return self.access_lines()
 
-    def wait_access_line(self, is_it, timeout=10.0):
+    def wait_access_line(self, is_it, timeout=PATIENCE_S):
         """Wait for an access line of this kind, and return the last: other requests may have left lines before it."""
         wait_for(lambda: any(map(is_it, self.access_lines())), timeout, "that access line")
         return [line for line in self.access_lines() if is_it(line)][-1]

@@ -12,6 +12,8 @@ import select
 import socket
 import ssl
 
+from .waiting import PATIENCE_S
+
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9]) ([\t \x21-\x7e\x80-\xff]*)")
 FIELD_LINE = re.compile(rb"(" + TOKEN + rb"):[ \t]*([\t \x21-\x7e\x80-\xff]*?)[ \t]*")
@@ -164,7 +166,7 @@ class Client:
     """One connection to the balancer, over TLS where there is a context for it. Every wait is bounded by `timeout`
     seconds."""
 
-    def __init__(self, address, timeout=10.0, tls=None, source=None):
+    def __init__(self, address, timeout=PATIENCE_S, tls=None, source=None):
         self.sock = socket.create_connection(address, timeout=timeout, source_address=source)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:

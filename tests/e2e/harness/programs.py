@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 
-from .waiting import wait_for
+from .waiting import PATIENCE_S, wait_for
 
 LISTENING = re.compile(r"worker (\S+) listening on (\S+):(\d+)\n")
 
@@ -89,12 +89,12 @@ class Server(Program):
         def accepts():
             assert self.process.poll() is None, f"{command[0]} ended with {self.process.returncode}"
             try:
-                socket.create_connection(("127.0.0.1", port), timeout=5).close()
+                socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S).close()
             except ConnectionRefusedError:
                 return False
             return True
         try:
-            wait_for(accepts, 20, f"{command[0]} to listen")
+            wait_for(accepts, what=f"{command[0]} to listen")
         except BaseException:
             self.end()
             raise
@@ -127,7 +127,7 @@ class Steadily(threading.Thread):
         except BaseException as error:  # pylint: disable=broad-except
             self.error = error
 
-    def wait_times(self, more, timeout=20):
+    def wait_times(self, more, timeout=PATIENCE_S):
         """Wait until the function was called so many times more."""
         goal = self.times + more
         wait_for(lambda: self.error or self.times >= goal, timeout, f"{goal} calls")

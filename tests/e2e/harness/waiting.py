@@ -9,13 +9,14 @@ import socket
 import time
 
 FIRST_PORT, BLOCK = 10_000, 1000
+PATIENCE_S = 30.0  # with what comes at once, but on a machine that is busy with a dozen other things
 
 
 class WaitTimeout(AssertionError):
     """What was waited for did not happen in time."""
 
 
-def wait_for(predicate, timeout=10.0, what=None):
+def wait_for(predicate, timeout=PATIENCE_S, what=None):
     """Return the first true value of predicate(), asked every few milliseconds; WaitTimeout after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:

@@ -13,7 +13,7 @@ import threading
 import time
 
 from .client import CutShort, ProtocolError, Stream, WasReset, parse_fields
-from .waiting import wait_for
+from .waiting import PATIENCE_S, wait_for
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) (\S+) HTTP/1\.1")
@@ -126,7 +126,7 @@ class Worker:
             taken, self.requests = self.requests, []
             return taken
 
-    def wait_requests(self, count, timeout=10.0):
+    def wait_requests(self, count, timeout=PATIENCE_S):
         """Wait until `count` complete requests are recorded; returns all recorded."""
         def enough():
             with self.lock:
