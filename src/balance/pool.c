@@ -246,6 +246,8 @@ static void publish_one(struct pool *pool)
 
     atomic_store_explicit(&schedule->count, count, memory_order_relaxed);
     atomic_store_explicit(&pool->version, version, memory_order_release);
+    for (uint32_t i = 0; i < pool->count; i++)
+        atomic_store(&pool->workers[i]->told_alive, atomic_load(&pool->workers[i]->alive));
 }
 
 void pool_publish(struct pool *pool)

@@ -41,8 +41,9 @@ struct worker {
     uint32_t weight;   /* as configured */
     struct pool *pool; /* in the newest configuration; NULL: it is not in that */
     /* shared: written by the control thread, but for speaks_h2 and idle_age */
-    _Atomic bool alive;   /* by probes alone */
-    _Atomic bool removed; /* no longer in the configuration */
+    _Atomic bool alive;      /* by probes alone */
+    _Atomic bool told_alive; /* the same, from when requests are given out by it: whoever reads of it may send one */
+    _Atomic bool removed;    /* no longer in the configuration */
     /* By the newest configuration; one that was read stays good. */
     const struct worker_label *_Atomic label;
     /* Of a removed one: who bears its name now, and whose counters its own are told with. NULL: it speaks for itself.

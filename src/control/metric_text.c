@@ -75,7 +75,7 @@ static void put_alive(struct metric_page *page, uint32_t index)
 {
     const struct worker *worker = worker_of(page, index);
 
-    put(page, "worker_%.*s_alive %d\n", STR_ARG(worker_id(worker)), atomic_load(&worker->alive));
+    put(page, "worker_%.*s_alive %d\n", STR_ARG(worker_id(worker)), atomic_load(&worker->told_alive));
 }
 
 static void put_asked(struct metric_page *page, uint32_t index)
@@ -192,7 +192,7 @@ static void put_broken_of(struct metric_page *page, uint32_t index)
 
 static void put_up_of(struct metric_page *page, uint32_t index)
 {
-    put_of_worker(page, METRIC_WORKER_UP, index, atomic_load(&worker_of(page, index)->alive));
+    put_of_worker(page, METRIC_WORKER_UP, index, atomic_load(&worker_of(page, index)->told_alive));
 }
 
 static void put_takes(struct metric_page *page)

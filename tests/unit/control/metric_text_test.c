@@ -135,8 +135,27 @@ static void metrics_begin_as_asked(void **state)
         atomic_store(&f.snapshot->workers[i]->alive, true);
         answer_one(&f, (int)i % REACTORS, i);
     }
+    pool_publish(f.snapshot->pools[0]);
     write_page(&f);
     assert_memory_equal(f.text, first, sizeof(first) - 1);
+    teardown(&f);
+}
+
+/* Whoever reads that it is alive may send a request at once. */
+static void metrics_call_a_worker_alive_when_requests_go_to_it(void **state)
+{
+    static const char *const alive[] = {"worker_3001_alive 1", "ballast_worker_up{pool=\"web\",worker=\"3001\"} 1"};
+    static const char *const not [] = {"worker_3001_alive 0", "ballast_worker_up{pool=\"web\",worker=\"3001\"} 0"};
+    struct fixture f;
+    setup(&f, three);
+    atomic_store(&f.snapshot->workers[0]->alive, true);
+    write_page(&f);
+    for (size_t i = 0; i < ARRAY_SIZE(not ); i++)
+        assert_true(holds_line(&f, not [i]));
+    pool_publish(f.snapshot->pools[0]);
+    write_page(&f);
+    for (size_t i = 0; i < ARRAY_SIZE(alive); i++)
+        assert_true(holds_line(&f, alive[i]));
     teardown(&f);
 }
 
@@ -362,6 +381,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(metrics_begin_as_asked),
+        cmocka_unit_test(metrics_call_a_worker_alive_when_requests_go_to_it),
         cmocka_unit_test(metrics_count_everything),
         cmocka_unit_test(metrics_are_described),
         cmocka_unit_test(metrics_quote_names),
