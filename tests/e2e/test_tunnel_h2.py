@@ -51,7 +51,7 @@ def test_echo_and_close(balance, websocket):
 
 def test_thousand_echoing(balance, websocket):
     """On ten connections; each speaks twice, all open at the same time."""
-    ballast = balance(websocket, limits={"connections": 1500})
+    ballast = balance(websocket, limits={"connections": 1500}, timeouts={"response_head": "120s"})
     clients = [opened(ballast) for _ in range(10)]
     streams = range(1, 200, 2)
     try:

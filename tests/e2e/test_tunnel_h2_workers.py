@@ -286,7 +286,7 @@ def test_without_a_key_it_is_an_ordinary_request(ballast, worker, key):
 
 def test_thousand_echoing(ballast, real):
     """On ten connections in front and as many as it takes behind, all open at the same time."""
-    balancer = ballast(real(), limits={"connections": 1500}, threads=1)
+    balancer = ballast(real(), limits={"connections": 1500}, timeouts={"response_head": "120s"}, threads=1)
     clients = [opened(balancer) for _ in range(10)]
     streams = range(1, 200, 2)
     try:

@@ -11,8 +11,8 @@ def connect_head(path="/chat", protocol="websocket", extra=()):
 
 
 def opened(ballast):
-    """A client that knows that it may."""
-    client = H2Client(ballast.address, timeout=30)
+    """A client that knows that it may. A thousand handshakes at once take their worker long on a busy machine."""
+    client = H2Client(ballast.address, timeout=120)
     client.until(lambda: client.settings)
     return client
 
