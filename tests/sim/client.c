@@ -295,7 +295,7 @@ static void stop(struct sim_client *client)
                : client->plan->stop == STOP_LEAVE   ? "leaves"
                : client->plan->stop == STOP_READING ? "stops reading"
                                                     : "stalls");
-    if (client->plan->stop == STOP_STALL && client->tunnel.heard_end)
+    if (client->plan->stop == STOP_STALL && client->tunnel.request != NULL && client->tunnel.heard_end)
         on_end(client, true); /* nothing more will come */
     if (client->plan->stop != STOP_RESET && client->plan->stop != STOP_LEAVE)
         return;
