@@ -25,6 +25,7 @@ MADE = pathlib.Path(__file__).resolve().parents[2] / "build" / "grpc"
 RELOADS = int(os.environ.get("BALLAST_RELOADS", "20"))
 UPGRADES = int(os.environ.get("BALLAST_UPGRADES", "2"))
 WHOLE, GIVEN_UP = ("unary", "large", "scatter", "both"), ("deadline", "cancelled", "dropped")
+LATE = ("deadline", "deadline_over")
 GRPC = [("content-type", "application/grpc"), ("te", "trailers")]
 
 
@@ -164,8 +165,10 @@ def test_calls_outlive_reloads_and_upgrades(stack, ballast_path, pair, tmp_path,
     counts, wrong = client.results()
     assert wrong == [] and min(counts.values()) > 1, counts
     metrics = balancer.settled_accounts()
-    late = metrics.get('ballast_failures_total{reason="deadline"}', 0)  # a busy client's, ended here with the same code
-    assert metrics["requests_failed"] == late, balancer.access_lines()
+    # A busy client's, ended here with the same code; its library sends 0m where a deadline has passed meanwhile.
+    late = sum(metrics.get(f'ballast_failures_total{{reason="{reason}"}}', 0) for reason in LATE)
+    assert metrics["requests_failed"] == late, [
+        line for line in balancer.access_lines() if line["reason"] not in ("ok", "client_gone", *LATE)]
     assert metrics["requests_ok"] >= sum(counts[kind] for kind in WHOLE)  # a worker may be the first to see a deadline
     assert metrics["requests_total"] <= sum(counts.values())  # what was given up may not have left yet
     print({"reloads": RELOADS, "upgrades": UPGRADES, "calls": counts, "late": late})
