@@ -22,8 +22,9 @@
 
 enum {
     CONTROL_BUFFER_BYTES = 256 << 20,
-    REOPEN_LOOK_MS = 50,  /* until the log is open again, or is known not to be */
-    RETIRE_LOOK_MS = 200, /* whether the last client is served; reactors have noted how many there are by then */
+    REOPEN_LOOK_MS = 50,    /* until the log is open again, or is known not to be */
+    FIRST_PROBES_MS = 1000, /* so long clients wait at the start for somebody who is alive */
+    RETIRE_LOOK_MS = 200,   /* whether the last client is served; reactors have noted how many there are by then */
 };
 
 struct server {
@@ -116,7 +117,7 @@ static void start_drain(struct server *server)
              LOG_N("drain_ms", server->options.config->timeouts.drain_ms));
     if (server->admin)
         admin_note_stopping(server->admin);
-    for (uint32_t i = 0; i < server->started; i++)
+    for (uint32_t i = 0; i < server->created; i++)
         reactor_drain(server->reactors[i]);
     io_timer_set(server->io, &server->drain_timer, io_now_ms(server->io) + server->options.config->timeouts.drain_ms);
 }
@@ -151,7 +152,7 @@ static void retire(void *context)
     server->retire_end_ms = io_now_ms(server->io) + server->options.config->timeouts.retire_ms;
     log_info("another server takes over", LOG_N("clients", (int64_t)open_clients(server)),
              LOG_N("retire_ms", server->options.config->timeouts.retire_ms));
-    for (uint32_t i = 0; i < server->started; i++)
+    for (uint32_t i = 0; i < server->created; i++)
         reactor_retire(server->reactors[i]);
     if (server->admin)
         admin_retire(server->admin);
@@ -382,6 +383,45 @@ static void list_sources(struct server *server)
         .export = server->export,
         .started_s = clock_wall_ns() / 1000000000,
     };
+}
+
+static bool was_asked(const struct server *server, const struct worker *worker)
+{
+    struct health health;
+    struct probe_stats stats;
+
+    prober_read(server->prober, worker, &health, &stats);
+    return stats.probes > 0 || atomic_load(&worker->mode) == WORKER_DISABLED;
+}
+
+/* Somebody is alive, or all have been asked: of those, so many are known to have been. */
+static bool has_settled(const struct server *server, const struct pool *pool, uint32_t *asked)
+{
+    if (pool_alive(pool) > 0)
+        return true;
+    while (*asked < pool->count && was_asked(server, pool->workers[*asked]))
+        ++*asked;
+    return *asked == pool->count;
+}
+
+/* Clients that come meanwhile wait in the system's queue, instead of being told that nobody is alive. What the server
+ * before has told is known already. */
+static void await_first_probes(struct server *server)
+{
+    const struct snapshot *first = server->newest;
+    int64_t left_ms = server->options.before ? 0 : FIRST_PROBES_MS, end_ms = clock_steady_ms() + left_ms;
+    uint32_t settled = 0, asked = 0;
+
+    prober_start(server->prober);
+    while (settled < first->pool_count && left_ms > 0 && !server->draining) {
+        if (has_settled(server, first->pools[settled], &asked)) {
+            settled++;
+            asked = 0;
+        } else {
+            io_turn(server->io, left_ms);
+            left_ms = end_ms - clock_steady_ms();
+        }
+    }
 }
 
 static int start_reactors(struct server *server)
@@ -624,8 +664,10 @@ static int start(struct server *server)
         error = start_admin(server);
     if (!error)
         error = take_over(server);
-    if (!error)
+    if (!error) {
+        await_first_probes(server);
         error = start_reactors(server);
+    }
     if (!error)
         error = start_watchdog(server);
     if (error)
@@ -655,7 +697,7 @@ static bool finished(struct server *server)
 {
     if (server->forced)
         return true;
-    if (!server->draining || atomic_load(&server->stopped) < server->started)
+    if (!server->draining || atomic_load(&server->stopped) < server->created)
         return false;
     if (!server->prober_stopping) {
         server->prober_stopping = true;
@@ -723,9 +765,9 @@ enum server_exit server_run(const struct server_options *options)
         logs_finish(&server.logs);
         return SERVER_EXIT_NOT_STARTED; /* the process ends here: the system takes back what was made */
     }
-    say_ready(&server);
+    if (!server.draining)
+        say_ready(&server);
     atomic_store(options->ready, true);
-    prober_start(server.prober);
     while (!finished(&server))
         io_turn(server.io, -1);
     upgrade_finish(server.upgrade);

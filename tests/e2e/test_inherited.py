@@ -71,9 +71,8 @@ def test_a_server_that_dies_is_followed_on_the_same_socket(activated):
     ballast = activated(["fd:web"], f"127.0.0.1:{free_port()}", names=["web"])
     server = int(pathlib.Path(f"/proc/{ballast.pid}/task/{ballast.pid}/children").read_text())
     os.kill(server, signal.SIGKILL)
-    assert ask(ballast.address) in (200, 503)  # until probes have answered nobody is alive, but nobody is refused
+    assert ask(ballast.address) == 200  # it waits in the socket until a worker has answered its probe
     ballast.wait_alive(2)
-    assert ask(ballast.address) == 200
 
 
 def test_a_socket_left_out_waits_for_its_return(activated):
@@ -272,3 +271,39 @@ def test_a_supervisor_hands_over_a_number(stack, demo, ballast_path):
                           pass_fds=[sock.fileno()])
         ballast.address = sock.getsockname()
         assert ask(stack.enter_context(ballast).wait_alive(1).address) == 200
+
+
+def test_a_client_that_came_before_the_start_is_served(stack, demo, ballast_path):
+    """It waits until a worker has answered its probe: to start is no reason to tell anybody 503."""
+    with listening() as sock, Client(sock.getsockname(), 20) as client:
+        client.send(GET)
+        ballast = Ballast(ballast_path, settings([demo()], listeners=[{"address": f"fd:{sock.fileno()}"}]),
+                          pass_fds=[sock.fileno()])
+        ballast.address = sock.getsockname()
+        stack.enter_context(ballast)
+        assert client.read_answer(b"GET").status == 200
+
+
+def silent_settings(stack, **extra):
+    """Before a worker that takes connections and says nothing, for longer than a test lasts."""
+    silent = stack.enter_context(listening())
+    return settings(["127.0.0.1:%d" % silent.getsockname()[1]], **extra,
+                    pools={"web": {"health": {"timeout": "60s", "interval": "60s"}}})
+
+
+def test_clients_do_not_wait_for_workers_that_say_nothing(stack, ballast_path):
+    ballast = stack.enter_context(Ballast(ballast_path, silent_settings(stack)))
+    assert ask(ballast.address) == 503
+
+
+def test_a_stop_is_heard_while_clients_wait(stack, ballast_path, tmp_path):
+    """The API is there by then."""
+    class Asked(Ballast):
+        def _answers(self):
+            try:
+                return Admin(tmp_path / "admin").get("/v1/status")
+            except OSError:
+                return None
+    config = silent_settings(stack, admin={"address": f"unix:{tmp_path}/admin"})
+    ballast = stack.enter_context(Asked(ballast_path, config))
+    assert ballast.stop() == 0 and "stopping" in ballast.stderr

@@ -440,7 +440,9 @@ def test_changes_outlive_the_server(run, demo):
         ("removed", str(a.port)), ("changed", str(b.port))]
     kill_server(ballast)
     ballast.admin.patch_worker("web", b.port, mode="ready")
-    assert add(ballast, a, weight=1)["configured_weight"] == 1
+    body = {"address": a.address, "weight": 1}  # the API is there before what goes on is in use everywhere
+    wait_for(lambda: ballast.admin.ask("POST", "/v1/pools/web/workers", body).status == 200, what="the worker back")
+    assert ballast.admin.worker("web", a.port)["configured_weight"] == 1
     assert differences(ballast) == []
 
 
