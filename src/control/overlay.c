@@ -308,35 +308,79 @@ static int choose(const struct file_workers *workers, struct carried *carried, b
     return error;
 }
 
-/* Together they do not fit: each that fits what was taken before, new workers first. */
+/* What is taken of changes that do not fit together, one after the other in the order that `order` gives. */
+struct choice {
+    const struct file_workers *workers;
+    struct carried *carried;
+    uint32_t *order; /* of carried's changes */
+    struct overlay taken;
+};
+
+/* So many of them, over what is taken already; -ERR_CONFIG: they do not fit. */
+static int take_together(struct choice *choice, const uint32_t *order, size_t count, char why[OVERLAY_WHY_MAX])
+{
+    struct changes more = {.items = NULL};
+    struct overlay trial;
+    int error = changes_copy(&choice->taken.changes, &more);
+
+    for (size_t i = 0; i < count && !error; i++) {
+        struct change change = renamed(choice->workers, &choice->carried->changes.items[order[i]]);
+        error = changes_put(&more, &change);
+    }
+    if (!error)
+        error = overlay_make(choice->workers->file, &more, &trial, why);
+    changes_fini(&more); /* empty where they were laid over it */
+    if (error)
+        return error;
+    overlay_fini(&choice->taken);
+    choice->taken = trial;
+    return 0;
+}
+
+/* Few do not fit, and each try makes the whole configuration: so many are tried together, then half of them. */
+static int take(struct choice *choice, const uint32_t *order, size_t count)
+{
+    struct change_end *end = count ? &choice->carried->ends[order[0]] : NULL;
+    char why[OVERLAY_WHY_MAX] = "";
+    int error = count ? take_together(choice, order, count, why) : 0;
+
+    if (error != -ERR_CONFIG)
+        return error;
+    if (count == 1) {
+        end->fate = CHANGE_DROPPED;
+        say(end->why, why);
+        return 0;
+    }
+    error = take(choice, order, count / 2);
+    return error ? error : take(choice, order + count / 2, count - count / 2);
+}
+
+/* In their order, those of one kind: that were added, or that were not. Returns how many. */
+static size_t list_kind(const struct carried *carried, bool added, uint32_t *out)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < carried->changes.count; i++)
+        if (carried->ends[i].fate == CHANGE_GOES_ON && (carried->changes.items[i].kind == CHANGE_ADDED) == added)
+            out[count++] = (uint32_t)i;
+    return count;
+}
+
+/* Together they do not fit: those that fit what was taken before, new workers first. not per request: once a reload. */
 static int choose_again(const struct file_workers *workers, struct carried *carried, struct overlay *ret_overlay)
 {
-    struct overlay taken = {.config = workers->file}, trial;
+    struct choice choice = {
+        workers, carried, malloc((carried->changes.count + 1) * sizeof(uint32_t)), {.config = workers->file}};
+    int error = choice.order ? 0 : -ERR_NO_MEMORY;
 
-    for (int added = 1; added >= 0; added--)
-        for (size_t i = 0; i < carried->changes.count; i++) {
-            struct change_end *end = &carried->ends[i];
-            if (end->fate != CHANGE_GOES_ON || (carried->changes.items[i].kind == CHANGE_ADDED) != added)
-                continue;
-            struct change change = renamed(workers, &carried->changes.items[i]);
-            struct changes more = {.items = NULL};
-            int error = changes_copy(&taken.changes, &more);
-            if (!error)
-                error = changes_put(&more, &change);
-            if (!error)
-                error = overlay_make(workers->file, &more, &trial, end->why);
-            if (error == -ERR_CONFIG) {
-                end->fate = CHANGE_DROPPED;
-                continue;
-            }
-            overlay_fini(&taken);
-            changes_fini(&more); /* empty where they were laid over it */
-            if (error)
-                return error;
-            taken = trial;
-        }
-    *ret_overlay = taken;
-    return 0;
+    for (int added = 1; added >= 0 && !error; added--)
+        error = take(&choice, choice.order, list_kind(carried, added, choice.order));
+    free(choice.order); /* not per request: once a reload */
+    if (error)
+        overlay_fini(&choice.taken);
+    else
+        *ret_overlay = choice.taken;
+    return error;
 }
 
 static int choose_all(const struct file_workers *workers, struct carried *carried, bool all,

@@ -1,6 +1,8 @@
 /* A file's configuration with changes over it, and what becomes of them over another file. */
 #include "control/overlay.h"
 
+#include <limits.h>
+
 #include "control_helper.h"
 #include "tests/unit/alloc_fail.h"
 
@@ -179,6 +181,39 @@ static void test_those_that_fit_together(void **state)
     check_fates(base, false, cases, ARRAY_SIZE(cases));
 }
 
+/* How much is allocated to carry so many changes over a file of workers, with one besides that does not fit or not. */
+static unsigned cost_of(bool fits)
+{
+    enum { WORKERS = 512, LINE = 40 };
+    char text[WORKERS * LINE + 200], address[LINE];
+    int n = snprintf(text, sizeof(text), "pools:\n  api: {workers: [3003]}\n  web:\n    workers:\n");
+    struct carried carried = {.ends = NULL};
+    struct overlay overlay;
+    for (int i = 0; i < WORKERS; i++) {
+        (void)snprintf(address, sizeof(address), "10.0.%d.%d:80", i / 250, i % 250);
+        n += snprintf(text + n, sizeof(text) - (size_t)n, "      - %s\n", address);
+        put(&carried.changes, CHANGE_SET, "web", address, 3);
+    }
+    (void)snprintf(text + n, sizeof(text) - (size_t)n, "routes: [{path: /api/, pool: api}, {pool: web}]\n");
+    if (!fits)
+        put(&carried.changes, CHANGE_REMOVED, "api", "3003", 0);
+    struct config *file = helper_load(text);
+    alloc_fail_at(UINT_MAX);
+    assert_int_equal(overlay_carry(file, &carried, false, &overlay), 0);
+    assert_false(alloc_fail_stop());
+    unsigned count = alloc_fail_count();
+    assert_int_equal(overlay.changes.count, WORKERS);
+    overlay_fini(&overlay);
+    carried_fini(&carried);
+    config_destroy(&file);
+    return count;
+}
+
+static void test_one_that_does_not_fit_costs_little(void **state)
+{
+    assert_in_range(cost_of(false), 1, 25 * cost_of(true));
+}
+
 static void test_no_memory(void **state)
 {
     struct config *file = helper_load(base);
@@ -204,9 +239,13 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing_is_the_file), cmocka_unit_test(test_all_kinds),
-        cmocka_unit_test(test_what_does_not_fit),   cmocka_unit_test(test_words_of_the_configuration),
-        cmocka_unit_test(test_another_file),        cmocka_unit_test(test_those_that_fit_together),
+        cmocka_unit_test(test_nothing_is_the_file),
+        cmocka_unit_test(test_all_kinds),
+        cmocka_unit_test(test_what_does_not_fit),
+        cmocka_unit_test(test_words_of_the_configuration),
+        cmocka_unit_test(test_another_file),
+        cmocka_unit_test(test_those_that_fit_together),
+        cmocka_unit_test(test_one_that_does_not_fit_costs_little),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
