@@ -276,7 +276,7 @@ def left(scripted, balance, stack):
     """A worker that is at work on a request, and its balancer; tells when the worker's side was ended."""
     worker, never = scripted(), threading.Event()
     stack.callback(never.set)
-    ballast = balance(worker, timeouts={"half_closed": "300ms", "response_head": "20s"})
+    ballast = balance(worker, timeouts={"half_closed": "3s", "response_head": "20s"})
     return ballast, worker, never
 
 
@@ -316,7 +316,7 @@ def test_a_client_leaves_while_the_worker_works(left, leave):
         assert client.ended_by_reset() == b"", "a half-closed client that waited too long has gone"
     wait_worker_side(worker, request)
     line = assert_aborted(ballast)
-    assert (line["total_us"] < 250_000) == (leave == "reset")
+    assert (line["total_us"] < 2_900_000) == (leave == "reset")
 
 
 @pytest.mark.parametrize("leave", ["reset", "close"])
@@ -343,7 +343,7 @@ def test_a_client_leaves_inside_its_body(left, leave):
     wait_for(lambda: worker.requests[0].connection in worker.ended, what="the worker's side to end")
     assert not worker.requests[0].complete
     line = assert_aborted(ballast)
-    assert line["total_us"] < 250_000, "no half-closed client: its request can never become whole"
+    assert line["total_us"] < 2_900_000, "no half-closed client: its request can never become whole"
 
 
 def test_a_client_is_reset_while_its_upload_is_held_back(left):

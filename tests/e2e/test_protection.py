@@ -190,7 +190,7 @@ def test_a_stuck_thread_ends_the_server_which_is_replaced(demo, balance, user):
     with held(reactor):
         line = ballast.wait_log("a thread is stuck: the server ends itself")
     assert re.search(r" error .* thread=1 active=0 clients=\d+ turns=\d+ watchdog_ms=1000", line), line
-    assert 0.9 < time.monotonic() - began < 5
+    assert 0.9 < time.monotonic() - began < 20
     assert "signal=Aborted wait_ms=0" in ballast.wait_log("the server died and is started again")
     wait_for(lambda: children(ballast.pid) not in ([], [server]), what="another server")
     ballast.wait_alive(1)
