@@ -84,7 +84,7 @@ def test_4_health_checks_run_by_themselves_at_a_fixed_interval(scripted, balance
     """They ask /health, and read the body to its end: one connection serves them all."""
     worker = scripted()
     worker.health_body = b"h" * 300_000
-    balance(worker, pools={"web": {"health": {"interval": "200ms", "jitter": "0%"}}})
+    balance(worker, pools={"web": {"health": {"interval": "200ms", "timeout": "10s", "jitter": "0%"}}})
     wait_for(lambda: len(worker.probes) >= 8, what="eight probes without any traffic")
     times, connections = zip(*worker.probes[:8])
     assert len(set(connections)) == 1, "a probe left its connection unusable"
@@ -95,7 +95,7 @@ def test_4_health_checks_run_by_themselves_at_a_fixed_interval(scripted, balance
 
 def test_5_only_health_checks_decide_whether_a_worker_is_alive(scripted, balance):
     failing, well = scripted(), scripted()
-    ballast = balance(failing, well, pools={"web": {"health": {"interval": "100ms", "timeout": "2s"}}})
+    ballast = balance(failing, well, pools={"web": {"health": {"interval": "100ms", "timeout": "10s"}}})
     failing.default = Script((CLOSE,))
     probes = len(failing.probes)
     statuses = [ballast.ask(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx").status for _ in range(10)]
