@@ -167,6 +167,12 @@ static void check_health(struct sim_server *server, uint32_t index)
                    atomic_load(&real->alive) ? "alive" : "not alive");
 }
 
+/* Nobody asks for one where nobody speaks HTTP/2, and nothing is then to be excused. */
+static bool has_h2_tunnels(const struct plan *plan)
+{
+    return plan_has(plan, FAMILY_TUNNEL_H2) && (plan_has(plan, FAMILY_H2) || plan_has(plan, FAMILY_H2_WORKERS));
+}
+
 /* ---- fair ---- */
 
 static bool turns_are_plain(const struct plan *plan)
@@ -179,7 +185,7 @@ static bool turns_are_plain(const struct plan *plan)
         if (plan->worker[i].leave_at > 0 || plan->worker[i].tls.garbles_per > 0 ||
             plan_pool_unsure(plan, plan->worker[i].pool) > 0)
             return false;
-    bool tunnels_fail = plan_has(plan, FAMILY_TUNNEL_H2) && !plan->calm;
+    bool tunnels_fail = has_h2_tunnels(plan) && !plan->calm;
     return !(plan->families & disturbing) && !tunnels_fail;
 }
 
@@ -246,7 +252,7 @@ static void check_drained(struct sim_server *server, uint32_t index)
     /* Over HTTP/2 it says goodbye first, and waits for the other side's end: of one that cannot be reached, in vain. */
     bool lingers = plan_has(world->plan, FAMILY_H2_WORKERS) && plan_has(world->plan, FAMILY_DARK);
     /* And a tunnel's worker ends in its own time. */
-    lingers |= plan_has(world->plan, FAMILY_TUNNEL) || plan_has(world->plan, FAMILY_TUNNEL_H2);
+    lingers |= plan_has(world->plan, FAMILY_TUNNEL) || has_h2_tunnels(world->plan);
     int64_t ending_ns = (20 + (lingers ? 2 * CONN_LINGER_MS : 0)) * INT64_C(1000000);
     int64_t *since = &server->before[index].alone_ns;
     struct reactor_use use;
