@@ -149,13 +149,21 @@ static void check_deadline(const struct sim_client *client, const char *what, in
                    "c%u: %s after %.3f ms, the limit is %u ms", client->index, what, (double)took_ns / 1e6, limit_ms);
 }
 
+/* It counts from when the worker can be given the body: two ways there and back later, where TLS is spoken to it. */
+static int64_t greeting_ns(const struct sim_client *client)
+{
+    const struct plan *plan = client->world->plan;
+    return plan->worker[awaited(client)->pool].tls.spoken ? 4 * (plan->net.delay_ns + plan->net.jitter_ns) : 0;
+}
+
 /* Since its client's last byte, or since it passed on an interim answer if that came later. */
 static void check_body_timeout(const struct sim_client *client, const struct request_log *log)
 {
     uint32_t limit_ms = client->world->plan->timeouts.request_body_ms;
     bool anew = log->interim_ns > log->last_sent_ns;
-    check_deadline(client, "request_body_timeout", anew ? log->interim_ns : log->last_sent_ns, limit_ms,
-                   anew ? check_slack_ns(client->world) : 0);
+    int64_t greeting = anew ? 0 : greeting_ns(client);
+    check_deadline(client, "request_body_timeout", anew ? log->interim_ns : log->last_sent_ns + greeting, limit_ms,
+                   anew ? check_slack_ns(client->world) : greeting);
 }
 
 static void check_timed_answer(const struct sim_client *client, struct str reason)
