@@ -246,14 +246,23 @@ static void publish_one(struct pool *pool)
 
     atomic_store_explicit(&schedule->count, count, memory_order_relaxed);
     atomic_store_explicit(&pool->version, version, memory_order_release);
-    for (uint32_t i = 0; i < pool->count; i++)
-        atomic_store(&pool->workers[i]->told_alive, atomic_load(&pool->workers[i]->alive));
 }
 
+static void tell_alive(struct pool *pool)
+{
+    for (uint32_t i = 0; i < pool->count; i++) {
+        struct worker *worker = pool->workers[i];
+        atomic_store_explicit(&worker->told_alive, atomic_load(&worker->alive), memory_order_release);
+    }
+}
+
+/* Told once every reactor gives requests out by it, also one that goes by an older configuration still. */
 void pool_publish(struct pool *pool)
 {
-    for (; pool; pool = pool->older)
-        publish_one(pool);
+    for (struct pool *each = pool; each; each = each->older)
+        publish_one(each);
+    for (struct pool *each = pool; each; each = each->older)
+        tell_alive(each);
 }
 
 int64_t pool_publish_pause_ms(const struct pool *pool)

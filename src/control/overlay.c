@@ -308,15 +308,14 @@ static int choose(const struct file_workers *workers, struct carried *carried, b
     return error;
 }
 
-/* What is taken of changes that do not fit together, one after the other in the order that `order` gives. */
+/* What is taken of changes that do not fit together. */
 struct choice {
     const struct file_workers *workers;
     struct carried *carried;
-    uint32_t *order; /* of carried's changes */
     struct overlay taken;
 };
 
-/* So many of them, over what is taken already; -ERR_CONFIG: they do not fit. */
+/* So many of carried's changes, by their numbers, over what is taken already; -ERR_CONFIG: they do not fit. */
 static int take_together(struct choice *choice, const uint32_t *order, size_t count, char why[OVERLAY_WHY_MAX])
 {
     struct changes more = {.items = NULL};
@@ -340,13 +339,13 @@ static int take_together(struct choice *choice, const uint32_t *order, size_t co
 /* Few do not fit, and each try makes the whole configuration: so many are tried together, then half of them. */
 static int take(struct choice *choice, const uint32_t *order, size_t count)
 {
-    struct change_end *end = count ? &choice->carried->ends[order[0]] : NULL;
     char why[OVERLAY_WHY_MAX] = "";
     int error = count ? take_together(choice, order, count, why) : 0;
 
     if (error != -ERR_CONFIG)
         return error;
     if (count == 1) {
+        struct change_end *end = &choice->carried->ends[order[0]];
         end->fate = CHANGE_DROPPED;
         say(end->why, why);
         return 0;
@@ -369,13 +368,13 @@ static size_t list_kind(const struct carried *carried, bool added, uint32_t *out
 /* Together they do not fit: those that fit what was taken before, new workers first. not per request: once a reload. */
 static int choose_again(const struct file_workers *workers, struct carried *carried, struct overlay *ret_overlay)
 {
-    struct choice choice = {
-        workers, carried, malloc((carried->changes.count + 1) * sizeof(uint32_t)), {.config = workers->file}};
-    int error = choice.order ? 0 : -ERR_NO_MEMORY;
+    struct choice choice = {workers, carried, {.config = workers->file}};
+    uint32_t *order = malloc((carried->changes.count + 1) * sizeof(*order));
+    int error = order ? 0 : -ERR_NO_MEMORY;
 
     for (int added = 1; added >= 0 && !error; added--)
-        error = take(&choice, choice.order, list_kind(carried, added, choice.order));
-    free(choice.order); /* not per request: once a reload */
+        error = take(&choice, order, list_kind(carried, added, order));
+    free(order); /* not per request: once a reload */
     if (error)
         overlay_fini(&choice.taken);
     else

@@ -189,7 +189,7 @@ def test_a_long_answer_leaves_room_for_others(ballast, words, beside):
         h2.send(SettingsFrame(0, {SettingsFrame.INITIAL_WINDOW_SIZE: 10 << 20}))
         h2.ask(1, head(path="/bytes/5000000", extra=words))
         granted = 65535  # the connection's window
-        assert h2.until(lambda: len(h2.streams[1].body) == granted if 1 in h2.streams else False)
+        assert h2.until(lambda: 1 in h2.streams and len(h2.streams[1].body) == granted)
         h2.ask(3, head(path="/bytes/30000", extra=words))
         assert h2.until(lambda: 3 in h2.streams)  # its head needs no window
         while granted < 1_000_000 and not h2.streams[3].ended:

@@ -56,14 +56,17 @@ def count_by_name(lines):
     return collections.Counter(CALL.match(line)[1] for line in lines)
 
 
+def wait_calls(path, word):
+    """The same once all are there: a client has its answer before the call that sent it is written down."""
+    return wait_for(lambda: count_by_name(made := calls_between(path, word))["sendto"] >= 2 * REQUESTS and made)
+
+
 def count_calls(balancer, calls, stack):
     clients = [stack.enter_context(balancer.connect()) for _ in range(CLIENTS)]
     ask_all(clients, b"warm", 5)
     for word in ("counted", "counted-again", "counted-once-more"):
         ask_all(clients, word.encode(), ROUNDS)
-        # A client has its answer before the call that sent it is written down.
-        made = wait_for(lambda: (made := calls_between(calls, word))  # pylint: disable=cell-var-from-loop
-                        and count_by_name(made)["sendto"] >= 2 * REQUESTS and made)
+        made = wait_calls(calls, word)
         if not any("GET /health " in line for line in made):  # a probe's calls are its own
             return count_by_name(made)
     pytest.fail("probes come all the time")
